@@ -1,0 +1,119 @@
+package session
+
+import (
+	"net/http"
+	"sync"
+)
+
+var _ Session = (*BaseSession)(nil)
+
+// BaseSession implements basic operations for the session data. It serves those
+// who write a Store of their own; its methods may be called concurrently.
+type BaseSession struct {
+	lock    sync.RWMutex
+	sid     string
+	data    Data
+	changed bool
+
+	encoder  Encoder
+	idWriter IDWriter
+}
+
+// IDWriter is a function that writes the session ID to client (browser).
+type IDWriter func(w http.ResponseWriter, r *http.Request, sid string)
+
+// NewBaseSession returns a new BaseSession with given session ID. A nil encoder
+// means GobEncoder, a nil idWriter that nobody needs to be told of a new ID.
+func NewBaseSession(sid string, encoder Encoder, idWriter IDWriter) *BaseSession {
+	return NewBaseSessionWithData(sid, encoder, idWriter, nil)
+}
+
+// NewBaseSessionWithData returns a new BaseSession with given session ID and
+// initial data, which belongs to the session from then on.
+func NewBaseSessionWithData(sid string, encoder Encoder, idWriter IDWriter, data Data) *BaseSession {
+	if data == nil {
+		data = make(Data)
+	}
+	if encoder == nil {
+		encoder = GobEncoder
+	}
+	return &BaseSession{sid: sid, data: data, encoder: encoder, idWriter: idWriter}
+}
+
+// ID returns the session ID.
+func (s *BaseSession) ID() string {
+	s.lock.RLock()
+	defer s.lock.RUnlock()
+	return s.sid
+}
+
+// RegenerateID gives the session a new ID of the same length and tells the
+// client. The record under the old ID is the Store's affair.
+func (s *BaseSession) RegenerateID(w http.ResponseWriter, r *http.Request) error {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if err := checkID(s.sid); err != nil {
+		return err
+	}
+	s.sid = newID(len(s.sid))
+	if s.idWriter != nil {
+		s.idWriter(w, r, s.sid)
+	}
+	return nil
+}
+
+// Get returns the value of given key, or nil.
+func (s *BaseSession) Get(key interface{}) interface{} {
+	s.lock.RLock()
+	defer s.lock.RUnlock()
+	return s.data[key]
+}
+
+// Set sets the value of given key.
+func (s *BaseSession) Set(key, val interface{}) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.changed = true
+	s.data[key] = val
+}
+
+// SetFlash sets the flash for the next request.
+func (s *BaseSession) SetFlash(val interface{}) {
+	s.Set(flashKey, val)
+}
+
+// Delete deletes a key.
+func (s *BaseSession) Delete(key interface{}) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.changed = true
+	delete(s.data, key)
+}
+
+// Flush wipes out all existing data.
+func (s *BaseSession) Flush() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.changed = true
+	s.data = make(Data)
+}
+
+// Encode encodes session data to binary.
+func (s *BaseSession) Encode() ([]byte, error) {
+	s.lock.RLock()
+	defer s.lock.RUnlock()
+	return s.encoder(s.data)
+}
+
+// HasChanged returns whether the session has changed since it was made.
+func (s *BaseSession) HasChanged() bool {
+	s.lock.RLock()
+	defer s.lock.RUnlock()
+	return s.changed
+}
+
+func (s *BaseSession) values() *values {
+	s.lock.RLock()
+	defer s.lock.RUnlock()
+	return newValuesFrom(s.data)
+}

@@ -1,0 +1,185 @@
+package session
+
+import (
+	"bytes"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// Encoder is an encoder to encode session data to binary. It may be called
+// concurrently.
+type Encoder func(Data) ([]byte, error)
+
+// Decoder is a decoder to decode binary to session data. It may be called
+// concurrently, and must return an error for bytes that it can make no sense of.
+type Decoder func([]byte) (Data, error)
+
+// GobEncoder is a session data encoder using Gob. Types other than Go's own must
+// have been registered with gob.Register, except the common ones that this
+// package registers: time.Time, time.Duration, map[string]string,
+// map[string]any, []any and their like. It may be called concurrently.
+func GobEncoder(data Data) ([]byte, error) {
+	return encodeGob(newValuesFrom(data).pairs)
+}
+
+// GobDecoder is a session data decoder using Gob. Corrupt input is an error,
+// never a panic. It may be called concurrently.
+func GobDecoder(binary []byte) (Data, error) {
+	pairs, err := decodeGob(binary)
+	if err != nil {
+		return nil, err
+	}
+	return newValues(pairs).data(), nil
+}
+
+// codec turns values into the bytes that a backend keeps, and back.
+type codec struct {
+	encode func(*values) ([]byte, error)
+	decode func([]byte) (*values, error)
+}
+
+// newCodec prefers the library's own coder, which spares the detour over a map,
+// wherever the user did not choose another.
+func newCodec(enc Encoder, dec Decoder) codec {
+	c := codec{
+		encode: func(v *values) ([]byte, error) { return encodeGob(v.pairs) },
+		decode: func(b []byte) (*values, error) {
+			pairs, err := decodeGob(b)
+			if err != nil {
+				return nil, err
+			}
+			return newValues(pairs), nil
+		},
+	}
+	if enc != nil && !same(enc, GobEncoder) {
+		c.encode = func(v *values) ([]byte, error) { return enc(v.data()) }
+	}
+	if dec != nil && !same(dec, GobDecoder) {
+		c.decode = func(b []byte) (*values, error) {
+			data, err := dec(b)
+			if err != nil {
+				return nil, err
+			}
+			return newValuesFrom(data), nil
+		}
+	}
+	return c
+}
+
+func same(a, b any) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}
+
+// marshal encodes a version. A value that does not go through is named, with
+// what to do about it: the encoder's own error does not tell which one it was.
+func (c codec) marshal(v *values) (_ []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("encode: panic: %v", p)
+		}
+	}()
+	b, err := c.encode(v)
+	if err == nil {
+		return b, nil
+	}
+	for _, p := range v.pairs {
+		one := newValues([]pair{p})
+		if _, oneErr := c.encode(one); oneErr != nil {
+			return nil, fmt.Errorf("encode: key %s holds a %T: %w (%s)", keyName(p.Key), p.Value, oneErr, remedy(p))
+		}
+	}
+	return nil, fmt.Errorf("encode: %w", err)
+}
+
+// unmarshal decodes a record.
+func (c codec) unmarshal(b []byte) (_ *values, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &decodeError{fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	v, err := c.decode(b)
+	if err != nil {
+		return nil, &decodeError{err}
+	}
+	return v, nil
+}
+
+// decodeError marks a record that is there but makes no sense. It costs the
+// visitor that session, unlike a store that is out of order.
+type decodeError struct{ err error }
+
+func (e *decodeError) Error() string { return "decode: " + e.err.Error() }
+func (e *decodeError) Unwrap() error { return e.err }
+
+func isDecodeError(err error) bool {
+	var de *decodeError
+	return errors.As(err, &de)
+}
+
+// keyName shows a key that is a string, and only the type of another.
+func keyName(key any) string {
+	if s, ok := key.(string); ok {
+		return fmt.Sprintf("%.64q", s)
+	}
+	return fmt.Sprintf("of type %T", key)
+}
+
+func remedy(p pair) string {
+	// The key may be the culprit as well.
+	for _, v := range []any{p.Value, p.Key} {
+		if v == nil {
+			return "delete the key instead of setting it to nil"
+		}
+		if gob.NewEncoder(new(bytes.Buffer)).Encode(struct{ V any }{v}) == nil {
+			continue
+		}
+		switch t := reflect.TypeOf(v); t.Kind() {
+		case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+			return fmt.Sprintf("gob cannot encode a %s: store something that it can", t)
+		default:
+			return fmt.Sprintf("call gob.Register(%s) once at start", literal(t))
+		}
+	}
+	return "see the package documentation on value types"
+}
+
+// literal writes an expression of the type for the advice to register it.
+func literal(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return "&" + t.Elem().String() + "{}"
+	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array:
+		return t.String() + "{}"
+	case reflect.String:
+		return t.String() + `("")`
+	case reflect.Bool:
+		return t.String() + "(false)"
+	default:
+		return t.String() + "(0)"
+	}
+}
+
+// encodeGob writes one self-contained gob stream of a map, as v1.6.6 does.
+func encodeGob(pairs []pair) ([]byte, error) {
+	var buf bytes.Buffer
+	if err := gob.NewEncoder(&buf).Encode(newValues(pairs).data()); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+func decodeGob(b []byte) (_ []pair, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("gob: panic: %v", p)
+		}
+	}()
+	data := make(Data)
+	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&data); err != nil {
+		return nil, err
+	}
+	return newValuesFrom(data).pairs, nil
+}

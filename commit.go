@@ -1,0 +1,231 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrEnded says that the session was ended by another request, here or on
+// another server, so that there is nothing any more to store changes in. They
+// are dropped: a session that ended stays ended.
+var ErrEnded = errors.New("session: ended")
+
+// attempt is what one commit takes up.
+type attempt struct {
+	id, newID     string
+	base          snapshot
+	stored, asked bool
+	lives         int
+}
+
+// commit stores what has changed. If it fails, the changes stay, and the next
+// commit tries again; only ErrEnded drops them.
+func (s *liveSession) commit(ctx context.Context) error {
+	s.committing.Lock()
+	defer s.committing.Unlock()
+
+	// 1. Remove the record of a session that was destroyed. Nothing new is stored
+	// before it is gone.
+	if err := s.removeEnded(ctx); err != nil {
+		return fmt.Errorf("session: destroy: %w", err)
+	}
+
+	// 2. Take up the changes. The session stays usable meanwhile.
+	a, ch := s.takeUp()
+
+	// 3. Store them: in a new record, or in place of the version they were made on.
+	var err error
+	switch {
+	case !a.stored:
+		if !a.asked && len(ch.apply(noValues).pairs) == 0 {
+			break // Nothing was put in: no session.
+		}
+		err = s.create(ctx, &a, ch)
+	case !ch.empty() || a.newID != "":
+		err = s.swap(ctx, &a, ch)
+	}
+
+	// 4. Settle: the new version, or everything as it was.
+	s.settle(a, err)
+	if err != nil && !errors.Is(err, ErrEnded) {
+		return fmt.Errorf("session: commit: %w", err)
+	}
+	return err
+}
+
+// dirty tells whether a commit has anything to do.
+func (s *liveSession) dirty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended != "" || s.newID != "" || !s.pending.empty() || s.asked && !s.stored
+}
+
+func (s *liveSession) removeEnded(ctx context.Context) error {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended == "" {
+		return nil
+	}
+	if err := s.store.remove(ctx, ended); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.ended == ended {
+		s.ended = ""
+	}
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *liveSession) takeUp() (attempt, *changes) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.pending
+	s.pending, s.inflight = changes{}, &ch
+	return attempt{id: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}, &ch
+}
+
+// create makes a record under a free ID (G8).
+func (s *liveSession) create(ctx context.Context, a *attempt, ch *changes) error {
+	for {
+		if a.id == "" {
+			a.id = s.freshID()
+		}
+		snap, err := s.store.create(ctx, a.id, ch, s.store.expiry(s.store.now()))
+		switch {
+		case err == nil:
+			a.base, a.stored = snap, true
+			return nil
+		case !errors.Is(err, ErrExists):
+			return err
+		case s.req == nil: // Store.Save: somebody else was first.
+			if a.base, err = s.store.find(ctx, a.id); err != nil {
+				return err
+			}
+			return s.swap(ctx, a, ch.on(a.base))
+		case a.asked:
+			return err // The application has seen this ID already.
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		a.id = ""
+	}
+}
+
+// swap puts the changes on top of the stored version, by compare-and-swap, until
+// nobody came between.
+func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
+	var turn turn
+	defer turn.end()
+	for {
+		now := s.store.now()
+		if !a.base.expiry.IsZero() && !now.Before(a.base.expiry) {
+			return ErrEnded
+		}
+		var snap snapshot
+		var err error
+		if a.newID != "" {
+			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, s.store.expiry(now))
+		} else {
+			snap, err = s.store.replace(ctx, a.id, a.base, ch, s.store.expiry(now))
+		}
+		switch {
+		case err == nil:
+			a.base, a.stored = snap, true
+			if a.newID != "" {
+				a.id, a.newID = a.newID, ""
+			}
+			return nil
+		case !errors.Is(err, ErrConflict):
+			return err
+		}
+
+		if a.base, err = turn.next(ctx, s.store, a.id); err != nil {
+			if errors.Is(err, ErrNotFound) {
+				return ErrEnded
+			}
+			return err
+		}
+		if ch, err = redo(ch, a.base); err != nil {
+			return err
+		}
+		s.show(a, ch)
+	}
+}
+
+// redo runs the functions of Update on a newer version. They are the user's, and
+// may panic; at this place, inside a hook of the response, nobody would catch it.
+func redo(ch *changes, base snapshot) (_ *changes, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("update: the function panicked: %v", p)
+		}
+	}()
+	return ch.on(base), nil
+}
+
+// show lets the request see the version that its changes are being put on.
+func (s *liveSession) show(a *attempt, ch *changes) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lives == a.lives {
+		s.base, s.inflight = a.base, ch
+	}
+}
+
+func (s *liveSession) settle(a attempt, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.inflight
+	s.inflight = nil
+	switch {
+	case s.lives != a.lives: // Destroyed meanwhile.
+		if err == nil && a.stored {
+			s.ended = a.id
+		}
+	case errors.Is(err, ErrEnded):
+		s.forget()
+		s.lost = true
+	case err != nil:
+		ch.then(&s.pending)
+		s.pending = *ch
+	default:
+		s.base, s.stored = a.base, a.stored
+		if a.stored {
+			s.id, s.asked = a.id, false
+		}
+		if a.newID == "" && s.newID == a.id {
+			s.newID = ""
+		}
+	}
+}
+
+// turn is a place in the queue of a session, taken at the first conflict.
+type turn struct {
+	leave func()
+	tries int
+}
+
+// next waits for its turn and returns the version to try on.
+func (t *turn) next(ctx context.Context, s *store, id string) (snapshot, error) {
+	var err error
+	if t.leave == nil {
+		t.leave, err = s.queues.enter(ctx, id)
+	} else {
+		err = pause(ctx, t.tries)
+	}
+	if err != nil {
+		return snapshot{}, err
+	}
+	t.tries++
+	return s.find(ctx, id)
+}
+
+func (t *turn) end() {
+	if t.leave != nil {
+		t.leave()
+	}
+}

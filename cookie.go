@@ -1,0 +1,177 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// CookieOptions contains options for setting HTTP cookies.
+type CookieOptions struct {
+	// Name is the name of the cookie. Default is "flamego_session". A name that
+	// starts with __Host- or __Secure- binds the other options, as browsers do (RFC
+	// 6265bis, section 4.1.3): both need Secure, __Host- also needs Path "/" and no
+	// Domain.
+	Name string
+	// Path is the Path attribute of the cookie. Default is "/".
+	Path string
+	// Domain is the Domain attribute of the cookie. Default is not set, which keeps
+	// the cookie to the very host that set it.
+	Domain string
+	// MaxAge is the MaxAge attribute of the cookie, in seconds. Default is not set:
+	// the cookie ends with the browser. Otherwise the cookie is sent again whenever
+	// the session's expiry slides. At most 34560000, which is 400 days (RFC
+	// 6265bis).
+	MaxAge int
+	// Secure specifies whether to set Secure for the cookie. It is set anyway on
+	// requests that came over TLS. Set it when a proxy does the TLS.
+	Secure bool
+	// HTTPOnly is kept for source compatibility and changes nothing: the cookie is
+	// HttpOnly unless AllowScriptAccess is set.
+	HTTPOnly bool
+	// SameSite is the SameSite attribute of the cookie. Default is
+	// http.SameSiteLaxMode. http.SameSiteNoneMode needs Secure.
+	SameSite http.SameSite
+
+	// AllowScriptAccess leaves HttpOnly out, so that any script in the page, an
+	// injected one as well, can read the session ID. Default is false.
+	AllowScriptAccess bool
+	// Partitioned gives the cookie a jar of its own for every site that embeds
+	// yours. It needs Secure. Default is false.
+	Partitioned bool
+}
+
+// maxCookieAge is the most that browsers grant (RFC 6265bis, section 5.5).
+const maxCookieAge = 400 * 24 * time.Hour
+
+// withDefaults fills in what is not set, and says what cannot be.
+func (o CookieOptions) withDefaults() (CookieOptions, error) {
+	if o.Name == "" {
+		o.Name = "flamego_session"
+	}
+	if o.Path == "" {
+		o.Path = "/"
+	}
+	if o.SameSite < http.SameSiteDefaultMode || o.SameSite > http.SameSiteNoneMode {
+		o.SameSite = http.SameSiteLaxMode
+	}
+	return o, o.check()
+}
+
+func (o CookieOptions) check() error {
+	// Browsers compare the prefixes without regard to case, so do we.
+	name := strings.ToLower(o.Name)
+	host := strings.HasPrefix(name, "__host-")
+	switch {
+	case (host || strings.HasPrefix(name, "__secure-")) && !o.Secure:
+		return fmt.Errorf("Cookie.Name %q promises a secure cookie: set Cookie.Secure", o.Name)
+	case host && o.Path != "/":
+		return fmt.Errorf("Cookie.Name %q allows no Cookie.Path but \"/\", not %q: leave Cookie.Path out", o.Name, o.Path)
+	case host && o.Domain != "":
+		return fmt.Errorf("Cookie.Name %q allows no Cookie.Domain: leave it out, or name the cookie __Secure-…", o.Name)
+	case o.SameSite == http.SameSiteNoneMode && !o.Secure:
+		return errors.New("Cookie.SameSite is None, which browsers take with Secure only: set Cookie.Secure")
+	case o.Partitioned && !o.Secure:
+		return errors.New("Cookie.Partitioned is taken by browsers with Secure only: set Cookie.Secure")
+	case o.MaxAge < 0:
+		return fmt.Errorf("Cookie.MaxAge is %d: set it to 0 for a cookie that ends with the browser; to end a session use session.Destroy", o.MaxAge)
+	case o.MaxAge > int(maxCookieAge/time.Second):
+		return fmt.Errorf("Cookie.MaxAge is %d seconds, but browsers keep no cookie longer than 400 days: set it to %d at most", o.MaxAge, int(maxCookieAge/time.Second))
+	case !strings.HasPrefix(o.Path, "/"):
+		return fmt.Errorf("Cookie.Path %q must start with \"/\"", o.Path)
+	}
+	if err := o.cookie("0", true).Valid(); err != nil {
+		return fmt.Errorf("Cookie.Name, Path or Domain is not valid: %w", err)
+	}
+	return nil
+}
+
+func (o CookieOptions) cookie(value string, secure bool) *http.Cookie {
+	return &http.Cookie{
+		Name:        o.Name,
+		Value:       value,
+		Path:        o.Path,
+		Domain:      o.Domain,
+		MaxAge:      o.MaxAge,
+		Secure:      o.Secure || secure,
+		HttpOnly:    !o.AllowScriptAccess,
+		SameSite:    o.SameSite,
+		Partitioned: o.Partitioned,
+	}
+}
+
+// cookieWriter has the header lines ready but for the ID.
+type cookieWriter struct {
+	name         string
+	plain, tls   string // what follows the ID
+	persistent   bool
+	gone, tlGone string // the whole line that removes the cookie
+}
+
+func newCookieWriter(o CookieOptions) cookieWriter {
+	line := func(secure bool) string {
+		return strings.TrimPrefix(o.cookie("0", secure).String(), o.Name+"=0")
+	}
+	gone := func(secure bool) string {
+		// The same attributes, or else browsers would not find the cookie, or refuse
+		// the removal of one with a prefix (RFC 6265bis, section 5.7).
+		c := o.cookie("", secure)
+		c.MaxAge, c.Expires = -1, time.Unix(1, 0)
+		return c.String()
+	}
+	return cookieWriter{
+		name: o.Name, persistent: o.MaxAge > 0,
+		plain: line(false), tls: line(true), gone: gone(false), tlGone: gone(true),
+	}
+}
+
+func (c *cookieWriter) write(w http.ResponseWriter, r *http.Request, id string) {
+	rest := c.plain
+	if r.TLS != nil {
+		rest = c.tls
+	}
+	c.put(w.Header(), c.name+"="+id+rest)
+}
+
+func (c *cookieWriter) remove(w http.ResponseWriter, r *http.Request) {
+	line := c.gone
+	if r.TLS != nil {
+		line = c.tlGone
+	}
+	c.put(w.Header(), line)
+}
+
+// put sets the cookie line in the place of an earlier one for the same cookie.
+func (c *cookieWriter) put(h http.Header, line string) {
+	lines := h["Set-Cookie"]
+	kept := make([]string, 0, len(lines)+1)
+	for _, l := range lines {
+		if len(l) <= len(c.name) || l[:len(c.name)] != c.name || l[len(c.name)] != '=' {
+			kept = append(kept, l)
+		}
+	}
+	h["Set-Cookie"] = append(kept, line)
+	noStore(h)
+}
+
+// noStore keeps a response that carries an ID out of caches (OWASP session
+// management cheat sheet), unless the handler has decided otherwise.
+func noStore(h http.Header) {
+	if _, ok := h["Cache-Control"]; !ok {
+		h["Cache-Control"] = []string{"no-store"}
+	}
+}
+
+// vary tells caches that the response hangs on the cookie.
+func vary(h http.Header) {
+	for _, line := range h["Vary"] {
+		for _, name := range strings.Split(line, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
+				return
+			}
+		}
+	}
+	h["Vary"] = append(h["Vary"], "Cookie")
+}

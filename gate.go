@@ -1,0 +1,105 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/flamego/flamego"
+)
+
+const failureText = "Internal Server Error\n"
+
+// gate stands between Flamego's writer and the connection once a commit has
+// failed while the response was about to start. The handler still believes in
+// its answer: the gate sends 500 in its place, and swallows the rest.
+type gate struct {
+	inner  http.ResponseWriter
+	unseen http.Header
+	sent   bool
+}
+
+// closeGate may be called in a Before hook, where nothing may be written: what
+// Flamego's writer does next then goes through the gate.
+func closeGate(w flamego.ResponseWriter) error {
+	field, err := innerWriter(w)
+	if err != nil {
+		return err
+	}
+	inner := field.Interface().(http.ResponseWriter)
+	field.Set(reflect.ValueOf(&gate{inner: inner, unseen: make(http.Header)}))
+	return nil
+}
+
+// innerWriter returns the embedded, exported field that Flamego's writer sends
+// through. It is looked at once at start, so that a version of Flamego that has
+// it no more is found out before the first failure.
+func innerWriter(w flamego.ResponseWriter) (reflect.Value, error) {
+	v := reflect.ValueOf(w)
+	if v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
+		field := v.Elem().FieldByName("ResponseWriter")
+		if field.IsValid() && field.CanSet() && field.Type() == reflect.TypeFor[http.ResponseWriter]() {
+			return field, nil
+		}
+	}
+	return reflect.Value{}, fmt.Errorf("the response writer %T has no settable field ResponseWriter: use a version of flamego that this package was tested with", w)
+}
+
+// Header is not the header that is sent: trailers would come after the body.
+func (g *gate) Header() http.Header { return g.unseen }
+
+func (g *gate) WriteHeader(int) {
+	if !g.sent {
+		g.sent = true
+		sendFailure(g.inner)
+	}
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	g.WriteHeader(0)
+	return len(b), nil
+}
+
+func (g *gate) Flush() {
+	g.WriteHeader(0)
+	if f, ok := g.inner.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
+func (g *gate) Push(string, *http.PushOptions) error {
+	return errors.New("session: the session was not stored")
+}
+
+// sendFailure answers 500 with none of what the handler prepared.
+func sendFailure(w http.ResponseWriter) {
+	h := w.Header()
+	for name := range h {
+		if !isPolicy(name) {
+			delete(h, name)
+		}
+	}
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(failureText)))
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = w.Write([]byte(failureText))
+}
+
+// isPolicy tells the headers that a failure keeps: what other middleware says of
+// every response, without which a browser could not even read the status.
+func isPolicy(name string) bool {
+	if strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "Cross-Origin-") {
+		return true
+	}
+	switch name {
+	case "Vary", "Strict-Transport-Security", "Content-Security-Policy",
+		"X-Frame-Options", "Referrer-Policy", "Permissions-Policy":
+		return true
+	}
+	return false
+}

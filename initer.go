@@ -1,0 +1,72 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// clock is how a Manager hands its time to the Initers of this library.
+type clock func() time.Time
+
+// params are the arguments of an Initer other than the Config.
+type params struct {
+	idWriter IDWriter
+	now      func() time.Time
+}
+
+// parseArgs finds the Config and the rest among the arguments of an Initer. The
+// Config may be a pointer too.
+func parseArgs[C any](args []interface{}) (cfg C, given bool, p params) {
+	p.now = time.Now
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case C:
+			cfg, given = v, true
+		case *C:
+			if v != nil {
+				cfg, given = *v, true
+			}
+		case IDWriter:
+			p.idWriter = v
+		case clock:
+			if v != nil {
+				p.now = v
+			}
+		}
+	}
+	return cfg, given, p
+}
+
+// BackendIniter returns an Initer for a Backend: it finds the Config of type C
+// in the arguments, or says what it found instead, calls open, and makes a Store
+// of what open returns. C is a struct like FileConfig. An error of open ends up
+// in NewManager's, so it should name the field of C and the remedy. The context
+// is that of the start: it must not be kept.
+func BackendIniter[C any](open func(ctx context.Context, cfg C) (Backend, StoreConfig, error)) Initer {
+	return func(ctx context.Context, args ...interface{}) (Store, error) {
+		cfg, given, p := parseArgs[C](args)
+		if !given {
+			return nil, fmt.Errorf("Options.Config is %s: set it to a %T", typeOfConfig(args), cfg)
+		}
+		b, sc, err := open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		sc.now = p.now
+		return NewStore(b, sc), nil
+	}
+}
+
+// typeOfConfig describes what stands in the place of the Config.
+func typeOfConfig(args []interface{}) string {
+	for _, arg := range args {
+		switch arg.(type) {
+		case nil, IDWriter, clock:
+		default:
+			return "a " + reflect.TypeOf(arg).String()
+		}
+	}
+	return "not set"
+}

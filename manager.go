@@ -1,0 +1,187 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/flamego/flamego"
+)
+
+// Manager holds a session store and everything that a server needs to work with
+// it. It is made once, at start; its methods may be called concurrently. The
+// middleware injects it as *session.Manager.
+type Manager struct {
+	opt     Options
+	cookies cookieWriter
+	leastID int // no shorter ID is looked up
+	store   *store
+	outer   Store // what the Initer returned
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+	close   sync.Once
+	closing error
+}
+
+// NewManager opens the store that the options name, and starts to remove its
+// expired sessions in the background. An error names the option at fault and the
+// remedy. The Manager is to be closed when the server has stopped.
+func NewManager(opts Options) (*Manager, error) {
+	opt, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	// A Flamego that cannot be told to answer 500 must be found out now.
+	if _, err := innerWriter(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	m := &Manager{
+		opt:     opt,
+		cookies: newCookieWriter(opt.Cookie),
+		leastID: min(legacyIDLength, opt.IDLength),
+		stopped: make(chan struct{}),
+	}
+	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.writeID(w, r, sid) })
+	m.outer, err = opt.Initer(context.Background(), opt.Config, writer, clock(opt.now))
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	if m.outer == nil {
+		return nil, errors.New("session: Options.Initer returned no Store and no error: mend the Initer")
+	}
+	if s, ok := m.outer.(*store); ok {
+		m.store = s
+	} else {
+		m.store = newStore(newForeignEngine(m.outer), 0, opt.now)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stop = cancel
+	go m.collect(ctx)
+	return m, nil
+}
+
+// Sessioner returns a middleware handler that injects session.Session and
+// session.Store into the request context, which are used for manipulating
+// session data. See Manager.Sessioner. It panics if the options are wrong or the
+// store cannot be opened; NewManager returns an error instead, and can be closed.
+func Sessioner(opts ...Options) flamego.Handler {
+	var opt Options
+	if len(opts) > 0 {
+		opt = opts[0]
+	}
+	m, err := NewManager(opt)
+	if err != nil {
+		panic(err.Error())
+	}
+	return m.Sessioner()
+}
+
+// Sessioner returns the middleware. It injects session.Session, session.Store,
+// session.Flash and *session.Manager. It answers 500 itself when the session
+// cannot be loaded, and in the place of the handlers after it when what they
+// changed cannot be stored. flamego.Recovery, if any, belongs in front of it.
+func (m *Manager) Sessioner() flamego.Handler {
+	return flamego.ContextInvoker(m.handle)
+}
+
+// Store returns the store, for work outside of requests.
+func (m *Manager) Store() Store { return m.outer }
+
+// Close ends the background work, waiting for it until the context ends, and
+// closes every connection that the library has opened, but none that it was
+// given. It is to be called when no requests come any more, after
+// http.Server.Shutdown. Later calls return what the first did.
+func (m *Manager) Close(ctx context.Context) error {
+	m.close.Do(func() {
+		m.stop()
+		select {
+		case <-m.stopped:
+		case <-ctx.Done():
+			m.closing = fmt.Errorf("session: close: %w", ctx.Err())
+			return
+		}
+		if c, ok := m.outer.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				m.closing = fmt.Errorf("session: close: %w", err)
+			}
+		}
+	})
+	return m.closing
+}
+
+// collect removes expired sessions now and then. It starts at a random moment,
+// or else a fleet of servers that was started at once would do it at once.
+func (m *Manager) collect(ctx context.Context) {
+	defer close(m.stopped)
+	timer := time.NewTimer(rand.N(m.opt.GCInterval))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if err := m.outer.GC(ctx); err != nil && ctx.Err() == nil {
+			m.report(err)
+		}
+		timer.Reset(m.opt.GCInterval)
+	}
+}
+
+func (m *Manager) newID() string { return newID(m.opt.IDLength) }
+
+func (m *Manager) report(err error) { m.opt.ErrorFunc(err) }
+
+// deadline bounds a wait for the store. A store that never waits is spared it.
+func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if m.store.local {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, m.opt.StoreTimeout)
+}
+
+// writeID tells the client its new ID.
+func (m *Manager) writeID(w http.ResponseWriter, r *http.Request, id string) {
+	if m.opt.WriteIDFunc != nil {
+		m.opt.WriteIDFunc(w, r, id, true)
+		noStore(w.Header())
+		return
+	}
+	m.cookies.write(w, r, id)
+}
+
+// remind is for an ID that came from the client. Its cookie is sent again if it
+// would run out while the session goes on.
+func (m *Manager) remind(w http.ResponseWriter, r *http.Request, id string, slid bool) {
+	if m.opt.WriteIDFunc != nil {
+		m.opt.WriteIDFunc(w, r, id, false)
+	} else if slid && m.cookies.persistent {
+		m.cookies.write(w, r, id)
+	}
+}
+
+// removeID takes the ID from the client. There is no such call in WriteIDFunc:
+// where IDs travel by other ways, the client drops its ID when told to.
+func (m *Manager) removeID(w http.ResponseWriter, r *http.Request) {
+	if m.opt.WriteIDFunc == nil {
+		m.cookies.remove(w, r)
+	}
+}
+
+// injectStore injects the Store that knows this request, or a Store that is not
+// ours as it is, since handlers may ask for it by its own type.
+func (m *Manager) injectStore(c flamego.Context, q *request) {
+	if m.outer == Store(m.store) {
+		c.Set(storeType, reflect.ValueOf(&q.bound))
+		return
+	}
+	c.Set(storeType, reflect.ValueOf(m.outer))
+	c.Map(m.outer)
+}

@@ -1,0 +1,113 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/flamego/session/internal/clockhook"
+)
+
+// Options contains options for the session.Sessioner middleware.
+type Options struct {
+	// Initer is the initialization function of the session store. Default is
+	// session.MemoryIniter.
+	Initer Initer
+	// Config is the configuration object to be passed to the Initer for the session
+	// store. It must be of the type that the Initer wants: session.FileConfig for
+	// session.FileIniter, and so on.
+	Config interface{}
+	// Cookie is a set of options for setting HTTP cookies.
+	Cookie CookieOptions
+	// IDLength specifies the length of new session IDs, in characters of 5 bits.
+	// Default is 32, which makes 160 bits; at most 128. Under 26 characters an ID
+	// has fewer than 128 bits (OWASP ASVS 5.0 7.2.3): that is logged as a warning.
+	// IDs of other lengths, from 16 characters on, are good as long as their records
+	// exist.
+	IDLength int
+	// GCInterval is the time interval for GC operations, which start at a random
+	// moment within it. Default is 5 minutes, also for anything under a second.
+	// Expired sessions are gone whether or not GC has run.
+	GCInterval time.Duration
+	// ErrorFunc is called with every error that no handler can be told of. No ID is
+	// in it. Default is to log it with log/slog. It may be called concurrently.
+	ErrorFunc func(err error)
+	// ReadIDFunc is the function to read session ID from the request. Default is
+	// reading from cookie. What does not look like an ID counts as none.
+	ReadIDFunc func(r *http.Request) string
+	// WriteIDFunc is the function to write session ID to the response. Default is
+	// writing to cookie. The `created` argument is true when the client must be told
+	// the ID, because the session or its ID is new; this happens just before the
+	// first byte leaves. It is false, once a request, for a session that the client
+	// has named itself.
+	WriteIDFunc func(w http.ResponseWriter, r *http.Request, sid string, created bool)
+
+	// StoreTimeout bounds what one request waits for the store, once when its
+	// session is loaded and once when it is stored. Default is 5 seconds.
+	StoreTimeout time.Duration
+
+	now func() time.Time
+}
+
+const (
+	defaultGCInterval   = 5 * time.Minute
+	defaultStoreTimeout = 5 * time.Second
+)
+
+// withDefaults fills in what is not set. Its errors name the field and what to
+// do.
+func (o Options) withDefaults() (Options, error) {
+	var err error
+	if o.Cookie, err = o.Cookie.withDefaults(); err != nil {
+		return o, err
+	}
+	if o.Initer == nil {
+		o.Initer = MemoryIniter()
+	}
+	if o.ErrorFunc == nil {
+		o.ErrorFunc = func(err error) { slog.Error("session middleware", "error", err) }
+	}
+	if o.GCInterval < time.Second {
+		o.GCInterval = defaultGCInterval
+	}
+	if o.StoreTimeout < 0 {
+		return o, errors.New("StoreTimeout is negative: leave it out for 5 seconds")
+	}
+	if o.StoreTimeout == 0 {
+		o.StoreTimeout = defaultStoreTimeout
+	}
+	switch {
+	case o.IDLength < minimumSIDLength:
+		o.IDLength = defaultIDLength
+	case o.IDLength > maxIDLength:
+		return o, fmt.Errorf("IDLength is %d: set it to %d at most, or leave it out for %d", o.IDLength, maxIDLength, defaultIDLength)
+	case o.IDLength < safeIDLength:
+		slog.Warn("session: short IDs can be guessed: leave Options.IDLength out, or set it to 26 or more",
+			"IDLength", o.IDLength, "bits", 5*o.IDLength)
+	}
+	if o.ReadIDFunc == nil {
+		name := o.Cookie.Name
+		o.ReadIDFunc = func(r *http.Request) string { return readCookie(r, name) }
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	return o, nil
+}
+
+func readCookie(r *http.Request, name string) string {
+	if len(r.Header["Cookie"]) == 0 {
+		return ""
+	}
+	c, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+func init() {
+	clockhook.Set = func(options any, now func() time.Time) { options.(*Options).now = now }
+}

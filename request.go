@@ -1,0 +1,282 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+
+	"github.com/flamego/flamego"
+	"github.com/flamego/flamego/inject"
+)
+
+var (
+	managerType = reflect.TypeFor[*Manager]()
+	sessionType = inject.InterfaceOf((*Session)(nil))
+	storeType   = inject.InterfaceOf((*Store)(nil))
+	flashType   = inject.InterfaceOf((*Flash)(nil))
+	noFlash     = reflect.Zero(flashType)
+)
+
+// request ties a session to one HTTP request.
+type request struct {
+	m     *Manager
+	w     flamego.ResponseWriter
+	r     *http.Request
+	live  liveSession
+	bound boundStore
+
+	told   string // the ID of a live session that the client holds
+	closed bool   // nothing is to be stored any more
+}
+
+// handle is the middleware.
+func (m *Manager) handle(c flamego.Context) {
+	if v := c.Value(managerType); v.IsValid() && v.Interface() == any(m) {
+		return // Used twice, say by the application and by a group.
+	}
+	q := &request{m: m, w: c.ResponseWriter(), r: c.Request().Request}
+	q.live.store, q.live.req = m.store, q
+	q.bound = boundStore{Store: m.outer, req: q}
+
+	flash, err := q.load()
+	if err != nil {
+		if q.r.Context().Err() != nil {
+			return // The client is gone. No handler will be called.
+		}
+		m.report(err)
+		sendFailure(q.w)
+		return
+	}
+
+	c.Set(managerType, reflect.ValueOf(m))
+	c.Set(sessionType, reflect.ValueOf(&q.live))
+	m.injectStore(c, q)
+	if flash != nil {
+		c.Set(flashType, reflect.ValueOf(flash))
+	} else {
+		// Not MapTo: a nil in the map makes the injector look for anything that
+		// implements the empty interface, and hand over some other service.
+		c.Set(flashType, noFlash)
+	}
+	q.w.Before(q.before)
+
+	panicking := true
+	defer func() {
+		if panicking {
+			q.closed = true
+		}
+	}()
+	c.Next()
+	panicking = false
+	q.finish()
+}
+
+// load finds the session of the request, and returns its flash.
+func (q *request) load() (flash any, err error) {
+	s := q.m.store
+
+	// 1. Only what looks like an ID gets as far as the store (G13).
+	id := q.m.opt.ReadIDFunc(q.r)
+	if !validID(id, q.m.leastID) {
+		return nil, nil
+	}
+	ctx, cancel := q.m.deadline(q.r.Context())
+	defer cancel()
+
+	// 2. Only an ID that the store holds is a session (G8).
+	snap, err := s.find(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case isDecodeError(err):
+		q.m.report(fmt.Errorf("session: load: %w", err))
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("session: load: %w", err)
+	}
+
+	// 3. Whoever removes the flash from the record has it (G5).
+	snap, flash, taken, err := q.takeFlash(id, snap)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("session: load: flash: %w", err)
+	}
+
+	// 4. Slide the expiry, unless it is far enough (G9).
+	slid := taken
+	if !taken && !s.fresh(snap, s.now()) {
+		snap.expiry = s.expiry(s.now())
+		err := s.touch(ctx, id, snap.expiry)
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
+		}
+		slid = err == nil
+	}
+
+	q.live.id, q.live.base, q.live.stored = id, snap, true
+	q.live.used = taken
+	q.told = id
+	q.m.remind(q.w, q.r, id, slid)
+	return flash, nil
+}
+
+// onlyFlash is the change that takes the flash out.
+var onlyFlash = &changes{list: []change{{key: flashKey, deleted: true}}}
+
+func (q *request) takeFlash(id string, snap snapshot) (_ snapshot, flash any, taken bool, err error) {
+	flash, ok := snap.get(flashKey)
+	if !ok {
+		return snap, nil, false, nil
+	}
+	// From here on a client that hangs up could lose the flash, not stop it.
+	s := q.m.store
+	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
+	defer cancel()
+	var turn turn
+	defer turn.end()
+	for {
+		next, err := s.replace(ctx, id, snap, onlyFlash, s.expiry(s.now()))
+		if err == nil {
+			return next, flash, true, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return snap, nil, false, err
+		}
+		if snap, err = turn.next(ctx, s, id); err != nil {
+			return snap, nil, false, err
+		}
+		if flash, ok = snap.get(flashKey); !ok {
+			return snap, nil, false, nil
+		}
+	}
+}
+
+// started tells whether the client has been sent the status already.
+func (q *request) started() bool { return q.w.Written() }
+
+// before is the hook that runs when the first byte is about to leave (G2, G3).
+// It must not panic: Flamego's Recovery would answer 200.
+func (q *request) before(w flamego.ResponseWriter) {
+	if q.closed {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			q.deny(w, fmt.Errorf("session: commit: panic: %v", p))
+		}
+	}()
+	if err := q.commit(); err != nil {
+		q.deny(w, err)
+		return
+	}
+	q.tell()
+}
+
+func (q *request) deny(w flamego.ResponseWriter, err error) {
+	q.closed = true
+	q.m.report(err)
+	if err := closeGate(w); err != nil {
+		q.m.report(err)
+	}
+}
+
+// finish stores what the hook has left: all of it when nothing was written, or
+// what a streaming handler changed later.
+func (q *request) finish() {
+	if q.closed {
+		return
+	}
+	err := q.commit()
+	switch {
+	case q.started():
+		if err != nil {
+			q.m.report(err)
+		}
+	case err != nil:
+		q.closed = true
+		q.m.report(err)
+		sendFailure(q.w)
+	default:
+		q.tell()
+	}
+}
+
+// commit stores the session, whatever becomes of the client (G12).
+func (q *request) commit() error {
+	if !q.live.dirty() {
+		return nil
+	}
+	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
+	defer cancel()
+	if err := q.commitWith(ctx); !errors.Is(err, ErrEnded) {
+		return err
+	}
+	return nil // Ended elsewhere: that is the end of it, and the answer stands.
+}
+
+var errLate = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
+
+func (q *request) commitWith(ctx context.Context) error {
+	late := q.started() && q.live.dropUntold()
+	if err := q.live.commit(ctx); err != nil {
+		return err
+	}
+	if late {
+		return errLate
+	}
+	return nil
+}
+
+// dropUntold drops what would need a new record. What is to be removed stays.
+func (s *liveSession) dropUntold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stored || !s.asked && len(s.pending.apply(noValues).pairs) == 0 {
+		return false
+	}
+	s.forget()
+	return true
+}
+
+// commitNow is Commit, called by a handler.
+func (q *request) commitNow(ctx context.Context) error {
+	if q.closed {
+		return errors.New("session: commit: the request has failed, nothing is stored any more")
+	}
+	ctx, cancel := q.m.deadline(ctx)
+	defer cancel()
+	err := q.commitWith(ctx)
+	if (err == nil || errors.Is(err, ErrEnded)) && !q.started() {
+		q.tell()
+	}
+	return err
+}
+
+// tell lets the client know which session it has now.
+func (q *request) tell() {
+	s := &q.live
+	s.mu.Lock()
+	id, stored, lost, used := s.id, s.stored, s.lost, s.used
+	s.lost = false
+	s.mu.Unlock()
+	switch {
+	case stored && id != q.told:
+		q.told = id
+		q.m.writeID(q.w, q.r, id)
+	case !stored && q.told != "":
+		q.told = ""
+		if !lost { // Otherwise the client may hold the cookie of a newer session by now.
+			q.m.removeID(q.w, q.r)
+		}
+	}
+	if used {
+		vary(q.w.Header())
+	}
+}

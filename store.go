@@ -1,0 +1,327 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Store is a session store with capabilities of checking, reading, destroying
+// and GC sessions. The one that the library injects into handlers knows its
+// request: destroying the request's own session through it is Destroy.
+//
+// A Store of this library may be used concurrently. A Store of your own works
+// too, as in v1.6.6: see the guide on writing a backend for what it can promise,
+// and for why a Backend is the better thing to write.
+type Store interface {
+	// Exist returns true if the session with given ID exists. It is false also when
+	// the store could not be asked.
+	Exist(ctx context.Context, sid string) bool
+	// Read returns the session with given ID. If a session with the ID does not
+	// exist, an empty one with the same ID is returned; it is stored by Save.
+	Read(ctx context.Context, sid string) (Session, error)
+	// Destroy deletes session with given ID from the session store completely. It
+	// is no error if there is none.
+	Destroy(ctx context.Context, sid string) error
+	// Touch updates the expiry time of the session with given ID. It does nothing
+	// if there is no session associated with the ID.
+	Touch(ctx context.Context, sid string) error
+	// Save persists session data to the session store. It is not needed in
+	// handlers, whose sessions are stored by the middleware.
+	Save(ctx context.Context, session Session) error
+	// GC performs a GC operation on the session store.
+	GC(ctx context.Context) error
+}
+
+// Initer takes arbitrary number of arguments needed for initialization and
+// returns an initialized session store. The library passes Options.Config and an
+// IDWriter, and perhaps more: an Initer ignores what it does not know.
+type Initer func(ctx context.Context, args ...interface{}) (Store, error)
+
+// StoreConfig holds what every Store has, whatever its Backend.
+type StoreConfig struct {
+	// Lifetime is the duration to have no access to a session before it expires.
+	// Default is 3600 seconds, also for anything under a second.
+	Lifetime time.Duration
+	// Encoder is the encoder to encode session data. Default is GobEncoder.
+	Encoder Encoder
+	// Decoder is the decoder to decode session data. Default is GobDecoder.
+	Decoder Decoder
+
+	now func() time.Time
+}
+
+func defaultLifetime(d time.Duration) time.Duration {
+	if d < time.Second {
+		return time.Hour
+	}
+	return d
+}
+
+// snapshot is one stored version of a session.
+type snapshot struct {
+	*values
+	raw     []byte    // the stored bytes, where there are bytes
+	foreign Session   // the session, where the Store is not ours
+	expiry  time.Time // zero where the Store does not tell
+}
+
+func (s snapshot) get(key any) (any, bool) {
+	if s.foreign != nil {
+		val := s.foreign.Get(key)
+		return val, val != nil
+	}
+	if s.values == nil {
+		return nil, false
+	}
+	return s.values.get(key)
+}
+
+// engine is what the request flow works on: a Backend with a codec, the memory,
+// or a Store that is not ours. The errors are those of a Backend, and a
+// decodeError from load.
+type engine interface {
+	load(ctx context.Context, id string) (snapshot, error)
+	// create and replace do the changes on top of nothing or of the old version,
+	// and return what is stored then.
+	create(ctx context.Context, id string, ch *changes, expiry time.Time) (snapshot, error)
+	replace(ctx context.Context, id string, old snapshot, ch *changes, expiry time.Time) (snapshot, error)
+	move(ctx context.Context, id, newID string, old snapshot, ch *changes, expiry time.Time) (snapshot, error)
+	touch(ctx context.Context, id string, expiry time.Time) error
+	remove(ctx context.Context, id string) error
+	sweep(ctx context.Context, now time.Time, limit int) (int, error)
+	encode(old snapshot, ch *changes) ([]byte, error)
+}
+
+// sweepLimit is how many expired records are removed in one go.
+const sweepLimit = 1000
+
+// store is the Store that the library makes, of any engine.
+type store struct {
+	engine
+	lifetime time.Duration
+	now      func() time.Time
+	local    bool // the engine never waits, so that it needs no deadline
+	queues   queues
+}
+
+var _ Store = (*store)(nil)
+
+// NewStore returns a Store that keeps its records in the Backend. The Store has
+// a Close method if the Backend has one.
+func NewStore(b Backend, cfg StoreConfig) Store {
+	e := &recordEngine{backend: b, codec: newCodec(cfg.Encoder, cfg.Decoder)}
+	return newStore(e, cfg.Lifetime, cfg.now)
+}
+
+func newStore(e engine, lifetime time.Duration, now func() time.Time) *store {
+	s := &store{engine: e, lifetime: defaultLifetime(lifetime), now: now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.queues.init()
+	return s
+}
+
+// expiry is when a record ends that is written or touched now. The twentieth on
+// top is what lets most accesses go without a write: see fresh.
+func (s *store) expiry(now time.Time) time.Time {
+	return now.Add(s.lifetime + s.lifetime/20)
+}
+
+// fresh tells whether a record will do for an access now: it must have a whole
+// lifetime left.
+func (s *store) fresh(snap snapshot, now time.Time) bool {
+	return snap.expiry.Sub(now) >= s.lifetime
+}
+
+// find loads a session that has not expired, or returns ErrNotFound.
+func (s *store) find(ctx context.Context, id string) (snapshot, error) {
+	snap, err := s.load(ctx, id)
+	if err != nil {
+		return snapshot{}, err
+	}
+	if !snap.expiry.IsZero() && !s.now().Before(snap.expiry) {
+		return snapshot{}, ErrNotFound
+	}
+	return snap, nil
+}
+
+func (s *store) Exist(ctx context.Context, sid string) bool {
+	if checkID(sid) != nil {
+		return false
+	}
+	_, err := s.find(ctx, sid)
+	return err == nil
+}
+
+func (s *store) Read(ctx context.Context, sid string) (Session, error) {
+	if err := checkID(sid); err != nil {
+		return nil, err
+	}
+	snap, err := s.find(ctx, sid)
+	switch {
+	case err == nil:
+		return &liveSession{store: s, id: sid, base: snap, stored: true}, nil
+	case errors.Is(err, ErrNotFound):
+		return &liveSession{store: s, id: sid, asked: true}, nil
+	default:
+		return nil, fmt.Errorf("session: read: %w", err)
+	}
+}
+
+func (s *store) Destroy(ctx context.Context, sid string) error {
+	if checkID(sid) != nil {
+		return nil // There can be no such session.
+	}
+	if err := s.remove(ctx, sid); err != nil {
+		return fmt.Errorf("session: destroy: %w", err)
+	}
+	return nil
+}
+
+func (s *store) Touch(ctx context.Context, sid string) error {
+	if checkID(sid) != nil {
+		return nil
+	}
+	err := s.touch(ctx, sid, s.expiry(s.now()))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("session: touch: %w", err)
+	}
+	return nil
+}
+
+// Save stores a session that Read returned, merging it with what others stored
+// since, or puts a session of any other origin in the place of what is there.
+func (s *store) Save(ctx context.Context, sess Session) error {
+	if live, ok := sess.(*liveSession); ok && live.store == s {
+		return live.commit(ctx)
+	}
+	vals, err := valuesOf(sess)
+	if err != nil {
+		return fmt.Errorf("session: save: %w", err)
+	}
+	target, err := s.Read(ctx, sess.ID())
+	if err != nil {
+		return err
+	}
+	target.Flush()
+	for _, p := range vals.pairs {
+		target.Set(p.Key, p.Value)
+	}
+	return target.(*liveSession).commit(ctx)
+}
+
+// valuesOf gets at the data of any Session.
+func valuesOf(sess Session) (*values, error) {
+	if base, ok := sess.(*BaseSession); ok {
+		return base.values(), nil
+	}
+	b, err := sess.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return newCodec(nil, nil).unmarshal(b)
+}
+
+func (s *store) GC(ctx context.Context) error {
+	for {
+		n, err := s.sweep(ctx, s.now(), sweepLimit)
+		if err != nil {
+			return fmt.Errorf("session: sweep: %w", err)
+		}
+		if n != sweepLimit || ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// Close ends what the backend opened.
+func (s *store) Close() error {
+	if c, ok := s.engine.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// recordEngine keeps sessions as encoded records in a Backend.
+type recordEngine struct {
+	backend Backend
+	codec   codec
+}
+
+func (e *recordEngine) load(ctx context.Context, id string) (snapshot, error) {
+	r, err := e.backend.Load(ctx, id)
+	if err != nil {
+		return snapshot{}, err
+	}
+	v, err := e.codec.unmarshal(r.Data)
+	if err != nil {
+		return snapshot{}, err
+	}
+	return snapshot{values: v, raw: r.Data, expiry: r.Expiry}, nil
+}
+
+// next encodes the version that the changes make of the old one.
+func (e *recordEngine) next(old snapshot, ch *changes, expiry time.Time) (snapshot, Record, error) {
+	v := old.values
+	if v == nil {
+		v = noValues
+	}
+	v = ch.apply(v)
+	raw, err := e.codec.marshal(v)
+	if err != nil {
+		return snapshot{}, Record{}, err
+	}
+	return snapshot{values: v, raw: raw, expiry: expiry}, Record{Data: raw, Expiry: expiry}, nil
+}
+
+func (e *recordEngine) create(ctx context.Context, id string, ch *changes, expiry time.Time) (snapshot, error) {
+	snap, rec, err := e.next(snapshot{}, ch, expiry)
+	if err == nil {
+		err = e.backend.Create(ctx, id, rec)
+	}
+	return snap, err
+}
+
+func (e *recordEngine) replace(ctx context.Context, id string, old snapshot, ch *changes, expiry time.Time) (snapshot, error) {
+	snap, rec, err := e.next(old, ch, expiry)
+	if err == nil {
+		err = e.backend.Replace(ctx, id, old.raw, rec)
+	}
+	return snap, err
+}
+
+func (e *recordEngine) move(ctx context.Context, id, newID string, old snapshot, ch *changes, expiry time.Time) (snapshot, error) {
+	snap, rec, err := e.next(old, ch, expiry)
+	if err == nil {
+		err = e.backend.Move(ctx, id, newID, old.raw, rec)
+	}
+	return snap, err
+}
+
+func (e *recordEngine) touch(ctx context.Context, id string, expiry time.Time) error {
+	return e.backend.Touch(ctx, id, expiry)
+}
+
+func (e *recordEngine) remove(ctx context.Context, id string) error {
+	return e.backend.Delete(ctx, id)
+}
+
+func (e *recordEngine) sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+	return e.backend.DeleteExpired(ctx, now, limit)
+}
+
+func (e *recordEngine) encode(old snapshot, ch *changes) ([]byte, error) {
+	snap, _, err := e.next(old, ch, time.Time{})
+	return snap.raw, err
+}
+
+func (e *recordEngine) Close() error {
+	if c, ok := e.backend.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
