@@ -1,0 +1,116 @@
+// Package sessiontest tests session backends, and helps to test handlers that
+// use sessions.
+//
+// For who writes a backend: Run is the conformance suite, with one named subtest
+// for each guarantee of the library, over real HTTP, with several servers that
+// share the store. A failure says which rule was broken and why it matters.
+// Processes runs the rules about concurrency and crashes against real processes.
+//
+// For who writes an application: Browser is a client that keeps cookies and
+// follows redirects, Stub puts a session with given contents in the place of a
+// real one.
+package sessiontest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/flamego/session"
+)
+
+// Suite says what Run needs to know of the store under test.
+type Suite struct {
+	// Open prepares an empty store and returns a function that gives the options of
+	// one more server on it. It is called for each subtest, the function for each
+	// server; Lifetime is to be left at its default of an hour. Everything that
+	// needs cleaning up goes into t.Cleanup. It is required.
+	Open func(t *testing.T) func() session.Options
+	// Corrupt spoils the stored record of a session, so that it cannot be decoded
+	// any more. Without it, what it is for is left out, and the log says so.
+	Corrupt func(t *testing.T, id string)
+	// ForeignStore says that the Initer returns a Store of its own making, not one
+	// of NewStore. Such a Store promises less, see the guide on writing a backend:
+	// what needs compare-and-swap is tested with a single server, and the clock is
+	// not the test's.
+	ForeignStore bool
+	// InProcess says that the store never waits, and so knows no outage.
+	InProcess bool
+}
+
+// Run runs the suite on a store with default expectations.
+func Run(t *testing.T, open func(t *testing.T) func() session.Options) {
+	t.Helper()
+	Suite{Open: open}.Run(t)
+}
+
+// Run runs the suite.
+func (s Suite) Run(t *testing.T) {
+	t.Helper()
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			if r.swap && s.ForeignStore {
+				t.Skip("a Store without compare-and-swap can't promise this")
+			}
+			if r.timed && s.ForeignStore {
+				t.Skip("the clock of this Store is not the test's")
+			}
+			if r.outage && s.InProcess {
+				t.Skip("a store in the process has no outages")
+			}
+			f := &fleet{t: t, clock: new(clock), suite: s}
+			f.open = s.Open(t)
+			r.test(r, f)
+		})
+	}
+}
+
+// rule is a guarantee with its test.
+type rule struct {
+	name   string // as in "G4_NoLostUpdate"
+	why    string
+	test   func(rule, *fleet)
+	swap   bool // needs compare-and-swap across servers
+	timed  bool // needs the fake clock
+	outage bool // needs a store that can be too slow
+}
+
+// broken fails the test with what was seen, and with the rule.
+func (r rule) broken(t *testing.T, format string, args ...any) {
+	t.Helper()
+	t.Errorf("%s\n\trule %s: %s", fmt.Sprintf(format, args...), r.name, r.why)
+}
+
+// rules are all guarantees, in their order. Concurrency and crashes of whole
+// processes are in Processes.
+var rules = []rule{
+	{name: "G1_RoundTrip", test: roundTrip, why: "What one request sets, the next gets: without that there is no session."},
+	{name: "G1_UnencodableValue", test: unencodable, why: "A value that can't be stored must not be lost in silence: the error names key, type and remedy."},
+	{name: "G2_ReadYourWrites", test: readYourWrites, why: "A browser follows a redirect the instant the header arrives, maybe to another server: it must find what was set."},
+	{name: "G2_Streaming", test: streaming, why: "What a streaming handler sets late must be stored when it returns, or at once with Commit."},
+	{name: "G3_AcknowledgedMeansStored", test: acknowledged, outage: true, why: "A success that was not stored is a lie: a signed-in page for somebody who is not signed in."},
+	{name: "G3_LateChangeIsReported", test: lateChange, why: "What can't be stored after the first byte must at least be heard of."},
+	{name: "G4_DifferentKeys", test: differentKeys, why: "Requests of one page run at the same time: each one's change must survive the others."},
+	{name: "G4_AcrossServers", test: acrossServers, swap: true, why: "Changes made on different servers merge, key by key."},
+	{name: "G4_Update", test: updates, swap: true, why: "A counter that loses counts is no counter."},
+	{name: "G4_LastSetWins", test: lastSetWins, why: "Of two values for one key one must win, whole."},
+	{name: "G5_FlashOnce", test: flashOnce, swap: true, why: "A message that shows twice, or a confirmation that runs twice, confuses; one that never shows is lost."},
+	{name: "G5_NoFlash", test: noFlash, why: "Without a flash the handler gets nil, not some other service."},
+	{name: "G6_EndedStaysEnded", test: staysEnded, why: "A slow request must not bring a signed-out user back (OWASP ASVS 5.0 7.4.1)."},
+	{name: "G6_StoreDestroy", test: storeDestroy, why: "Signing out through the injected Store, as since v1.6.6, is as final as Destroy."},
+	{name: "G6_FreshAfterDestroy", test: freshAfterDestroy, why: "What is set after Destroy belongs to a new session with a new ID."},
+	{name: "G7_RotationMoves", test: rotation, why: "Whoever planted or stole the old ID must be left with nothing (OWASP ASVS 5.0 7.2.4)."},
+	{name: "G7_RotationMerges", test: rotationMerges, swap: true, why: "A change that another request made during the rotation must move along."},
+	{name: "G8_StrictIDs", test: strictIDs, why: "Adopting an ID that the server did not give out is session fixation."},
+	{name: "G8_Entropy", test: entropy, why: "An ID needs 128 random bits to be beyond guessing (OWASP ASVS 5.0 7.2.3)."},
+	{name: "G9_ExactExpiry", test: expiry, timed: true, why: "An idle session lives its lifetime, and ends then, whether or not anything was swept (OWASP ASVS 5.0 7.3.1)."},
+	{name: "G9_AccessSlides", test: slides, timed: true, why: "Who keeps using the session must keep it, and its cookie."},
+	{name: "G9_Sweep", test: sweep, timed: true, why: "Expired records must not fill the store, live ones must survive the sweep."},
+	{name: "G10_UntouchedVisitor", test: untouched, why: "Bots and first-time visitors are most of the traffic: they get no cookie and no record."},
+	{name: "G10_IDIsStored", test: idIsStored, why: "Applications hand out the ID as a token: once asked for it is final, and good."},
+	{name: "G11_PanicChangesNothing", test: panics, why: "A handler that failed half-way must not leave half its changes."},
+	{name: "G12_ClientGone", test: clientGone, why: "What the server did for a client that hung up has still been done."},
+	{name: "G13_HostileCookies", test: hostile, why: "A cookie is anybody's input: it must not reach the store, or cause an error."},
+	{name: "G13_CorruptRecord", test: corrupt, why: "One bad record must cost one session, not answer 500 until the visitor clears the cookies."},
+	{name: "G14_Outage", test: outage, outage: true, why: "While the store is down, who needs it gets 500 soon, who does not is served, and no session is given up."},
+	{name: "G16_CleanEnd", test: cleanEnd, why: "What is left running after Close adds up, in tests and in graceful restarts."},
+}
