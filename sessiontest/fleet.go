@@ -53,6 +53,7 @@ type fleet struct {
 	open  func() session.Options
 	clock *clock
 	suite Suite
+	again func() *process // starts a server in a process, where that is the point
 	names int
 	mu    sync.Mutex
 }

@@ -15,6 +15,9 @@ const crowd = 64
 
 // pool returns the servers a crowd is spread over.
 func (f *fleet) pool() []*server {
+	if f.again != nil {
+		return []*server{&f.again().server, &f.again().server}
+	}
 	if f.suite.ForeignStore {
 		return []*server{f.start(nil)}
 	}

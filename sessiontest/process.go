@@ -1,0 +1,242 @@
+package sessiontest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flamego/session"
+)
+
+const (
+	envStore = "SESSIONTEST_STORE"
+	envArg   = "SESSIONTEST_ARG"
+)
+
+// Main is for the TestMain of a package that calls Processes: in a process that
+// Processes has started it serves, otherwise it runs the tests. stores has, by
+// name, functions that make the options of a server; the argument comes from
+// the test, and names what the servers share, like a file or a DSN.
+func Main(m *testing.M, stores map[string]func(arg string) session.Options) {
+	name, ok := os.LookupEnv(envStore)
+	if !ok {
+		os.Exit(m.Run())
+	}
+	open := stores[name]
+	if open == nil {
+		fmt.Fprintf(os.Stderr, "sessiontest: Main has no store %q\n", name)
+		os.Exit(2)
+	}
+	if err := serve(open(os.Getenv(envArg))); err != nil {
+		fmt.Fprintln(os.Stderr, "sessiontest:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// serve runs one server until the standard input ends, as it does when the test
+// is gone.
+func serve(opt session.Options) error {
+	m, err := session.NewManager(opt)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: newProbe().handler(m), ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		fmt.Printf("listening http://%s\n", l.Addr())
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = srv.Close()
+	}()
+	if err := srv.Serve(l); err != http.ErrServerClosed {
+		return err
+	}
+	return m.Close(context.Background())
+}
+
+// process is a server in a process of its own.
+type process struct {
+	server
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+func startProcess(t *testing.T, store, arg string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(exe)}
+	p.cmd.Env = append(os.Environ(), envStore+"="+store, envArg+"="+arg)
+	p.cmd.Stderr = os.Stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
+	if err != nil || !ok {
+		t.Fatalf("the server process does not start: %q, %v: does TestMain call sessiontest.Main?", line, err)
+	}
+	p.url = url
+	t.Cleanup(p.end)
+	return p
+}
+
+// end stops the process the gentle way.
+func (p *process) end() {
+	if p.cmd.ProcessState == nil {
+		_ = p.stdin.Close()
+		_ = p.cmd.Wait()
+	}
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// Processes runs the rules about concurrency and crashes on two server processes
+// that share a store. open prepares an empty store and returns the argument that
+// Main hands to the named function. The package's TestMain must call Main.
+func Processes(t *testing.T, store string, open func(t *testing.T) (arg string)) {
+	t.Helper()
+	for _, r := range processRules {
+		t.Run(r.name, func(t *testing.T) {
+			arg := open(t)
+			f := &fleet{t: t, clock: new(clock)}
+			f.again = func() *process { return startProcess(t, store, arg) }
+			r.test(r, f)
+		})
+	}
+}
+
+// Rounds of the process rules. The fewer are for go test -short.
+func rounds(t *testing.T, n int) int {
+	t.Helper()
+	if testing.Short() {
+		return max(1, n/10)
+	}
+	return n
+}
+
+var processRules = []rule{
+	{name: "G2_RedirectRace", test: processRedirects, why: "The target of a redirect, on another server, must see what was set, be it followed the instant the header arrives."},
+	{name: "G4_AcrossServers", test: processKeys, why: "Changes made on different servers merge, key by key."},
+	{name: "G4_Update", test: processUpdates, why: "A counter that loses counts is no counter."},
+	{name: "G5_FlashOnce", test: processFlash, why: "Of all requests, on all servers, one gets the flash."},
+	{name: "G6_EndedStaysEnded", test: staysEnded, why: "A slow request must not bring a signed-out user back (OWASP ASVS 5.0 7.4.1)."},
+	{name: "G7_RotationMoves", test: rotation, why: "The old ID is dead on every server from the moment the response starts (OWASP ASVS 5.0 7.2.4)."},
+	{name: "G7_RotationMerges", test: rotationMerges, why: "A change that another request made during the rotation must move along."},
+	{name: "G8_StrictIDs", test: processStrict, why: "Adopting an ID that the server did not give out is session fixation."},
+	{name: "G15_Kill", test: processKill, why: "kill -9 leaves every session at a whole version, and no acknowledged write is lost."},
+}
+
+func processRedirects(r rule, f *fleet) {
+	servers := f.pool()
+	n, stale := rounds(f.t, 300), 0
+	for i := range n {
+		if !redirectRace(r, f.t, f.name(), newVisitor(f.t), servers[i%2], servers[1-i%2], fmt.Sprint("user", i)) {
+			stale++
+		}
+	}
+	f.t.Logf("%d redirects followed, %d stale reads", n, stale)
+}
+
+func processKeys(r rule, f *fleet) {
+	servers := f.pool()
+	for range rounds(f.t, 5) {
+		keysSurvive(r, f.t, servers)
+	}
+}
+
+func processUpdates(r rule, f *fleet) { updatesAdd(r, f.t, f.pool()) }
+
+func processFlash(r rule, f *fleet) {
+	servers := f.pool()
+	for range rounds(f.t, 50) {
+		oneFlash(r, f.t, servers)
+	}
+}
+
+func processStrict(r rule, f *fleet) {
+	servers := f.pool()
+	forged := strings.Repeat("b", 32)
+	v := stranger(f.t, servers[0], forged)
+	v.ok(r, servers[0], "/set", "k", "k", "v", "victim")
+	if v.id(servers[0]) == forged {
+		r.broken(f.t, "an ID of the client's making was adopted")
+	}
+	stranger(f.t, servers[1], forged).want(r, servers[1], "nothing", "/read", "k", "k")
+}
+
+// processKill kills a server in a burst of writes, and asks its successor.
+func processKill(r rule, f *fleet) {
+	const writers = 8
+	p := f.again()
+	visitors := make([]*visitor, writers)
+	acked := make([]int, writers)
+	for i := range visitors {
+		visitors[i] = newVisitor(f.t)
+		visitors[i].ok(r, &p.server, "/set", "k", "n", "v", "0")
+	}
+	total := 0
+	for round := range rounds(f.t, 20) {
+		var count atomic.Int64
+		died := make(chan struct{})
+		target := p
+		go func() {
+			defer close(died)
+			// After a number of writes that differs from round to round.
+			for end := time.Now().Add(10 * time.Second); count.Load() < int64(20+7*round) && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			target.kill()
+		}()
+		together(writers, func(i int) {
+			for n := acked[i] + 1; ; n++ {
+				res := visitors[i].get(&target.server, "/set", "k", "n", "v", strconv.Itoa(n))
+				if res.status != http.StatusOK {
+					return
+				}
+				acked[i] = n
+				count.Add(1)
+			}
+		})
+		<-died
+		p = f.again()
+		for i, v := range visitors {
+			res := v.get(&p.server, "/read", "k", "n")
+			got, err := strconv.Atoi(res.body)
+			// One write more may have been stored before it could be acknowledged.
+			if err != nil || got != acked[i] && got != acked[i]+1 {
+				r.broken(f.t, "round %d, session %d: %d was acknowledged, and %q (status %d) is stored", round, i, acked[i], res.body, res.status)
+				continue
+			}
+			acked[i] = got
+		}
+		total += int(count.Load())
+	}
+	f.t.Logf("%d writes acknowledged around the kills", total)
+}
