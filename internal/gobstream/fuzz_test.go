@@ -1,0 +1,38 @@
+package gobstream
+
+import (
+	"runtime/metrics"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// checkStream decodes bytes that may be anything, and holds a success against
+// encoding/gob. It asks gob only then, since the bytes may harm it.
+func checkStream(t *testing.T, b []byte) {
+	t.Helper()
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	pairs, err := Decode(b)
+	metrics.Read(sample)
+	// The fixed part is encoding/gob compiling a few types.
+	require.Less(t, sample[0].Value.Uint64()-before, uint64(1<<20+1024*len(b)), "memory for %x", b)
+	if err != nil {
+		return
+	}
+	got := toMap(pairs)
+	require.Len(t, got, len(pairs), "a key is there twice: %x", b)
+	want, err := plainDecode(b)
+	require.NoError(t, err, "gob refuses %x", b)
+	require.True(t, same(want, got), "stream %x\nwant %#v\ngot  %#v", b, want, got)
+	checkPairs(t, pairs)
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) { checkStream(t, b) })
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) { checkPairs(t, (&source{b}).pairs()) })
+}

@@ -1,0 +1,128 @@
+// Package gobstream turns the data of a session into bytes and back. The bytes
+// are an ordinary gob stream of one map[interface{}]interface{}, which any gob
+// Decoder reads; only the way there is shorter.
+//
+// encoding/gob describes every type at the start of every stream, and compiles
+// a decoder for it on the other side. For a session of a few values that is
+// most of the work. So maps with string keys and common values take a
+// hand-written coder (encode.go, decode.go), and whatever that one does not
+// know is left, as a whole, to encoding/gob. The two agree on every stream.
+//
+// Stored bytes are not trusted. Before encoding/gob gets to see any, parser.go
+// and walk.go follow their structure to the end, because gob allocates what a
+// count claims and recurses as deep as the data asks.
+package gobstream
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+)
+
+// Pair is a key of the session and its value.
+type Pair struct{ Key, Value any }
+
+const (
+	// maxDepth bounds how deep values may lie in one another, in both directions:
+	// what is written can be read. It costs gob about 12 MB of stack.
+	maxDepth = 10_000
+	// maxTypes bounds the types that a stream defines, their fields included. The
+	// time gob takes to compile them can grow with the square of it.
+	maxTypes = 4096
+	// shareLimit is the longest stream, in bytes, whose strings are all cut from
+	// one copy of it. One string kept for long then keeps at most this much alive.
+	shareLimit = 1024
+	// keepSize is the longest buffer, in bytes, that is kept for the next Encode.
+	keepSize = 64 << 10
+	// sizeHint caps the entries for which memory is taken before they were seen,
+	// where many such claims can be nested in one another.
+	sizeHint = 16
+)
+
+var errTooDeep = fmt.Errorf("values lie more than %d deep in one another (does one contain itself?)", maxDepth)
+
+// Encode returns the stream of a map with these pairs, whose keys must differ.
+// It fails on exactly the values on which encoding/gob fails, with its error
+// wrapped: types not registered with gob.Register, nil pointers, channels and
+// functions; and on values that lie more than 10,000 deep in one another. A nil
+// value is kept. It may be called concurrently, also while other goroutines
+// read the values.
+func Encode(pairs []Pair) ([]byte, error) {
+	b, err := encodeCommon(pairs)
+	if err != nil {
+		return nil, fmt.Errorf("gobstream: encode: %w", err)
+	}
+	if b != nil {
+		return b, nil
+	}
+	return encodeAny(pairs)
+}
+
+// Decode returns the pairs of a stream, in no particular order, each key once.
+// The result shares no memory with b. It may be called concurrently.
+//
+// Streams that no Encoder writes (lengths that point outside, types that are
+// not defined, nesting beyond 10,000) are an error, never a panic, and take
+// memory in proportion to their length at most.
+func Decode(b []byte) ([]Pair, error) {
+	p := parser{b: b}
+	if len(b) <= shareLimit {
+		p.s = string(b)
+	}
+	pairs := p.session()
+	if p.err != nil {
+		return nil, fmt.Errorf("gobstream: decode: %w", p.err)
+	}
+	if !p.other {
+		return pairs, nil
+	}
+	return decodeAny(b)
+}
+
+// encodeAny leaves the work to encoding/gob. It recovers, because a session is
+// stored where a panic could no longer be answered with an error page.
+func encodeAny(pairs []Pair) (b []byte, err error) {
+	defer recoverAs("encode", &err)
+	m := make(map[any]any, len(pairs))
+	for _, p := range pairs {
+		m[p.Key] = p.Value
+	}
+	var buf bytes.Buffer
+	if err := gob.NewEncoder(&buf).Encode(m); err != nil {
+		return nil, fmt.Errorf("gobstream: encode: %w", err)
+	}
+	// A shorter stream cannot exceed any bound of the parser.
+	if buf.Len() > maxTypes {
+		p := parser{b: buf.Bytes(), other: true}
+		if p.session(); p.err != nil {
+			return nil, fmt.Errorf("gobstream: encode: the result could not be read back: %w", p.err)
+		}
+	}
+	return buf.Bytes(), nil
+}
+
+// decodeAny leaves the work to encoding/gob, which panics on some corrupt
+// streams, as the methods of the values may.
+func decodeAny(b []byte) (pairs []Pair, err error) {
+	defer recoverAs("decode", &err)
+	// Given a nil map, gob makes one of the size that the stream claims.
+	m := make(map[any]any)
+	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
+		return nil, fmt.Errorf("gobstream: decode: %w", err)
+	}
+	pairs = make([]Pair, 0, len(m))
+	for k, v := range m {
+		pairs = append(pairs, Pair{k, v})
+	}
+	return pairs, nil
+}
+
+func recoverAs(what string, err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("gobstream: %s: panic: %w", what, r)
+	default:
+		*err = fmt.Errorf("gobstream: %s: panic: %v", what, r)
+	}
+}

@@ -1,0 +1,137 @@
+package gobstream
+
+import "errors"
+
+// parser follows the structure of a stream. It takes and refuses what a gob
+// Decoder does, except that lengths must be possible and nesting bounded.
+//
+// After a failure every read yields zero, so callers look at err only where
+// they would loop.
+type parser struct {
+	b     []byte
+	s     string // a copy of b that strings are cut from, or empty: copy each
+	pos   int
+	end   int // of the current message
+	depth int
+	types types
+	other bool // there is something that only encoding/gob can decode
+	err   error
+}
+
+// fail notes the first error and leaves nothing to read.
+func (p *parser) fail(why string) {
+	if p.err == nil {
+		p.err = errors.New("not a gob stream of a session: " + why)
+	}
+	p.pos, p.end = len(p.b), len(p.b)
+}
+
+func (p *parser) uint() uint64 {
+	if p.pos < p.end && p.b[p.pos] < 0x80 {
+		p.pos++
+		return uint64(p.b[p.pos-1])
+	}
+	return p.longUint()
+}
+
+func (p *parser) longUint() (x uint64) {
+	rest := p.b[p.pos:p.end]
+	if len(rest) == 0 {
+		p.fail("it ends too early")
+		return 0
+	}
+	n := -int(int8(rest[0]))
+	if n > 8 || n >= len(rest) {
+		p.fail("a number is malformed")
+		return 0
+	}
+	for _, c := range rest[1 : 1+n] {
+		x = x<<8 | uint64(c)
+	}
+	p.pos += 1 + n
+	return x
+}
+
+func (p *parser) int() int64 {
+	x := p.uint()
+	return int64(x>>1) ^ -int64(x&1)
+}
+
+// count reads a number of things of which each takes at least size bytes.
+// The things may go on in later messages, if interfaces are among them.
+func (p *parser) count(size int) int {
+	n := p.uint()
+	if n > uint64((len(p.b)-p.pos)/size) {
+		p.fail("more elements are claimed than there are bytes")
+		return 0
+	}
+	return int(n)
+}
+
+// bytes reads a length and that many bytes. They belong to the input.
+func (p *parser) bytes() []byte {
+	n := p.uint()
+	if n > uint64(p.end-p.pos) {
+		p.fail("a length points beyond the end")
+		return nil
+	}
+	p.pos += int(n)
+	return p.b[p.pos-int(n) : p.pos]
+}
+
+func (p *parser) string() string {
+	n := len(p.bytes())
+	if p.s != "" {
+		return p.s[p.pos-n : p.pos]
+	}
+	return string(p.b[p.pos-n : p.pos])
+}
+
+// field advances to the next field of a struct that has so many of them, and
+// reports whether there is one. The end of the message ends a struct, too.
+func (p *parser) field(f *int, fields int) bool {
+	if p.pos >= p.end {
+		return false
+	}
+	delta := p.uint()
+	if delta > uint64(fields-1-*f) {
+		p.fail("a field is not in its type")
+		return false
+	}
+	*f += int(delta)
+	return delta > 0
+}
+
+// typeOfValue reads the number of the type of the value that follows, and the
+// definitions before it. A definition ends its message; in an interface it may
+// also end part of a message, the rest of which has its own length.
+func (p *parser) typeOfValue(inInterface bool) int32 {
+	for p.err == nil {
+		if p.pos == p.end {
+			p.message()
+		}
+		id := int32(p.int())
+		if id >= 0 {
+			return id
+		}
+		p.definition(-id)
+		if p.pos < p.end {
+			if !inInterface {
+				p.fail("something follows a type in its message")
+			}
+			p.uint()
+		}
+	}
+	return 0
+}
+
+// message enters the next message.
+func (p *parser) message() {
+	p.end = len(p.b)
+	n := p.uint()
+	if n > uint64(p.end-p.pos) {
+		p.fail("a message is longer than the stream")
+		return
+	}
+	p.end = p.pos + int(n)
+}

@@ -1,0 +1,145 @@
+package gobstream
+
+// typeDef is a type that the stream defines.
+type typeDef struct {
+	id        int32
+	kind      byte
+	key, elem int32
+	length    int64   // of an array
+	fields    []int32 // of a struct: the type of each
+}
+
+// types holds the definitions. There are rarely more than a few, and then
+// looking through them is faster than an index.
+type types struct {
+	defs  []typeDef
+	first [4]typeDef
+	index map[int32]int
+	size  int // definitions and fields
+}
+
+func (t *types) find(id int32) *typeDef {
+	if t.index != nil {
+		if i, ok := t.index[id]; ok {
+			return &t.defs[i]
+		}
+		return nil
+	}
+	for i := range t.defs {
+		if t.defs[i].id == id {
+			return &t.defs[i]
+		}
+	}
+	return nil
+}
+
+func (t *types) add(d typeDef) {
+	if t.defs == nil {
+		t.defs = t.first[:0]
+	}
+	t.defs = append(t.defs, d)
+	switch {
+	case t.index != nil:
+		t.index[d.id] = len(t.defs) - 1
+	case len(t.defs) > 2*len(t.first):
+		t.index = make(map[int32]int, 4*len(t.first))
+		for i := range t.defs {
+			t.index[t.defs[i].id] = i
+		}
+	}
+}
+
+// is reports whether the type was defined, as a kind of these element types.
+func (d *typeDef) is(kind byte, key, elem int32) bool {
+	return d != nil && d.kind == kind && d.key == key && d.elem == elem
+}
+
+// definition reads the description of a type: a struct of which one field is
+// set, for its kind. The names in it mean nothing to a decoder.
+func (p *parser) definition(id int32) {
+	if id < 64 || p.types.find(id) != nil {
+		p.fail("a type is defined twice or has a reserved number")
+		return
+	}
+	d := typeDef{id: id}
+	for f := -1; p.field(&f, kindTextMarshaler); {
+		if d.kind != 0 {
+			p.fail("a type is of two kinds")
+			return
+		}
+		d.kind = byte(f + 1)
+		for g := -1; p.field(&g, fieldsOf[d.kind]); {
+			p.typeField(&d, g)
+		}
+	}
+	p.types.size++
+	if p.types.size > maxTypes {
+		p.fail("too many types")
+		return
+	}
+	p.types.add(d)
+}
+
+// fieldsOf tells how many fields the description of each kind has.
+var fieldsOf = [...]int{
+	kindArray:           3,
+	kindSlice:           2,
+	kindStruct:          2,
+	kindMap:             3,
+	kindGobEncoder:      1,
+	kindBinaryMarshaler: 1,
+	kindTextMarshaler:   1,
+}
+
+func (p *parser) typeField(d *typeDef, field int) {
+	switch {
+	case field == 0: // common to all kinds: name and number
+		for f := -1; p.field(&f, 2); {
+			if f == 0 {
+				p.bytes()
+			} else {
+				p.typeID()
+			}
+		}
+	case d.kind == kindStruct:
+		p.structFields(d)
+	case d.kind == kindArray && field == 2:
+		d.length = p.int()
+	case d.kind == kindMap && field == 1:
+		d.key = p.typeID()
+	default:
+		d.elem = p.typeID()
+	}
+}
+
+func (p *parser) structFields(d *typeDef) {
+	n := p.count(1)
+	p.types.size += n
+	if p.types.size > maxTypes {
+		p.fail("too many types")
+		return
+	}
+	for range n {
+		if p.pos >= p.end {
+			p.fail("it ends too early")
+			return
+		}
+		id := int32(0)
+		for f := -1; p.field(&f, 2); {
+			if f == 0 {
+				p.bytes()
+			} else {
+				id = p.typeID()
+			}
+		}
+		d.fields = append(d.fields, id)
+	}
+}
+
+func (p *parser) typeID() int32 {
+	id := p.int()
+	if id != int64(int32(id)) {
+		p.fail("a type number is out of range")
+	}
+	return int32(id)
+}

@@ -1,0 +1,90 @@
+package gobstream
+
+// walk steps over a value that only encoding/gob can decode, to see that gob
+// may safely be given the stream. It goes by the types on the wire alone: gob
+// compares them with those of the values before it starts.
+func (p *parser) walk(id int32) {
+	switch id {
+	case idBool, idInt, idUint, idFloat:
+		p.uint()
+	case idComplex:
+		p.uint()
+		p.uint()
+	case idBytes, idString:
+		p.bytes()
+	case idInterface:
+		p.value()
+	default:
+		p.walkDefined(id)
+	}
+}
+
+// walkWhole steps over a value that stands for itself, not in another: a zero
+// precedes it if it is no struct.
+func (p *parser) walkWhole(id int32) {
+	if d := p.types.find(id); (d == nil || d.kind != kindStruct) && p.uint() != 0 {
+		p.fail("a value does not start with zero")
+		return
+	}
+	p.walk(id)
+}
+
+func (p *parser) walkDefined(id int32) {
+	d := p.types.find(id)
+	if d == nil {
+		p.fail("a type is not defined")
+		return
+	}
+	if !p.deeper() {
+		return
+	}
+	switch d.kind {
+	case kindArray:
+		n := p.count(1)
+		if int64(n) != d.length {
+			p.fail("an array is of another length than its type")
+		}
+		p.walkElems(n, d.elem)
+	case kindSlice:
+		p.walkElems(p.count(1), d.elem)
+	case kindMap:
+		for n := p.count(2); n > 0 && p.more(); n-- {
+			p.walk(d.key)
+			p.walk(d.elem)
+		}
+	case kindStruct:
+		for f := -1; p.field(&f, len(d.fields)); {
+			p.walk(d.fields[f])
+		}
+	case kindGobEncoder, kindBinaryMarshaler, kindTextMarshaler:
+		p.bytes()
+	default:
+		p.fail("a type is of no kind")
+	}
+	p.depth--
+}
+
+func (p *parser) walkElems(n int, elem int32) {
+	for ; n > 0 && p.more(); n-- {
+		p.walk(elem)
+	}
+}
+
+// more fails when elements are still to come but the message is over: gob would
+// go on counting empty structs.
+func (p *parser) more() bool {
+	if p.pos >= p.end {
+		p.fail("it ends too early")
+	}
+	return p.err == nil
+}
+
+// deeper enters a value that can hold others. The caller leaves it by counting
+// depth down.
+func (p *parser) deeper() bool {
+	p.depth++
+	if p.depth > maxDepth {
+		p.fail(errTooDeep.Error())
+	}
+	return p.err == nil
+}
