@@ -124,7 +124,7 @@ func (c *changes) apply(v *values) *values {
 			if ch := c.find(p.Key); ch == nil {
 				pairs = append(pairs, p)
 			} else if !ch.deleted {
-				pairs = append(pairs, pair{p.Key, ch.val})
+				pairs = append(pairs, pair{Key: p.Key, Value: ch.val})
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func (c *changes) apply(v *values) *values {
 				continue // Already in its place.
 			}
 		}
-		pairs = append(pairs, pair{ch.key, ch.val})
+		pairs = append(pairs, pair{Key: ch.key, Value: ch.val})
 	}
 	return newValues(pairs)
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+
+	"github.com/flamego/session/internal/gobstream"
 )
 
 // Encoder is an encoder to encode session data to binary. It may be called
@@ -21,17 +23,17 @@ type Decoder func([]byte) (Data, error)
 // package registers: time.Time, time.Duration, map[string]string,
 // map[string]any, []any and their like. It may be called concurrently.
 func GobEncoder(data Data) ([]byte, error) {
-	return encodeGob(newValuesFrom(data).pairs)
+	return gobCodec.marshal(newValuesFrom(data))
 }
 
 // GobDecoder is a session data decoder using Gob. Corrupt input is an error,
 // never a panic. It may be called concurrently.
 func GobDecoder(binary []byte) (Data, error) {
-	pairs, err := decodeGob(binary)
+	v, err := gobCodec.unmarshal(binary)
 	if err != nil {
 		return nil, err
 	}
-	return newValues(pairs).data(), nil
+	return v.data(), nil
 }
 
 // codec turns values into the bytes that a backend keeps, and back.
@@ -40,19 +42,21 @@ type codec struct {
 	decode func([]byte) (*values, error)
 }
 
-// newCodec prefers the library's own coder, which spares the detour over a map,
-// wherever the user did not choose another.
+// gobCodec is the library's own, which spares the detour over a map.
+var gobCodec = codec{
+	encode: func(v *values) ([]byte, error) { return gobstream.Encode(v.pairs) },
+	decode: func(b []byte) (*values, error) {
+		pairs, err := gobstream.Decode(b)
+		if err != nil {
+			return nil, err
+		}
+		return newValues(pairs), nil
+	},
+}
+
+// newCodec takes the library's own wherever the user did not choose another.
 func newCodec(enc Encoder, dec Decoder) codec {
-	c := codec{
-		encode: func(v *values) ([]byte, error) { return encodeGob(v.pairs) },
-		decode: func(b []byte) (*values, error) {
-			pairs, err := decodeGob(b)
-			if err != nil {
-				return nil, err
-			}
-			return newValues(pairs), nil
-		},
-	}
+	c := gobCodec
 	if enc != nil && !same(enc, GobEncoder) {
 		c.encode = func(v *values) ([]byte, error) { return enc(v.data()) }
 	}
@@ -68,6 +72,7 @@ func newCodec(enc Encoder, dec Decoder) codec {
 	return c
 }
 
+// same tells whether two values are the same function.
 func same(a, b any) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
@@ -160,26 +165,4 @@ func literal(t reflect.Type) string {
 	default:
 		return t.String() + "(0)"
 	}
-}
-
-// encodeGob writes one self-contained gob stream of a map, as v1.6.6 does.
-func encodeGob(pairs []pair) ([]byte, error) {
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(newValues(pairs).data()); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
-func decodeGob(b []byte) (_ []pair, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("gob: panic: %v", p)
-		}
-	}()
-	data := make(Data)
-	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&data); err != nil {
-		return nil, err
-	}
-	return newValuesFrom(data).pairs, nil
 }

@@ -1,13 +1,13 @@
 package session
 
+import "github.com/flamego/session/internal/gobstream"
+
 // Data is the data structure for storing session data, as encoders and decoders
 // see it.
 type Data map[interface{}]interface{}
 
 // pair is one key of a session with its value.
-type pair struct {
-	Key, Value any
-}
+type pair = gobstream.Pair
 
 // indexFrom is the number of keys from which a map beats walking the pairs.
 const indexFrom = 16
@@ -40,7 +40,7 @@ func newValues(pairs []pair) *values {
 func newValuesFrom(data Data) *values {
 	pairs := make([]pair, 0, len(data))
 	for key, val := range data {
-		pairs = append(pairs, pair{key, val})
+		pairs = append(pairs, pair{Key: key, Value: val})
 	}
 	return newValues(pairs)
 }

@@ -116,7 +116,7 @@ func (e *foreignEngine) sweep(ctx context.Context, _ time.Time, _ int) (int, err
 
 func (e *foreignEngine) encode(old snapshot, ch *changes) ([]byte, error) {
 	if old.foreign == nil {
-		return encodeGob(ch.apply(noValues).pairs)
+		return gobCodec.marshal(ch.apply(noValues))
 	}
 	b, err := old.foreign.Encode()
 	if err != nil || ch.empty() {
@@ -126,7 +126,7 @@ func (e *foreignEngine) encode(old snapshot, ch *changes) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode: changes can't be added to the Store's own encoding: %w", err)
 	}
-	return encodeGob(ch.apply(newValuesFrom(data)).pairs)
+	return gobCodec.marshal(ch.apply(newValuesFrom(data)))
 }
 
 // regenerateForeign has the session choose its new ID. The client hears of it

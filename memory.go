@@ -186,7 +186,7 @@ func (m *memory) encode(old snapshot, ch *changes) ([]byte, error) {
 	if v == nil {
 		v = noValues
 	}
-	return newCodec(nil, nil).marshal(ch.apply(v))
+	return gobCodec.marshal(ch.apply(v))
 }
 
 // add and drop need the write lock.

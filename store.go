@@ -223,7 +223,7 @@ func valuesOf(sess Session) (*values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newCodec(nil, nil).unmarshal(b)
+	return gobCodec.unmarshal(b)
 }
 
 func (s *store) GC(ctx context.Context) error {

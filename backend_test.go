@@ -1,0 +1,180 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sessiontest"
+)
+
+// mapBackend is the least that can be called a Backend, and what the guide on
+// writing one shows.
+type mapBackend struct {
+	mu      sync.Mutex
+	records map[string]session.Record
+}
+
+func newMapBackend() *mapBackend {
+	return &mapBackend{records: make(map[string]session.Record)}
+}
+
+func (b *mapBackend) Load(ctx context.Context, id string) (session.Record, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return session.Record{}, err
+	}
+	r, ok := b.records[id]
+	if !ok {
+		return session.Record{}, session.ErrNotFound
+	}
+	return r, nil
+}
+
+func (b *mapBackend) Create(ctx context.Context, id string, r session.Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, ok := b.records[id]; ok {
+		return session.ErrExists
+	}
+	b.records[id] = session.Record{Data: bytes.Clone(r.Data), Expiry: r.Expiry}
+	return nil
+}
+
+func (b *mapBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+	return b.Move(ctx, id, id, old, r)
+}
+
+func (b *mapBackend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if now, ok := b.records[id]; !ok || !bytes.Equal(now.Data, old) {
+		return session.ErrConflict
+	}
+	if _, ok := b.records[newID]; ok && newID != id {
+		return session.ErrExists
+	}
+	delete(b.records, id)
+	b.records[newID] = session.Record{Data: bytes.Clone(r.Data), Expiry: r.Expiry}
+	return nil
+}
+
+func (b *mapBackend) Touch(ctx context.Context, id string, expiry time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, ok := b.records[id]
+	if !ok {
+		return session.ErrNotFound
+	}
+	r.Expiry = expiry
+	b.records[id] = r
+	return nil
+}
+
+func (b *mapBackend) Delete(ctx context.Context, id string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.records, id)
+	return ctx.Err()
+}
+
+func (b *mapBackend) DeleteExpired(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, r := range b.records {
+		if n < limit && !r.Expiry.After(now) {
+			delete(b.records, id)
+			n++
+		}
+	}
+	return n, ctx.Err()
+}
+
+// faultyBackend counts calls, and fails on demand.
+type faultyBackend struct {
+	*mapBackend
+	calls     atomic.Int64
+	failReads atomic.Bool
+	fail      atomic.Bool // writes
+}
+
+var errDown = errors.New("the store is down")
+
+func (b *faultyBackend) Load(ctx context.Context, id string) (session.Record, error) {
+	b.calls.Add(1)
+	if b.failReads.Load() {
+		return session.Record{}, errDown
+	}
+	return b.mapBackend.Load(ctx, id)
+}
+
+func (b *faultyBackend) write(fn func() error) error {
+	b.calls.Add(1)
+	if b.fail.Load() {
+		return errDown
+	}
+	return fn()
+}
+
+func (b *faultyBackend) Create(ctx context.Context, id string, r session.Record) error {
+	return b.write(func() error { return b.mapBackend.Create(ctx, id, r) })
+}
+
+func (b *faultyBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+	return b.write(func() error { return b.mapBackend.Replace(ctx, id, old, r) })
+}
+
+func (b *faultyBackend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+	return b.write(func() error { return b.mapBackend.Move(ctx, id, newID, old, r) })
+}
+
+func (b *faultyBackend) Touch(ctx context.Context, id string, expiry time.Time) error {
+	return b.write(func() error { return b.mapBackend.Touch(ctx, id, expiry) })
+}
+
+func (b *faultyBackend) Delete(ctx context.Context, id string) error {
+	return b.write(func() error { return b.mapBackend.Delete(ctx, id) })
+}
+
+// initer makes an Initer of a backend that exists already.
+func initer(b session.Backend, cfg session.StoreConfig) session.Initer {
+	open := func(context.Context, session.StoreConfig) (session.Backend, session.StoreConfig, error) {
+		return b, cfg, nil
+	}
+	return func(ctx context.Context, args ...interface{}) (session.Store, error) {
+		return session.BackendIniter(open)(ctx, append(args, cfg)...)
+	}
+}
+
+// TestBackend runs the suite on a Backend as a third party would write it.
+func TestBackend(t *testing.T) {
+	var b *mapBackend
+	sessiontest.Suite{
+		Open: func(*testing.T) func() session.Options {
+			b = newMapBackend()
+			return func() session.Options {
+				return session.Options{Initer: initer(b, session.StoreConfig{})}
+			}
+		},
+		Corrupt: func(_ *testing.T, id string) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.records[id] = session.Record{Data: []byte("garbage"), Expiry: b.records[id].Expiry}
+		},
+	}.Run(t)
+}
