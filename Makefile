@@ -1,0 +1,37 @@
+# make test   everything, as CI runs it
+# make quick  the inner loop: no race detector, few rounds
+# make lint   golangci-lint, built once into .cache/bin
+# make fuzz   each fuzz target for FUZZTIME
+# make bench  the benchmarks
+
+GO       ?= go
+FUZZTIME ?= 1m
+LINT     := golangci-lint
+LINT_VERSION := v2.15.0
+
+.PHONY: test quick lint vet fuzz bench
+
+test:
+	@GO=$(GO) bash internal/ci/test.sh
+
+quick:
+	$(GO) vet ./...
+	$(GO) test -short ./...
+
+vet:
+	$(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+
+.cache/bin/$(LINT)-$(LINT_VERSION):
+	GOBIN=$(CURDIR)/.cache/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv .cache/bin/$(LINT) $@
+
+lint: .cache/bin/$(LINT)-$(LINT_VERSION)
+	$< run ./...
+
+fuzz:
+	@GO=$(GO) FUZZTIME=$(FUZZTIME) bash internal/ci/fuzz.sh
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...

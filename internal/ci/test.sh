@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# What `make test` does. Its last lines tell what was tested and what could not be:
+# with REQUIRE_ALL=1 the latter is a failure.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+GO=${GO:-go}
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+tested=() missing=() failed=()
+start=$SECONDS
+
+# step NAME COMMAND…: runs it, remembers how it went, goes on either way.
+step() {
+	local name=$1 since=$SECONDS
+	shift
+	echo "== $name"
+	if "$@"; then
+		tested+=("$name ($((SECONDS - since)) s)")
+	else
+		failed+=("$name")
+	fi
+}
+
+gofmt_clean() {
+	local bad
+	bad=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	[ -z "$bad" ] || { echo "not gofmt-clean: $bad"; return 1; }
+}
+
+vet_all() {
+	$GO vet ./... && GOOS=windows $GO vet ./... && GOOS=darwin $GO vet ./...
+}
+
+# A skipped test must not go unnoticed: the reasons are listed at the end. The
+# conformance suite skips what a kind of store can't promise, by name.
+unit() {
+	$GO test -race -shuffle=on -count=1 -timeout 15m -json ./... >"$log/test.json"
+	local rc=$?
+	$GO run ./internal/ci/report <"$log/test.json" || rc=1
+	return $rc
+}
+
+compat() {
+	(cd compat && $GO vet ./... && $GO test -race -shuffle=on -count=1 -timeout 10m ./...)
+}
+
+step "gofmt" gofmt_clean
+step "vet on linux, windows and darwin" vet_all
+if command -v git >/dev/null && make -s .cache/bin/golangci-lint-v2.15.0 >"$log/lint" 2>&1; then
+	step "golangci-lint" make -s lint
+else
+	tail -n 3 "$log/lint"
+	missing+=("golangci-lint could not be built")
+fi
+step "unit tests, conformance suite, examples and docs, with the race detector" unit
+step "compatibility with flamego/session v1.6.6" compat
+
+echo
+echo "== what was tested, in $((SECONDS - start)) s"
+printf '  passed: %s\n' "${tested[@]:-nothing}"
+[ ${#missing[@]} -eq 0 ] || printf '  NOT TESTED: %s\n' "${missing[@]}"
+[ ${#failed[@]} -eq 0 ] || printf '  FAILED: %s\n' "${failed[@]}"
+[ ${#failed[@]} -eq 0 ] || exit 1
+if [ ${#missing[@]} -ne 0 ] && [ "${REQUIRE_ALL:-}" = 1 ]; then
+	echo "  REQUIRE_ALL=1: what was not tested counts as a failure"
+	exit 1
+fi
+[ ${#missing[@]} -ne 0 ] || echo "  everything was tested"
