@@ -92,7 +92,7 @@ func (c codec) marshal(v *values) (_ []byte, err error) {
 	for _, p := range v.pairs {
 		one := newValues([]pair{p})
 		if _, oneErr := c.encode(one); oneErr != nil {
-			return nil, fmt.Errorf("encode: key %s holds a %T: %w (%s)", keyName(p.Key), p.Value, oneErr, remedy(p))
+			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", keyName(p.Key), p.Value, remedy(p), oneErr)
 		}
 	}
 	return nil, fmt.Errorf("encode: %w", err)
