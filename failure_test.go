@@ -131,8 +131,7 @@ func failureMatrix(t *testing.T, proto string, recovery bool) {
 	res, _, err := send(http.MethodGet, "/signin", "")
 	require.NoError(t, err)
 	require.Equal(t, proto, res.Proto)
-	member := res.Header.Get("Set-Cookie")
-	member = member[:strings.Index(member, ";")]
+	member, _, _ := strings.Cut(res.Header.Get("Set-Cookie"), ";")
 
 	for name := range failing {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {

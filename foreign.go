@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -56,7 +57,7 @@ func (e *foreignEngine) replace(ctx context.Context, id string, _ snapshot, ch *
 	}
 	defer leave()
 	now, err := e.load(ctx, id)
-	if err == ErrNotFound {
+	if errors.Is(err, ErrNotFound) {
 		return snapshot{}, ErrConflict
 	}
 	if err != nil {

@@ -203,12 +203,8 @@ func stranger(t *testing.T, s *server, value string) *visitor {
 }
 
 // do runs a function in a handler of a server in this process.
-func (v *visitor) do(f *fleet, s *server, fn func(call), args ...string) answer {
-	name := f.name()
-	s.probe.mu.Lock()
-	s.probe.calls[name] = fn
-	s.probe.mu.Unlock()
-	return v.get(s, "/do", append(args, "fn", name)...)
+func (v *visitor) do(f *fleet, s *server, fn func(call)) answer {
+	return v.get(s, "/do", "fn", f.fn(s, fn))
 }
 
 // held is a request that waits in its handler, with its session loaded.

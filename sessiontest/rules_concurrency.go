@@ -251,7 +251,10 @@ func clientGone(r rule, f *fleet) {
 	h := &held{server: a, name: f.name()}
 	gone := make(chan error)
 	go func() {
-		_, err := v.send(ctx, a, "/set", "k", "k", "v", "after", "hold", h.name)
+		res, err := v.send(ctx, a, "/set", "k", "k", "v", "after", "hold", h.name)
+		if err == nil {
+			_ = res.Body.Close()
+		}
 		gone <- err
 	}()
 	h.wait(f.t)
