@@ -1,0 +1,154 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/flamego/session"
+)
+
+// Load implements session.Backend. A row with an expired_at that cannot be read,
+// or of year 1, counts as expired, and like one that cannot be decoded it stays
+// where it is: failing here would lock its visitor out. NULL is empty data.
+func (b *Backend) Load(ctx context.Context, id string) (session.Record, error) {
+	data, expiry, err := b.row(ctx, id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return session.Record{}, session.ErrNotFound
+	case err != nil:
+		return session.Record{}, b.fail("load", err)
+	case !expiry.ok || expiry.t.IsZero():
+		return session.Record{}, session.ErrNotFound
+	}
+	return session.Record{Data: data, Expiry: expiry.t}, nil
+}
+
+// Create implements session.Backend.
+func (b *Backend) Create(ctx context.Context, id string, r session.Record) error {
+	_, err := b.exec(ctx, b.create, blob(r.Data), b.time(r.Expiry), id)
+	if err != nil && b.d.Class(err) == Exists {
+		return session.ErrExists
+	}
+	return b.fail("create", err)
+}
+
+// Replace implements session.Backend.
+func (b *Backend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+	n, err := b.exec(ctx, b.replace, blob(r.Data), b.time(r.Expiry), id, blob(old))
+	if err == nil && n == 0 && !b.isAlready(ctx, id, old, r) {
+		return session.ErrConflict
+	}
+	return b.fail("replace", err)
+}
+
+// isAlready tells whether a row was not counted because it holds what it was to
+// be set to.
+func (b *Backend) isAlready(ctx context.Context, id string, old []byte, r session.Record) bool {
+	if !b.d.ChangedRows || !bytes.Equal(old, r.Data) {
+		return false
+	}
+	is, err := b.Load(ctx, id)
+	if err != nil || !bytes.Equal(is.Data, r.Data) {
+		return false
+	}
+	lost := r.Expiry.Sub(is.Expiry) // Columns made by v1.6.6 hold whole seconds.
+	return lost >= 0 && lost < time.Second
+}
+
+// Move implements session.Backend.
+func (b *Backend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+	n, err := b.exec(ctx, b.move, blob(r.Data), b.time(r.Expiry), newID, id, blob(old))
+	switch {
+	case err == nil && n == 0:
+		return session.ErrConflict
+	case err != nil && b.d.Class(err) == Exists:
+		return session.ErrExists
+	}
+	return b.fail("move", err)
+}
+
+// Touch implements session.Backend.
+func (b *Backend) Touch(ctx context.Context, id string, expiry time.Time) error {
+	n, err := b.exec(ctx, b.touch, b.time(expiry), id)
+	if err == nil && n == 0 {
+		if b.d.ChangedRows {
+			_, err = b.Load(ctx, id) // It may have had that expiry before.
+			return err
+		}
+		return session.ErrNotFound
+	}
+	return b.fail("touch", err)
+}
+
+// Delete implements session.Backend.
+func (b *Backend) Delete(ctx context.Context, id string) error {
+	_, err := b.exec(ctx, b.remove, id)
+	return b.fail("delete", err)
+}
+
+// DeleteExpired implements session.Backend.
+func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
+	n, err := b.exec(ctx, b.sweep, b.time(now), limit)
+	return int(n), b.fail("delete expired", err)
+}
+
+// Close ends the statements, and the pools if they are the library's.
+func (b *Backend) Close() error {
+	var errs []error
+	for _, s := range []*statement{b.load, b.create, b.replace, b.move, b.touch, b.remove, b.sweep} {
+		errs = append(errs, s.close())
+	}
+	if b.end != nil {
+		errs = append(errs, b.end())
+	}
+	return b.fail("close", errors.Join(errs...))
+}
+
+func (b *Backend) row(ctx context.Context, id string) (data []byte, expiry expiry, err error) {
+	expiry.parse = b.d.ParseTime
+	err = Retry(ctx, b.d.Class, func() error { return b.load.scan(ctx, id, &data, &expiry) })
+	return data, expiry, err
+}
+
+func (b *Backend) exec(ctx context.Context, s *statement, args ...any) (n int64, err error) {
+	err = Retry(ctx, b.d.Class, func() error {
+		n, err = s.exec(ctx, args)
+		return err
+	})
+	return n, err
+}
+
+func (b *Backend) fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %s: %w", b.d.Name, op, err)
+}
+
+func (b *Backend) time(t time.Time) any {
+	return b.d.Time(t.UTC().Truncate(time.Microsecond))
+}
+
+// blob makes sure that no data is an empty value: drivers take nil for NULL.
+func blob(data []byte) []byte {
+	if data == nil {
+		return []byte{}
+	}
+	return data
+}
+
+// expiry scans an expired_at without a copy, and without an error.
+type expiry struct {
+	parse func(any) (time.Time, bool)
+	t     time.Time
+	ok    bool
+}
+
+func (e *expiry) Scan(v any) error {
+	e.t, e.ok = e.parse(v)
+	return nil
+}

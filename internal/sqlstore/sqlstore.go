@@ -1,0 +1,131 @@
+// Package sqlstore is the flow of statements that the SQL backends share. A
+// backend contributes a Dialect and the open *sql.DB.
+//
+// The table has the columns key, data and expired_at. Each method of Backend is
+// one statement outside of any transaction, so the database makes it whole and
+// orders it against others; compare-and-swap is a condition on the old bytes.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/flamego/session"
+)
+
+// Options say where a Backend keeps its records.
+type Options struct {
+	// Read and Write are the pools for SELECT and for all else. They may be the
+	// same one.
+	Read, Write *sql.DB
+	// Table is the name of the table, or schema.table: see ParseTable. Default is
+	// "sessions".
+	Table string
+	// InitTable makes the table, unless there is one, and its index.
+	InitTable bool
+	// Lazy leaves a server that is down to be met by the requests. It does not
+	// hold with InitTable, nor for a table that is missing.
+	Lazy bool
+	// Close ends what the backend opened, after the statements. Default is nothing:
+	// the pools are the user's.
+	Close func() error
+}
+
+// Backend is a session.Backend in a table.
+type Backend struct {
+	d     Dialect
+	table Table
+	end   func() error
+
+	load, create, replace, move, touch, remove, sweep *statement
+}
+
+var _ session.Backend = (*Backend)(nil)
+
+// New returns a Backend that has found its table usable. After an error, what
+// Options.Close would end is still open.
+func New(ctx context.Context, d Dialect, o Options) (*Backend, error) {
+	if o.Table == "" {
+		o.Table = "sessions"
+	}
+	table, err := ParseTable(o.Table, d.Quote)
+	if err != nil {
+		return nil, fmt.Errorf("%s: Config.Table is not a name: %w", d.Name, err)
+	}
+	if d.Match == "" {
+		d.Match = "data = ?"
+	}
+	if d.Time == nil {
+		d.Time = func(t time.Time) any { return t }
+	}
+	if d.ParseTime == nil {
+		d.ParseTime = func(v any) (time.Time, bool) { t, ok := v.(time.Time); return t, ok }
+	}
+
+	b := &Backend{d: d, table: table, end: o.Close}
+	b.load = b.statement(o.Read, "SELECT data, expired_at FROM {table} WHERE {key} = ?")
+	b.create = b.statement(o.Write, "INSERT INTO {table} (data, expired_at, {key}) VALUES (?, ?, ?)")
+	b.replace = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ? WHERE {key} = ? AND {match}")
+	b.move = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ?, {key} = ? WHERE {key} = ? AND {match}")
+	b.touch = b.statement(o.Write, "UPDATE {table} SET expired_at = ? WHERE {key} = ?")
+	b.remove = b.statement(o.Write, "DELETE FROM {table} WHERE {key} = ?")
+	b.sweep = b.statement(o.Write, d.Sweep)
+
+	if o.InitTable {
+		if err := b.initTable(ctx, o.Write); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.check(ctx); err != nil {
+		if d.Class(err) == NoTable {
+			return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to have it made, or Config.Table to the name of yours: %w", d.Name, table, err)
+		}
+		if !o.Lazy || o.InitTable {
+			return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, err)
+		}
+	}
+	return b, nil
+}
+
+// statement fills in the template of a statement: {table}, {key} and {match},
+// and "?" for parameters. The table comes last, as it may hold any of these.
+func (b *Backend) statement(db *sql.DB, template string) *statement {
+	text := strings.NewReplacer("{key}", b.d.Key, "{match}", b.d.Match).Replace(template)
+	if b.d.Placeholder != nil {
+		parts := strings.Split(text, "?")
+		text = parts[0]
+		for i, part := range parts[1:] {
+			text += b.d.Placeholder(i+1) + part
+		}
+	}
+	text = strings.ReplaceAll(text, "{table}", b.table.String())
+	return &statement{db: db, text: text, asText: b.d.Unprepared}
+}
+
+func (b *Backend) initTable(ctx context.Context, db *sql.DB) error {
+	for _, text := range b.d.Schema(b.table) {
+		err := Retry(ctx, b.d.Class, func() error {
+			_, err := db.ExecContext(ctx, text)
+			return err
+		})
+		// Of several servers that start together, one makes the table.
+		if err != nil && b.d.Class(err) != Exists {
+			return fmt.Errorf("%s: Config.InitTable: %w", b.d.Name, err)
+		}
+	}
+	return nil
+}
+
+// check reads and deletes under an ID that no session has, which fails if the
+// table, a column or a permission is missing.
+func (b *Backend) check(ctx context.Context) error {
+	_, _, err := b.row(ctx, "")
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
+		_, err = b.exec(ctx, b.remove, "")
+	}
+	return err
+}

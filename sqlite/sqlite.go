@@ -1,0 +1,137 @@
+// Package sqlite keeps sessions in a SQLite database, by the pure Go driver
+// modernc.org/sqlite:
+//
+//	f.Use(session.Sessioner(session.Options{
+//		Initer: sqlite.Initer(),
+//		Config: sqlite.Config{DSN: "sessions.db", InitTable: true},
+//	}))
+//
+// Any number of processes on one machine may share the file. It is opened in
+// write-ahead mode, so that reading goes on while something is written; commits
+// survive the end of the process, and only a power cut can take the last ones
+// back. The folder holds two more files while the database is open.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	_ "modernc.org/sqlite" // The driver "sqlite".
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/sqlstore"
+)
+
+// Config contains options for the SQLite session store.
+type Config struct {
+	// Lifetime is the duration to have no access to a session before it expires.
+	// Default is 3600 seconds, also for anything under a second.
+	Lifetime time.Duration
+	// DSN is the path of the database file, or a "file:" URI, either with the
+	// driver's parameters after a "?". What they leave open is set to
+	// _pragma=busy_timeout(5000), _pragma=journal_mode(WAL),
+	// _pragma=synchronous(NORMAL) and _txlock=immediate. In-memory databases work
+	// too, and end with the process. It is required, unless DB is set.
+	DSN string
+	// Table is the table for storing session data, or database.table for one in an
+	// attached database. A part that holds a dot must be in double quotes. Default
+	// is "sessions".
+	Table string
+	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
+	Encoder session.Encoder
+	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
+	Decoder session.Decoder
+	// InitTable makes the table at the start if there is none, and its index on
+	// expired_at. Default is false: a table that is missing is an error.
+	InitTable bool
+	// DB is a database that is open already, used instead of DSN. Its settings and
+	// its pool are left alone, and closing it is up to you. Without a busy timeout
+	// it works as well: a locked database is tried again.
+	DB *sql.DB
+}
+
+// startTimeout bounds the start, when other processes may hold the locks.
+const startTimeout = 15 * time.Second
+
+// Initer returns the session.Initer for the SQLite session store. Its Config is a
+// Config. The store's Close method closes what was opened for a DSN.
+func Initer() session.Initer { return session.BackendIniter(open) }
+
+func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	b, err := openBackend(ctx, cfg)
+	if err != nil {
+		return nil, sc, err // A nil *sqlstore.Backend would be a Backend.
+	}
+	return b, sc, nil
+}
+
+func openBackend(ctx context.Context, cfg Config) (_ *sqlstore.Backend, err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	o := sqlstore.Options{Read: cfg.DB, Write: cfg.DB, Table: cfg.Table, InitTable: cfg.InitTable}
+	if cfg.DB == nil {
+		if cfg.DSN == "" {
+			return nil, errors.New("sqlite: Config.DSN is empty: set it to the path of the database file, or Config.DB to an open database")
+		}
+		if err = connect(ctx, withDefaults(cfg.DSN), &o); err != nil {
+			return nil, remedy(cfg, fmt.Errorf("sqlite: open Config.DSN: %w", err))
+		}
+	}
+	b, err := sqlstore.New(ctx, dialect, o)
+	if err != nil {
+		if o.Close != nil {
+			_ = o.Close()
+		}
+		return nil, remedy(cfg, err)
+	}
+	return b, nil
+}
+
+// connect opens one connection for writing, since SQLite has one writer at a time
+// and a queue in Go is fairer and faster than its locks, and a few for reading.
+func connect(ctx context.Context, dsn string, o *sqlstore.Options) (err error) {
+	if o.Write, err = pool(dsn, 1); err != nil {
+		return err
+	}
+	o.Read, o.Close = o.Write, o.Write.Close
+
+	// When several processes open a new file, the switch to write-ahead mode does
+	// not wait for the lock, whatever the timeout.
+	var mode string
+	err = sqlstore.Retry(ctx, class, func() error {
+		return o.Write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+	})
+	if err != nil {
+		_ = o.Close()
+		return err
+	}
+	// In any other mode readers and writers would wait for each other. A database
+	// in memory has such a mode, and belongs to its connection.
+	if mode != "wal" {
+		return nil
+	}
+	if o.Read, err = pool(dsn, max(4, runtime.GOMAXPROCS(0))); err != nil {
+		_ = o.Close()
+		return err
+	}
+	read, write := o.Read, o.Write
+	o.Close = func() error { return errors.Join(read.Close(), write.Close()) }
+	return nil
+}
+
+// pool opens a pool that keeps its connections, as each holds prepared
+// statements, and perhaps the data.
+func pool(dsn string, size int) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	return db, nil
+}

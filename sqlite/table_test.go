@@ -1,0 +1,249 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+func TestTableNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"":                          "sessions",
+		"select":                    "select",
+		`o'dd "name" [x]; -- ?`:     `o'dd "name" [x]; -- ?`,
+		"{table}{key}{match} %s $1": "{table}{key}{match} %s $1",
+		"Größe 表":                   "Größe 表",
+		"main.other":                "other",
+		`"with.dot ""and"" quotes"`: `with.dot "and" quotes`,
+		`main."with.dot"`:           "with.dot",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s.db")
+			b, ctx := newBackend(t, Config{DSN: path, Table: name}), t.Context()
+			require.NoError(t, write(ctx, b, "aaa"))
+			_, err := b.DeleteExpired(ctx, time.Now(), 10)
+			require.NoError(t, err)
+
+			// A second start finds the table, with and without InitTable.
+			newBackend(t, Config{DSN: path, Table: name})
+			again, err := openBackend(ctx, Config{DSN: path, Table: name})
+			require.NoError(t, err)
+			require.NoError(t, again.Close())
+
+			var tables, indexed string
+			db := rawDB(t, path)
+			require.NoError(t, db.QueryRow("SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'").Scan(&tables))
+			assert.Equal(t, want, tables)
+			require.NoError(t, db.QueryRow("SELECT tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").Scan(&indexed))
+			assert.Equal(t, want, indexed)
+		})
+	}
+}
+
+// oldTable is the schema that v1.6.6 makes.
+const oldTable = `CREATE TABLE sessions (
+	key        TEXT PRIMARY KEY,
+	data       BLOB NOT NULL,
+	expired_at TEXT NOT NULL
+)`
+
+func TestTableOfV166(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	db, ctx := rawDB(t, path), t.Context()
+	mustExec(t, db, oldTable)
+	add := func(id string, expiry time.Time) {
+		mustExec(t, db, "INSERT INTO sessions VALUES (?, ?, ?)", id, []byte(id), expiry.UTC().Format(time.DateTime))
+	}
+	now := time.Now().UTC().Truncate(time.Second).Add(300 * time.Millisecond)
+	second := now.Truncate(time.Second)
+	add("gone", second.Add(-time.Hour))
+	add("justnow", second)
+	add("alive", second.Add(time.Second))
+
+	// It serves as it is, and InitTable adds nothing but the index.
+	before, err := openBackend(ctx, Config{DSN: path})
+	require.NoError(t, err)
+	require.NoError(t, before.Close())
+	b := newBackend(t, Config{DSN: path})
+	var schema, index string
+	require.NoError(t, db.QueryRow("SELECT sql FROM sqlite_master WHERE type = 'table'").Scan(&schema))
+	assert.Equal(t, oldTable, schema)
+	require.NoError(t, db.QueryRow("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").Scan(&index))
+	assert.Equal(t, "sessions_expired_at_idx", index)
+
+	r, err := b.Load(ctx, "alive")
+	require.NoError(t, err)
+	assert.Equal(t, session.Record{Data: []byte("alive"), Expiry: second.Add(time.Second)}, r)
+	n, err := b.DeleteExpired(ctx, now, 10)
+	require.NoError(t, err)
+	assert.Equal(t, 2, n)
+	require.NoError(t, b.Replace(ctx, "alive", []byte("alive"), record("x")))
+
+	// The other way round: v1.6.6 parses and sweeps by these two.
+	var text string
+	var old bool
+	require.NoError(t, db.QueryRow("SELECT expired_at FROM sessions WHERE key = 'alive'").Scan(&text))
+	read, err := time.Parse(time.DateTime, text)
+	require.NoError(t, err)
+	assert.True(t, read.Equal(later))
+	require.NoError(t, db.QueryRow("SELECT datetime(expired_at) <= datetime(?) FROM sessions", second.Format(time.DateTime)).Scan(&old))
+	assert.False(t, old)
+	require.NoError(t, db.QueryRow("SELECT datetime(expired_at) <= datetime(?) FROM sessions", later.Add(time.Second).Format(time.DateTime)).Scan(&old))
+	assert.True(t, old)
+}
+
+func TestDatetimeColumn(t *testing.T) {
+	db := rawDB(t, filepath.Join(t.TempDir(), "s.db"))
+	mustExec(t, db, "CREATE TABLE sessions (key VARCHAR(128) PRIMARY KEY, data BLOB, expired_at DATETIME)")
+	b := newBackend(t, Config{DB: db})
+	require.NoError(t, b.Create(t.Context(), "aaa", record("x")))
+	r, err := b.Load(t.Context(), "aaa")
+	require.NoError(t, err)
+	assert.Equal(t, record("x"), r)
+}
+
+// A row that somebody damaged must neither panic nor fail the requests of its
+// visitor for good.
+func TestBadRows(t *testing.T) {
+	for name, row := range map[string]struct {
+		data, expiry any
+		want         string // what Load finds, "-" for nothing
+	}{
+		"text":             {"some text", later.Format(timeLayout), "some text"},
+		"NULL data":        {nil, later.Format(timeLayout), ""},
+		"number":           {42, later.Format(timeLayout), "42"},
+		"not a time":       {[]byte("x"), "never", "-"},
+		"other layout":     {[]byte("x"), later.Format(time.RFC1123), "-"},
+		"empty time":       {[]byte("x"), "", "-"},
+		"NULL time":        {[]byte("x"), nil, "-"},
+		"number as time":   {[]byte("x"), later.Unix(), "-"},
+		"fraction as time": {[]byte("x"), 1.5, "-"},
+		"blob as time":     {[]byte("x"), []byte(later.Format(timeLayout)), "-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, ctx := rawDB(t, filepath.Join(t.TempDir(), "s.db")), t.Context()
+			mustExec(t, db, "CREATE TABLE sessions (key, data, expired_at)")
+			mustExec(t, db, "INSERT INTO sessions VALUES ('aaa', ?, ?)", row.data, row.expiry)
+			b := newBackend(t, Config{DB: db})
+			r, err := b.Load(ctx, "aaa")
+			if row.want == "-" {
+				require.ErrorIs(t, err, session.ErrNotFound)
+			} else {
+				require.NoError(t, err)
+				assert.Equal(t, row.want, string(r.Data))
+				assert.Equal(t, later, r.Expiry)
+			}
+
+			require.NoError(t, b.Touch(ctx, "aaa", later))
+			r, err = b.Load(ctx, "aaa")
+			require.NoError(t, err, "a touch does not mend the time")
+			require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("else"), record("new")), session.ErrConflict)
+			require.NoError(t, b.Replace(ctx, "aaa", r.Data, record("new")), "what was loaded cannot be replaced: endless conflict")
+		})
+	}
+}
+
+func TestStartErrors(t *testing.T) {
+	dir := t.TempDir()
+	noDB := filepath.Join(dir, "text")
+	require.NoError(t, os.WriteFile(noDB, []byte("no database, and more than a hundred bytes of it: "+t.Name()+t.Name()+t.Name()+t.Name()), 0o600))
+	made := filepath.Join(dir, "made.db")
+	newBackend(t, Config{DSN: made})
+	foreign := filepath.Join(dir, "foreign.db")
+	mustExec(t, rawDB(t, foreign), "CREATE TABLE sessions (key, data)")
+	locked := filepath.Join(dir, "locked.db")
+	holder := rawDB(t, locked+"?_txlock=exclusive")
+	mustExec(t, holder, "CREATE TABLE x (y)")
+	tx, err := holder.Begin()
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback() }()
+
+	for name, c := range map[string]struct {
+		cfg  Config
+		want []string
+	}{
+		"nothing":         {Config{}, []string{"Config.DSN is empty", "Config.DB"}},
+		"missing folder":  {Config{DSN: filepath.Join(dir, "no", "s.db"), InitTable: true}, []string{"Config.DSN", "no/s.db", "folder must exist"}},
+		"a folder":        {Config{DSN: dir, InitTable: true}, []string{"Config.DSN", dir}},
+		"no database":     {Config{DSN: noDB, InitTable: true}, []string{"Config.DSN", noDB, "no intact SQLite database"}},
+		"read-only":       {Config{DSN: "file:" + made + "?mode=ro"}, []string{"Config.DSN", "mode=ro", "writable"}},
+		"query only":      {Config{DSN: made + "?_query_only=1"}, []string{"Config.DSN", "writable"}},
+		"bad parameter":   {Config{DSN: made + "?_txlock=sometimes"}, []string{"Config.DSN", "_txlock"}},
+		"locked":          {Config{DSN: locked + "?_timeout=20", InitTable: true}, []string{"Config.DSN", "locked.db", "another process"}},
+		"locked DB":       {Config{DB: rawDB(t, locked), InitTable: true}, []string{"Config.DB", "another process"}},
+		"no table":        {Config{DSN: filepath.Join(dir, "new.db")}, []string{"sessions", "Config.InitTable", "Config.Table"}},
+		"no such table":   {Config{DSN: made, Table: "sessoins"}, []string{"sessoins", "Config.InitTable", "Config.Table"}},
+		"another table":   {Config{DSN: foreign}, []string{"Config.Table", "sessions", "expired_at"}},
+		"no such schema":  {Config{DSN: made, Table: "nowhere.sessions", InitTable: true}, []string{"Config.InitTable", "nowhere"}},
+		"no table name":   {Config{DSN: made, Table: "a.b.c"}, []string{"Config.Table", "a.b.c"}},
+		"DB of no table":  {Config{DB: rawDB(t, filepath.Join(dir, "new2.db"))}, []string{"Config.InitTable"}},
+		"read-only DB":    {Config{DB: rawDB(t, "file:"+made+"?mode=ro")}, []string{"Config.DB", "writable"}},
+		"a closed DB":     {Config{DB: closedDB(t)}, []string{"closed"}},
+		"DB with no file": {Config{DB: rawDB(t, filepath.Join(dir, "no", "s.db"))}, []string{"Config.DB", "folder"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			b, _, err := open(ctx, c.cfg)
+			require.Error(t, err)
+			assert.Nil(t, b)
+			for _, want := range c.want {
+				assert.ErrorContains(t, err, want)
+			}
+			t.Log(err)
+		})
+	}
+	_, err = os.Stat(filepath.Join(dir, "no"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func closedDB(t *testing.T) *sql.DB {
+	db, err := sql.Open("sqlite", ":memory:")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	return db
+}
+
+func TestWithDefaults(t *testing.T) {
+	const all = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate"
+	for dsn, want := range map[string]string{
+		"s.db":                          "s.db?" + all,
+		`C:\data\my app\s.db`:           `C:\data\my app\s.db?` + all,
+		`\\host\share\s.db`:             `\\host\share\s.db?` + all,
+		"file:///C:/data/s.db":          "file:///C:/data/s.db?" + all,
+		"file:s.db?cache=private":       "file:s.db?cache=private&" + all,
+		"s.db?_journal=DELETE":          "s.db?_journal=DELETE&_pragma=busy_timeout(5000)&_pragma=synchronous(NORMAL)&_txlock=immediate",
+		"s.db?_pragma=Journal_Mode=off": "s.db?_pragma=Journal_Mode=off&_pragma=busy_timeout(5000)&_pragma=synchronous(NORMAL)&_txlock=immediate",
+		"s.db?_pragma=%20main.synchronous(0)&_timeout=1":   "s.db?_pragma=%20main.synchronous(0)&_timeout=1&_pragma=journal_mode(WAL)&_txlock=immediate",
+		"s.db?_pragma=busy_timeout+%3D+1&_txlock=deferred": "s.db?_pragma=busy_timeout+%3D+1&_txlock=deferred&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)",
+	} {
+		assert.Equal(t, want, withDefaults(dsn), dsn)
+	}
+}
+
+// What the DSN says and what is added must reach every connection.
+func TestSettings(t *testing.T) {
+	for query, want := range map[string][3]string{
+		"":                               {"wal", "1", "5000"},
+		"?_pragma=synchronous(2)":        {"wal", "2", "5000"},
+		"?_sync=FULL&_busy_timeout=7":    {"wal", "2", "7"},
+		"?_pragma=journal_mode=TRUNCATE": {"truncate", "1", "5000"},
+	} {
+		t.Run(query, func(t *testing.T) {
+			db := rawDB(t, withDefaults(filepath.Join(t.TempDir(), "s.db")+query))
+			for i, pragma := range []string{"journal_mode", "synchronous", "busy_timeout"} {
+				var is string
+				require.NoError(t, db.QueryRow("PRAGMA "+pragma).Scan(&is))
+				assert.Equal(t, want[i], is, pragma)
+			}
+		})
+	}
+}
