@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -43,64 +42,48 @@ var dialect = sqlstore.Dialect{
 	Class: class,
 }
 
-// Result codes of SQLite, without their extensions.
-const (
-	codeBusy     = 5
-	codeLocked   = 6
-	codeReadOnly = 8
-	codeCorrupt  = 11
-	codeCantOpen = 14
-	codeProtocol = 15
-	codeNotADB   = 26
-)
-
-// code returns SQLite's result code of an error, or 0.
-func code(err error) int {
-	var coded interface{ Code() int }
-	if errors.As(err, &coded) {
-		return coded.Code() & 0xff
-	}
-	return 0
+// errorWords are what SQLite's own words in an error mean. They are the same in
+// every driver that Config.DB may come from, while the codes are not.
+var errorWords = []struct {
+	words  string
+	class  sqlstore.Class
+	remedy string
+}{
+	{"UNIQUE constraint failed", sqlstore.Exists, ""},
+	{"no such table", sqlstore.NoTable, ""},
+	{"database is locked", sqlstore.Busy, "another process keeps it locked"},
+	{"database table is locked", sqlstore.Busy, "another process keeps it locked"},
+	{"locking protocol", sqlstore.Busy, "another process keeps it locked"},
+	{context.DeadlineExceeded.Error(), sqlstore.Other, "another process keeps it locked"},
+	{"unable to open database file", sqlstore.Other, "its folder must exist and be writable"},
+	{"readonly database", sqlstore.Other, "the file and its folder must be writable"},
+	{"file is not a database", sqlstore.Other, "name another file, or a new one"},
+	{"database disk image is malformed", sqlstore.Other, "name another file, or restore it"},
 }
 
-// class goes by SQLite's own words too, because Config.DB may come from another
-// driver.
 func class(err error) sqlstore.Class {
-	switch code(err) {
-	case codeBusy, codeLocked, codeProtocol:
-		return sqlstore.Busy
-	}
 	text := err.Error()
-	switch {
-	case strings.Contains(text, "UNIQUE constraint failed"):
-		return sqlstore.Exists
-	case strings.Contains(text, "database is locked"), strings.Contains(text, "database table is locked"):
-		return sqlstore.Busy
-	case strings.Contains(text, "no such table"):
-		return sqlstore.NoTable
+	for _, e := range errorWords {
+		if strings.Contains(text, e.words) {
+			return e.class
+		}
 	}
 	return sqlstore.Other
 }
 
 // remedy adds to an error at the start which field to look at, and what for.
 func remedy(cfg Config, err error) error {
-	var what string
-	switch c := code(err); {
-	case c == codeCantOpen:
-		what = "its folder must exist and be writable"
-	case c == codeReadOnly:
-		what = "the file and its folder must be writable"
-	case c == codeNotADB, c == codeCorrupt:
-		what = "the file is no intact SQLite database: name another one, or a new one"
-	case class(err) == sqlstore.Busy, errors.Is(err, context.DeadlineExceeded):
-		what = "another process keeps it locked"
-	default:
-		return err
+	text := err.Error()
+	for _, e := range errorWords {
+		switch {
+		case e.remedy == "" || !strings.Contains(text, e.words):
+		case cfg.DB != nil:
+			return fmt.Errorf("%w (Config.DB: %s)", err, e.remedy)
+		default:
+			return fmt.Errorf("%w (Config.DSN %q: %s)", err, cfg.DSN, e.remedy)
+		}
 	}
-	if cfg.DB != nil {
-		return fmt.Errorf("%w (Config.DB: %s)", err, what)
-	}
-	return fmt.Errorf("%w (Config.DSN %q: %s)", err, cfg.DSN, what)
+	return err
 }
 
 // defaults are the parameters of the driver that many goroutines and processes on

@@ -99,7 +99,7 @@ func childCreate(b *sqlstore.Backend) error {
 
 // Servers that are deployed together find no file, and all try to make it.
 func TestProcessesOpenFreshFile(t *testing.T) {
-	for range 5 {
+	for range 3 {
 		path := filepath.Join(t.TempDir(), "s.db")
 		var all []process
 		for range 6 {

@@ -100,8 +100,8 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) (err error) {
 	}
 	o.Read, o.Close = o.Write, o.Write.Close
 
-	// When several processes open a new file, the switch to write-ahead mode does
-	// not wait for the lock, whatever the timeout.
+	// Of several processes that open a new file, one switches it to write-ahead
+	// mode. The others have to try again if the DSN says not to wait for locks.
 	var mode string
 	err = sqlstore.Retry(ctx, class, func() error {
 		return o.Write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
