@@ -89,3 +89,28 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// A single value that the hand-written coder does not know sends the session to
+// encoding/gob; this is what looking at it first costs.
+func BenchmarkFallback(b *testing.B) {
+	pairs := append(sessionOf(5), Pair{"profile", profile{Name: "Ada", Age: 36}})
+	m := toMap(pairs)
+	stream, err := Encode(pairs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(name string, f func() error) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("encode/ours", func() error { _, err := Encode(pairs); return err })
+	run("encode/gob", func() error { _, err := plainEncode(m); return err })
+	run("decode/ours", func() error { _, err := Decode(stream); return err })
+	run("decode/gob", func() error { _, err := plainDecode(stream); return err })
+}

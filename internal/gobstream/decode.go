@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// session reads the whole stream. What follows the map is not looked at, as a
-// Decoder would leave it for the next call.
+// session reads the whole stream. If that turns up something that only
+// encoding/gob can decode (p.other), it goes on to the end all the same, since
+// gob must not see a stream that was not checked; the pairs mean nothing then.
+//
+// What follows the value is not looked at. A Decoder, too, would leave it for
+// the next call.
 func (p *parser) session() []Pair {
 	id := p.typeOfValue(false)
 	if !p.types.find(id).is(kindMap, idInterface, idInterface) || p.uint() != 0 {
@@ -24,13 +28,15 @@ func (p *parser) session() []Pair {
 		pair.Value = p.value()
 		pairs = append(pairs, pair)
 	}
+	// In a map the last one wins. No Encoder writes such a stream.
 	if !p.other && hasDuplicates(pairs) {
 		p.other = true
 	}
 	return pairs
 }
 
-// hasDuplicates expects keys that are strings.
+// hasDuplicates expects keys that are strings. Comparing all with all is
+// cheaper than a map as long as there are few.
 func hasDuplicates(pairs []Pair) bool {
 	if len(pairs) > 32 {
 		seen := make(map[any]struct{}, len(pairs))
@@ -51,7 +57,8 @@ func hasDuplicates(pairs []Pair) bool {
 }
 
 // value reads an interface: the name of a type, its number, a length that
-// matters only to those who skip the value, and the value.
+// matters only to those who skip the value, and the value. It returns nil for
+// what it does not know, after noting that.
 func (p *parser) value() any {
 	name := p.bytes()
 	if len(name) == 0 {
@@ -67,16 +74,17 @@ func (p *parser) value() any {
 		if p.err != nil {
 			return nil
 		}
-		// Not known, or out of range, which gob will say.
+		// Whatever is not ok lies in one message, so going back is safe.
 		p.pos, p.other = start, true
 	}
 	p.walkWhole(id)
 	return nil
 }
 
-// common decodes a value of the types that encoder.value knows. The type on the
-// wire must be the one that goes with the name.
-func (p *parser) common(name []byte, id int32) (any, bool) {
+// common decodes a value of the types that encoder.value knows. It is not ok if
+// the type on the wire is not the one that goes with the name, or the value is
+// out of range: gob then says what is wrong.
+func (p *parser) common(name []byte, id int32) (v any, ok bool) {
 	if p.uint() != 0 {
 		return nil, false
 	}
@@ -97,6 +105,7 @@ func (p *parser) common(name []byte, id int32) (any, bool) {
 		return floatNamed(name, math.Float64frombits(bits.ReverseBytes64(p.uint())))
 	case idBytes:
 		if string(name) == "[]uint8" {
+			// A copy, as the caller may write to it; nil if empty, like gob.
 			return append([]byte(nil), p.bytes()...), true
 		}
 	default:
@@ -105,7 +114,9 @@ func (p *parser) common(name []byte, id int32) (any, bool) {
 	return nil, false
 }
 
-func intNamed(name []byte, x int64) (any, bool) {
+// intNamed returns the number as the type that the name tells.
+func intNamed(name []byte, x int64) (v any, ok bool) {
+	// A conversion in a switch does not allocate.
 	switch string(name) {
 	case "int":
 		return int(x), x == int64(int(x))
@@ -123,7 +134,8 @@ func intNamed(name []byte, x int64) (any, bool) {
 	return nil, false
 }
 
-func uintNamed(name []byte, x uint64) (any, bool) {
+// uintNamed does the same for numbers without a sign.
+func uintNamed(name []byte, x uint64) (v any, ok bool) {
 	switch string(name) {
 	case "uint":
 		return uint(x), x == uint64(uint(x))
@@ -139,111 +151,14 @@ func uintNamed(name []byte, x uint64) (any, bool) {
 	return nil, false
 }
 
-// floatNamed leaves to gob the float64 that have no float32 near them.
-func floatNamed(name []byte, x float64) (any, bool) {
+// floatNamed minds that a float32 has infinities, but nothing between them and
+// its largest number.
+func floatNamed(name []byte, x float64) (v any, ok bool) {
 	switch string(name) {
 	case "float64":
 		return x, true
 	case "float32":
-		tooBig := math.Abs(x) > math.MaxFloat32 && !math.IsInf(x, 0)
-		return float32(x), !tooBig
+		return float32(x), !(math.Abs(x) > math.MaxFloat32) || math.IsInf(x, 0)
 	}
 	return nil, false
-}
-
-func (p *parser) compound(name []byte, d *typeDef) (any, bool) {
-	switch string(name) {
-	case nameTime:
-		if !d.is(kindGobEncoder, 0, 0) {
-			return nil, false
-		}
-		var t time.Time
-		err := t.GobDecode(p.bytes())
-		return t, err == nil
-	case nameStrings:
-		if d.is(kindSlice, 0, idString) {
-			return p.strings(), true
-		}
-	case nameInts:
-		if d.is(kindSlice, 0, idInt) {
-			return p.ints()
-		}
-	case nameStringMap:
-		if d.is(kindMap, idString, idString) {
-			return p.stringMap(), true
-		}
-	case nameList:
-		if d.is(kindSlice, 0, idInterface) && p.deeper() {
-			v := p.list()
-			p.depth--
-			return v, true
-		}
-	case nameAnyMap:
-		if d.is(kindMap, idString, idInterface) && p.deeper() {
-			v := p.anyMap()
-			p.depth--
-			return v, true
-		}
-	}
-	return nil, false
-}
-
-// Empty slices decode to nil, empty maps do not, as with gob.
-
-func (p *parser) strings() (v []string) {
-	n := p.count(1)
-	if n > 0 {
-		v = make([]string, 0, n)
-	}
-	for ; n > 0 && p.more(); n-- {
-		v = append(v, p.string())
-	}
-	return v
-}
-
-// ints reports whether each fits an int, which depends on the machine.
-func (p *parser) ints() (v []int, ok bool) {
-	n := p.count(1)
-	if n > 0 {
-		v = make([]int, 0, n)
-	}
-	for ; n > 0 && p.more(); n-- {
-		x := p.int()
-		if x != int64(int(x)) {
-			return nil, false
-		}
-		v = append(v, int(x))
-	}
-	return v, true
-}
-
-func (p *parser) stringMap() map[string]string {
-	n := p.count(2)
-	v := make(map[string]string, n)
-	for ; n > 0 && p.more(); n-- {
-		k := p.string()
-		v[k] = p.string()
-	}
-	return v
-}
-
-func (p *parser) list() (v []any) {
-	n := p.count(1)
-	if n > 0 {
-		v = make([]any, 0, min(n, sizeHint))
-	}
-	for ; n > 0 && p.more(); n-- {
-		v = append(v, p.value())
-	}
-	return v
-}
-
-func (p *parser) anyMap() map[string]any {
-	n := p.count(2)
-	v := make(map[string]any, min(n, sizeHint))
-	for ; n > 0 && p.more(); n-- {
-		k := p.string()
-		v[k] = p.value()
-	}
-	return v
 }

@@ -8,17 +8,20 @@ import (
 	"time"
 )
 
-// encoder writes the value message of a stream.
+// encoder writes the value message of a stream. Its methods are named for what
+// they write, each the whole of it, in the form that gob's Encoder gives it.
 type encoder struct {
 	buf   []byte
-	used  [numIDs]bool // the types that need their definition
-	depth int
+	used  [numIDs]bool // the types whose definition must go before the message
+	depth int          // of lists and maps around the value at hand
 }
 
 // The message is written to memory that is used again, and copied when its
-// length and the definitions it needs are known.
+// length and the definitions it needs are known: the result is the only
+// allocation.
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
+// free gives the encoder back, unless a huge session made it too big to keep.
 func (e *encoder) free() {
 	if cap(e.buf) <= keepSize {
 		*e = encoder{buf: e.buf[:0]}
@@ -26,11 +29,13 @@ func (e *encoder) free() {
 	}
 }
 
-// encodeCommon returns nil bytes when a pair is not one of those it knows.
+// encodeCommon returns nil bytes, and no error, when a pair is not of the sort
+// it knows. Then encoding/gob has to do all of it: it numbers the types by
+// itself, so nothing written here could be of use to it.
 func encodeCommon(pairs []Pair) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	defer e.free()
-	e.used[idSession-64] = true
+	e.used[idSession-firstID] = true
 	e.buf = append(appendInt(e.buf, idSession), 0)
 	e.buf = appendUint(e.buf, uint64(len(pairs)))
 	for i := range pairs {
@@ -46,12 +51,17 @@ func encodeCommon(pairs []Pair) ([]byte, error) {
 			return nil, nil
 		}
 	}
-	// Where a message gets too long for gob is left to gob to say.
+	// Where a message gets too long for gob depends on the machine; let it say so.
 	if len(e.buf) >= 1<<30 {
 		return nil, nil
 	}
+	return e.stream(), nil
+}
 
-	var length [9]byte
+// stream puts together the definitions and the message. The definitions go in
+// the order of their numbers, so equal sessions of plain values are equal bytes.
+func (e *encoder) stream() []byte {
+	var length [9]byte // the longest number
 	prefix := appendUint(length[:0], uint64(len(e.buf)))
 	size := len(prefix) + len(e.buf)
 	for i, used := range e.used {
@@ -66,12 +76,13 @@ func encodeCommon(pairs []Pair) ([]byte, error) {
 		}
 	}
 	out = append(out, prefix...)
-	return append(out, e.buf...), nil
+	return append(out, e.buf...)
 }
 
-// value writes what gob writes for an interface: the name of the type, its
-// number, then the value with its length before it. It reports whether it knows
-// the type; a nil is an empty name.
+// value writes an interface: the name of the type, its number, then the value
+// with its length before it; for nil, an empty name. It reports whether it
+// knows the type. Only the very types are listed: another of the same kind, or
+// a pointer to one, goes under a name of its own.
 func (e *encoder) value(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -114,95 +125,25 @@ func (e *encoder) value(v any) bool {
 		at := e.open("[]uint8", idBytes)
 		e.buf = append(appendUint(e.buf, uint64(len(v))), v...)
 		e.close(at)
-	case time.Time:
-		return e.time(v)
 	default:
 		return e.compound(v)
 	}
 	return true
 }
 
-// compound writes the types that need a definition.
-func (e *encoder) compound(v any) bool {
-	switch v := v.(type) {
-	case []string:
-		at := e.open(nameStrings, idStrings)
-		e.buf = appendUint(e.buf, uint64(len(v)))
-		for _, s := range v {
-			e.string(s)
-		}
-		e.close(at)
-	case []int:
-		at := e.open(nameInts, idInts)
-		e.buf = appendUint(e.buf, uint64(len(v)))
-		for _, x := range v {
-			e.buf = appendInt(e.buf, int64(x))
-		}
-		e.close(at)
-	case map[string]string:
-		at := e.open(nameStringMap, idStringMap)
-		e.buf = appendUint(e.buf, uint64(len(v)))
-		for k, s := range v {
-			e.string(k)
-			e.string(s)
-		}
-		e.close(at)
-	case []any:
-		if !e.deeper() {
-			return false
-		}
-		at := e.open(nameList, idList)
-		e.buf = appendUint(e.buf, uint64(len(v)))
-		for _, x := range v {
-			if !e.value(x) {
-				return false
-			}
-		}
-		e.close(at)
-		e.depth--
-	case map[string]any:
-		if !e.deeper() {
-			return false
-		}
-		at := e.open(nameAnyMap, idAnyMap)
-		e.buf = appendUint(e.buf, uint64(len(v)))
-		for k, x := range v {
-			e.string(k)
-			if !e.value(x) {
-				return false
-			}
-		}
-		e.close(at)
-		e.depth--
-	default:
-		return false
-	}
-	return true
-}
-
-// deeper counts a level that can hold further ones. It leaves the count at the
-// bound when that is reached, which tells this refusal from the others.
-func (e *encoder) deeper() bool {
-	if e.depth >= maxDepth {
-		return false
-	}
-	e.depth++
-	return e.depth < maxDepth
-}
-
 // open starts a value. The first of the two zeros is the place of its length,
-// the second is part of every value that is not a struct.
+// the second says that the value is not a struct.
 func (e *encoder) open(name string, id int64) (at int) {
-	if id >= 64 {
-		e.used[id-64] = true
+	if id >= firstID {
+		e.used[id-firstID] = true
 	}
 	e.string(name)
 	e.buf = append(appendInt(e.buf, id), 0, 0)
 	return len(e.buf) - 2
 }
 
-// close fills in the length of the value that was opened at that place, and
-// makes room if it takes more than a byte.
+// close fills in the length of the value that was opened at that place. Only
+// values of 128 bytes and more have to be moved for it.
 func (e *encoder) close(at int) {
 	n := len(e.buf) - at - 1
 	if n < 0x80 {
@@ -213,44 +154,36 @@ func (e *encoder) close(at int) {
 	e.buf = slices.Replace(e.buf, at, at+1, appendUint(length[:0], uint64(n))...)
 }
 
+// string writes bare text, without a type: a name, or an element of a type that
+// says so.
 func (e *encoder) string(s string) {
 	e.buf = append(appendUint(e.buf, uint64(len(s))), s...)
 }
 
+// stringValue is a shorter way for the usual value, and for keys.
 func (e *encoder) stringValue(s string) {
 	at := e.open("string", idString)
 	e.string(s)
 	e.close(at)
 }
 
+// int writes a signed number of any size: the wire has one type for all, the
+// name tells which it was.
 func (e *encoder) int(name string, x int64) {
 	at := e.open(name, idInt)
 	e.buf = appendInt(e.buf, x)
 	e.close(at)
 }
 
+// uint also writes what gob makes a number of: bools and floats.
 func (e *encoder) uint(name string, id int64, x uint64) {
 	at := e.open(name, id)
 	e.buf = appendUint(e.buf, x)
 	e.close(at)
 }
 
-// float writes the bytes of a number in reverse: round numbers are short then.
+// float writes the bytes of a number in reverse: those of round numbers end in
+// zeros, and leading zeros are not written. A float32 goes as the same float64.
 func (e *encoder) float(name string, x float64) {
 	e.uint(name, idFloat, bits.ReverseBytes64(math.Float64bits(x)))
-}
-
-// time leaves a time that has no binary form, for its odd zone, to gob to refuse.
-func (e *encoder) time(t time.Time) bool {
-	at := e.open(nameTime, idTime)
-	e.buf = append(e.buf, 0)
-	start := len(e.buf)
-	b, err := t.AppendBinary(e.buf)
-	if err != nil {
-		return false
-	}
-	e.buf = b
-	e.buf[start-1] = byte(len(b) - start)
-	e.close(at)
-	return true
 }

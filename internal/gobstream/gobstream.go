@@ -19,7 +19,8 @@ import (
 	"fmt"
 )
 
-// Pair is a key of the session and its value.
+// Pair is a key of the session, of a type that can be the key of a map, and its
+// value. Pairs spare both sides the map, which costs more than the coding.
 type Pair struct{ Key, Value any }
 
 const (
@@ -42,11 +43,14 @@ const (
 var errTooDeep = fmt.Errorf("values lie more than %d deep in one another (does one contain itself?)", maxDepth)
 
 // Encode returns the stream of a map with these pairs, whose keys must differ.
+// It may be called concurrently, also while other goroutines read the values.
+//
 // It fails on exactly the values on which encoding/gob fails, with its error
 // wrapped: types not registered with gob.Register, nil pointers, channels and
-// functions; and on values that lie more than 10,000 deep in one another. A nil
-// value is kept. It may be called concurrently, also while other goroutines
-// read the values.
+// functions. A nil as such is kept. It also fails where gob panics, and on
+// values that lie more than 10,000 deep in one another, as they do in a map that
+// contains itself. Such a circle among values that are left to gob overflows the
+// stack, as it always did.
 func Encode(pairs []Pair) ([]byte, error) {
 	b, err := encodeCommon(pairs)
 	if err != nil {
@@ -76,7 +80,8 @@ func Decode(b []byte) ([]Pair, error) {
 	if !p.other {
 		return pairs, nil
 	}
-	return decodeAny(b)
+	// The stream is sound as far as can be told, and has something uncommon in it.
+	return decodeAny(b, len(pairs))
 }
 
 // encodeAny leaves the work to encoding/gob. It recovers, because a session is
@@ -85,7 +90,7 @@ func encodeAny(pairs []Pair) (b []byte, err error) {
 	defer recoverAs("encode", &err)
 	m := make(map[any]any, len(pairs))
 	for _, p := range pairs {
-		m[p.Key] = p.Value
+		m[p.Key] = p.Value // panics on a key that no map can have
 	}
 	var buf bytes.Buffer
 	if err := gob.NewEncoder(&buf).Encode(m); err != nil {
@@ -103,10 +108,10 @@ func encodeAny(pairs []Pair) (b []byte, err error) {
 
 // decodeAny leaves the work to encoding/gob, which panics on some corrupt
 // streams, as the methods of the values may.
-func decodeAny(b []byte) (pairs []Pair, err error) {
+func decodeAny(b []byte, size int) (pairs []Pair, err error) {
 	defer recoverAs("decode", &err)
-	// Given a nil map, gob makes one of the size that the stream claims.
-	m := make(map[any]any)
+	// Given a nil map, gob would make one of whatever size the stream claims.
+	m := make(map[any]any, size)
 	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
 		return nil, fmt.Errorf("gobstream: decode: %w", err)
 	}
@@ -117,6 +122,7 @@ func decodeAny(b []byte) (pairs []Pair, err error) {
 	return pairs, nil
 }
 
+// recoverAs is deferred. It keeps a panic with an error unwrappable.
 func recoverAs(what string, err *error) {
 	switch r := recover().(type) {
 	case nil:

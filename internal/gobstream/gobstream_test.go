@@ -13,9 +13,9 @@ import (
 )
 
 func TestAgreesWithGob(t *testing.T) {
-	rounds := 20_000
+	rounds := 5_000
 	if testing.Short() {
-		rounds = 2_000
+		rounds = 1_000
 	}
 	refused, common := 0, 0
 	for i := range rounds {

@@ -3,22 +3,26 @@ package gobstream
 import "errors"
 
 // parser follows the structure of a stream. It takes and refuses what a gob
-// Decoder does, except that lengths must be possible and nesting bounded.
+// Decoder does, except that lengths must be possible and nesting bounded: what
+// it is content with, gob may be given.
 //
-// After a failure every read yields zero, so callers look at err only where
-// they would loop.
+// It reads the way gob reads, from the message at hand, and goes to the next
+// one only where gob would. So the two never see different things in the same
+// bytes. After a failure every read yields zero, and callers look at err only
+// where they would loop or hand out the result.
 type parser struct {
 	b     []byte
 	s     string // a copy of b that strings are cut from, or empty: copy each
 	pos   int
-	end   int // of the current message
-	depth int
+	end   int // of the message at hand; never beyond b
+	depth int // of values that can hold others, around the one at hand
 	types types
 	other bool // there is something that only encoding/gob can decode
 	err   error
 }
 
-// fail notes the first error and leaves nothing to read.
+// fail notes the first error and leaves nothing to read. The reasons are for
+// those who look into a damaged record; they never quote it.
 func (p *parser) fail(why string) {
 	if p.err == nil {
 		p.err = errors.New("not a gob stream of a session: " + why)
@@ -26,6 +30,7 @@ func (p *parser) fail(why string) {
 	p.pos, p.end = len(p.b), len(p.b)
 }
 
+// uint reads a number. Most are below 128: lengths, types, ends of structs.
 func (p *parser) uint() uint64 {
 	if p.pos < p.end && p.b[p.pos] < 0x80 {
 		p.pos++
@@ -34,6 +39,7 @@ func (p *parser) uint() uint64 {
 	return p.longUint()
 }
 
+// longUint takes leading zeros for part of the number, like gob.
 func (p *parser) longUint() (x uint64) {
 	rest := p.b[p.pos:p.end]
 	if len(rest) == 0 {
@@ -52,13 +58,16 @@ func (p *parser) longUint() (x uint64) {
 	return x
 }
 
+// int reads a number whose sign is in the lowest bit.
 func (p *parser) int() int64 {
 	x := p.uint()
 	return int64(x>>1) ^ -int64(x&1)
 }
 
-// count reads a number of things of which each takes at least size bytes.
-// The things may go on in later messages, if interfaces are among them.
+// count reads a number of things of which each takes at least size bytes, and
+// does not believe more than there is room for. The things may go on in later
+// messages, if interfaces are among them, so all that is left of the stream
+// counts as room.
 func (p *parser) count(size int) int {
 	n := p.uint()
 	if n > uint64((len(p.b)-p.pos)/size) {
@@ -79,6 +88,7 @@ func (p *parser) bytes() []byte {
 	return p.b[p.pos-int(n) : p.pos]
 }
 
+// string cuts from the shared copy, if there is one.
 func (p *parser) string() string {
 	n := len(p.bytes())
 	if p.s != "" {
@@ -125,7 +135,7 @@ func (p *parser) typeOfValue(inInterface bool) int32 {
 	return 0
 }
 
-// message enters the next message.
+// message enters the next message, at the end of the last.
 func (p *parser) message() {
 	p.end = len(p.b)
 	n := p.uint()

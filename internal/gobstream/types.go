@@ -1,16 +1,18 @@
 package gobstream
 
-// typeDef is a type that the stream defines.
+// typeDef is a type that the stream defines. Types may refer to ones that are
+// defined later, or never, and to themselves: only walking a value tells.
 type typeDef struct {
 	id        int32
-	kind      byte
-	key, elem int32
+	kind      byte    // 0 if the definition sets none
+	key, elem int32   // 0 if the kind has none
 	length    int64   // of an array
 	fields    []int32 // of a struct: the type of each
 }
 
 // types holds the definitions. There are rarely more than a few, and then
-// looking through them is faster than an index.
+// looking through them is faster than an index; but a hostile stream must not
+// make each search long.
 type types struct {
 	defs  []typeDef
 	first [4]typeDef
@@ -18,6 +20,8 @@ type types struct {
 	size  int // definitions and fields
 }
 
+// find returns nil for a type that is not defined. The result stays as it is
+// while further types are added.
 func (t *types) find(id int32) *typeDef {
 	if t.index != nil {
 		if i, ok := t.index[id]; ok {
@@ -33,7 +37,9 @@ func (t *types) find(id int32) *typeDef {
 	return nil
 }
 
+// add expects a type that find does not find.
 func (t *types) add(d typeDef) {
+	// Room for the usual few comes with the parser.
 	if t.defs == nil {
 		t.defs = t.first[:0]
 	}
@@ -57,11 +63,12 @@ func (d *typeDef) is(kind byte, key, elem int32) bool {
 // definition reads the description of a type: a struct of which one field is
 // set, for its kind. The names in it mean nothing to a decoder.
 func (p *parser) definition(id int32) {
-	if id < 64 || p.types.find(id) != nil {
+	if id < firstID || p.types.find(id) != nil {
 		p.fail("a type is defined twice or has a reserved number")
 		return
 	}
 	d := typeDef{id: id}
+	// The fields of a definition are the kinds, the last of which is this one.
 	for f := -1; p.field(&f, kindTextMarshaler); {
 		if d.kind != 0 {
 			p.fail("a type is of two kinds")
@@ -80,7 +87,9 @@ func (p *parser) definition(id int32) {
 	p.types.add(d)
 }
 
-// fieldsOf tells how many fields the description of each kind has.
+// fieldsOf tells how many fields the description of each kind has. The common
+// part is one; an array adds element and length, a map key and element, a struct
+// its list of fields.
 var fieldsOf = [...]int{
 	kindArray:           3,
 	kindSlice:           2,
@@ -91,9 +100,12 @@ var fieldsOf = [...]int{
 	kindTextMarshaler:   1,
 }
 
+// typeField reads a field of the description of a kind: first what is common to
+// all kinds, then the types it is made of.
 func (p *parser) typeField(d *typeDef, field int) {
 	switch {
-	case field == 0: // common to all kinds: name and number
+	case field == 0:
+		// The number is there once more; the one before the definition counts.
 		for f := -1; p.field(&f, 2); {
 			if f == 0 {
 				p.bytes()
@@ -112,6 +124,8 @@ func (p *parser) typeField(d *typeDef, field int) {
 	}
 }
 
+// structFields reads a list of structs of a name and a type. gob finds the
+// fields by name, but the values go by position.
 func (p *parser) structFields(d *typeDef) {
 	n := p.count(1)
 	p.types.size += n
@@ -136,6 +150,7 @@ func (p *parser) structFields(d *typeDef) {
 	}
 }
 
+// typeID reads the number of a type, which gob keeps in 32 bits.
 func (p *parser) typeID() int32 {
 	id := p.int()
 	if id != int64(int32(id)) {

@@ -2,6 +2,29 @@ package gobstream
 
 import "math/bits"
 
+// The wire, as far as it matters here; the documentation of encoding/gob has
+// the rest. A stream is a row of messages, each preceded by its length: first
+// the types that are not built in, then the value. {"k": 1} is
+//
+//	0d             13 bytes:
+//	  7f           definition of type 64, written as -64
+//	  04           of the fourth kind, a map
+//	  01 02 ff80 00  common part: no name, number 64
+//	  01 10        key: type 8, interface
+//	  01 10        element: type 8, interface
+//	  00 00        end of the map's description, and of the definition
+//	18             24 bytes:
+//	  ff80 00      a value of type 64 that is not a struct
+//	  01           one pair
+//	  06 "string" 0c 03 00 01 "k"   name, type 6, 3 bytes: no struct, length 1
+//	  03 "int" 04 02 00 02          name, type 2, 2 bytes: no struct, 1
+//
+// In place of its number, a type may also be defined where a value first has
+// it. gob's Encoder does so: it ends the message behind the definition, or the
+// part of the message that belongs to the interface around it, and goes on with
+// a length again. Encode puts all definitions in front, which Decoders take as
+// well, so that they can be made once.
+
 // What gob calls the types it knows without a definition.
 const (
 	idBool      = 1
@@ -15,19 +38,21 @@ const (
 )
 
 // The numbers that Encode gives to the types it defines. They hold within one
-// stream only; gob counts them from 64.
+// stream only, so they need not be those that gob would count out. The first
+// one that a definition may have is 64.
 const (
-	idSession = 64 + iota
+	firstID   = 64
+	idSession = firstID + iota - 1
 	idTime
 	idStrings
 	idInts
 	idList
 	idStringMap
 	idAnyMap
-	numIDs = iota
+	numIDs = iota - 1
 )
 
-// The order of these is the order of the fields of a type definition.
+// The kinds of defined types, in the order of the fields of a definition.
 const (
 	kindArray = 1 + iota
 	kindSlice
@@ -38,7 +63,8 @@ const (
 	kindTextMarshaler
 )
 
-// The names under which the types go that need a definition.
+// The names under which the types of our definitions are registered. An
+// interface carries them, so they must be gob's to the letter.
 const (
 	nameTime      = "time.Time"
 	nameStrings   = "[]string"
@@ -48,22 +74,20 @@ const (
 	nameAnyMap    = "map[string]interface {}"
 )
 
-// The definitions are put in front of the value, each a message. (gob puts them
-// where it first comes across the type; a Decoder takes both.)
 var definitions = [numIDs]string{
-	idSession - 64:   definition(idSession, kindMap, "", idInterface, idInterface),
-	idTime - 64:      definition(idTime, kindGobEncoder, "Time"),
-	idStrings - 64:   definition(idStrings, kindSlice, "", idString),
-	idInts - 64:      definition(idInts, kindSlice, "", idInt),
-	idList - 64:      definition(idList, kindSlice, "", idInterface),
-	idStringMap - 64: definition(idStringMap, kindMap, "", idString, idString),
-	idAnyMap - 64:    definition(idAnyMap, kindMap, "", idString, idInterface),
+	idSession - firstID:   definition(idSession, kindMap, "", idInterface, idInterface),
+	idTime - firstID:      definition(idTime, kindGobEncoder, "Time"),
+	idStrings - firstID:   definition(idStrings, kindSlice, "", idString),
+	idInts - firstID:      definition(idInts, kindSlice, "", idInt),
+	idList - firstID:      definition(idList, kindSlice, "", idInterface),
+	idStringMap - firstID: definition(idStringMap, kindMap, "", idString, idString),
+	idAnyMap - firstID:    definition(idAnyMap, kindMap, "", idString, idInterface),
 }
 
-// definition encodes the struct with which gob describes a type: the field of
-// its kind, in it the common part (name, if it has one, and number), then the
-// element types. Each field is preceded by its distance from the last one set,
-// and each struct ended by a zero.
+// definition makes the message that defines a type: a struct of which the field
+// of its kind is set, in it the common part (name, if it has one, and number)
+// and the types of keys and elements. In a struct, each field is preceded by
+// its distance from the last one that is set, and a zero ends it.
 func definition(id int64, kind byte, name string, elems ...int64) string {
 	b := appendInt(nil, -id)
 	b = append(b, kind, 1)
@@ -79,7 +103,7 @@ func definition(id int64, kind byte, name string, elems ...int64) string {
 		b = appendInt(append(b, 1), e)
 	}
 	b = append(b, 0, 0)
-	return string(rune(len(b))) + string(b)
+	return string(append(appendUint(nil, uint64(len(b))), b...))
 }
 
 // appendUint writes a number below 128 as it is, and others big-endian after
@@ -96,7 +120,8 @@ func appendUint(b []byte, x uint64) []byte {
 	return b
 }
 
-// appendInt moves the sign to the lowest bit, complementing the others.
+// appendInt moves the sign to the lowest bit and complements the others of a
+// negative number, so that numbers near zero are short.
 func appendInt(b []byte, x int64) []byte {
 	return appendUint(b, uint64(x<<1)^uint64(x>>63))
 }
