@@ -45,19 +45,16 @@ var errTooDeep = fmt.Errorf("values lie more than %d deep in one another (does o
 // Encode returns the stream of a map with these pairs, whose keys must differ.
 // It may be called concurrently, also while other goroutines read the values.
 //
-// It fails on exactly the values on which encoding/gob fails, with its error
-// wrapped: types not registered with gob.Register, nil pointers, channels and
-// functions. A nil as such is kept. It also fails where gob panics, and on
-// values that lie more than 10,000 deep in one another, as they do in a map that
-// contains itself. Such a circle among values that are left to gob overflows the
-// stack, as it always did.
+// It fails on exactly the values on which encoding/gob fails, with gob's error
+// as it is, since the caller knows what it was about to do: types not registered
+// with gob.Register, nil pointers, channels and functions. A nil as such is
+// kept. It also fails where gob panics, and on values that lie more than 10,000
+// deep in one another, as they do in a map that contains itself. Such a circle
+// among values that are left to gob overflows the stack, as it always did.
 func Encode(pairs []Pair) ([]byte, error) {
 	b, err := encodeCommon(pairs)
-	if err != nil {
-		return nil, fmt.Errorf("gobstream: encode: %w", err)
-	}
-	if b != nil {
-		return b, nil
+	if b != nil || err != nil {
+		return b, err
 	}
 	return encodeAny(pairs)
 }
@@ -75,7 +72,7 @@ func Decode(b []byte) ([]Pair, error) {
 	}
 	pairs := p.session()
 	if p.err != nil {
-		return nil, fmt.Errorf("gobstream: decode: %w", p.err)
+		return nil, p.err
 	}
 	if !p.other {
 		return pairs, nil
@@ -87,20 +84,20 @@ func Decode(b []byte) ([]Pair, error) {
 // encodeAny leaves the work to encoding/gob. It recovers, because a session is
 // stored where a panic could no longer be answered with an error page.
 func encodeAny(pairs []Pair) (b []byte, err error) {
-	defer recoverAs("encode", &err)
+	defer recoverAs(&err)
 	m := make(map[any]any, len(pairs))
 	for _, p := range pairs {
 		m[p.Key] = p.Value // panics on a key that no map can have
 	}
 	var buf bytes.Buffer
 	if err := gob.NewEncoder(&buf).Encode(m); err != nil {
-		return nil, fmt.Errorf("gobstream: encode: %w", err)
+		return nil, err
 	}
 	// A shorter stream cannot exceed any bound of the parser.
 	if buf.Len() > maxTypes {
 		p := parser{b: buf.Bytes(), other: true}
 		if p.session(); p.err != nil {
-			return nil, fmt.Errorf("gobstream: encode: the result could not be read back: %w", p.err)
+			return nil, fmt.Errorf("the result could not be read back: %w", p.err)
 		}
 	}
 	return buf.Bytes(), nil
@@ -109,11 +106,11 @@ func encodeAny(pairs []Pair) (b []byte, err error) {
 // decodeAny leaves the work to encoding/gob, which panics on some corrupt
 // streams, as the methods of the values may.
 func decodeAny(b []byte, size int) (pairs []Pair, err error) {
-	defer recoverAs("decode", &err)
+	defer recoverAs(&err)
 	// Given a nil map, gob would make one of whatever size the stream claims.
 	m := make(map[any]any, size)
 	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
-		return nil, fmt.Errorf("gobstream: decode: %w", err)
+		return nil, err
 	}
 	pairs = make([]Pair, 0, len(m))
 	for k, v := range m {
@@ -123,12 +120,12 @@ func decodeAny(b []byte, size int) (pairs []Pair, err error) {
 }
 
 // recoverAs is deferred. It keeps a panic with an error unwrappable.
-func recoverAs(what string, err *error) {
+func recoverAs(err *error) {
 	switch r := recover().(type) {
 	case nil:
 	case error:
-		*err = fmt.Errorf("gobstream: %s: panic: %w", what, r)
+		*err = fmt.Errorf("panic: %w", r)
 	default:
-		*err = fmt.Errorf("gobstream: %s: panic: %v", what, r)
+		*err = fmt.Errorf("panic: %v", r)
 	}
 }

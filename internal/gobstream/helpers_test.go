@@ -77,7 +77,7 @@ func toMap(pairs []Pair) map[any]any {
 // plainEncode and plainDecode are encoding/gob as v1.6.6 uses it, panics turned
 // into errors.
 func plainEncode(v any) (b []byte, err error) {
-	defer recoverAs("plain", &err)
+	defer recoverAs(&err)
 	var buf bytes.Buffer
 	err = gob.NewEncoder(&buf).Encode(v)
 	return buf.Bytes(), err
@@ -89,7 +89,7 @@ func plainDecode(b []byte) (map[any]any, error) {
 }
 
 func plainDecodeInto(b []byte, m any) (err error) {
-	defer recoverAs("plain", &err)
+	defer recoverAs(&err)
 	return gob.NewDecoder(bytes.NewReader(b)).Decode(m)
 }
 
