@@ -166,7 +166,7 @@ func TestConcurrentUse(t *testing.T) {
 					}
 					got, err := Decode(b)
 					if err != nil || !same(toMap(want), toMap(got)) {
-						errs <- fmt.Errorf("got %v, %v", got, err)
+						errs <- fmt.Errorf("got %v, error: %w", got, err)
 						return
 					}
 				}
