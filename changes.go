@@ -49,7 +49,7 @@ func (c *changes) put(ch change) {
 }
 
 // set with nil is remove: a key without a value and no key look the same to
-// Get, and gob knows no nil.
+// Get.
 func (c *changes) set(key, val any) {
 	c.put(change{key: key, val: val, deleted: val == nil})
 }

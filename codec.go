@@ -135,10 +135,7 @@ func keyName(key any) string {
 func remedy(p pair) string {
 	// The key may be the culprit as well.
 	for _, v := range []any{p.Value, p.Key} {
-		if v == nil {
-			return "delete the key instead of setting it to nil"
-		}
-		if gob.NewEncoder(new(bytes.Buffer)).Encode(struct{ V any }{v}) == nil {
+		if v == nil || gob.NewEncoder(new(bytes.Buffer)).Encode(struct{ V any }{v}) == nil {
 			continue
 		}
 		switch t := reflect.TypeOf(v); t.Kind() {
