@@ -21,6 +21,8 @@ var dialect = sqlstore.Dialect{
 	// A text and a blob are never equal, even with the same bytes. A text comes
 	// from a command line, not from this library.
 	Match: "ifnull(CAST(data AS BLOB), x'') = ?",
+	// DELETE itself has no LIMIT here. Nothing can change between the two parts, as
+	// the statement holds the one lock for writing.
 	Sweep: "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE expired_at <= ? LIMIT ?)",
 	Schema: func(t sqlstore.Table) []string {
 		return []string{
@@ -28,6 +30,7 @@ var dialect = sqlstore.Dialect{
 			"CREATE INDEX IF NOT EXISTS " + t.Qualify(t.Index()) + " ON " + t.Quote(t.Name) + " (expired_at)",
 		}
 	},
+	// A text, because the driver would write a time.Time in another layout.
 	Time: func(t time.Time) any { return t.Format(timeLayout) },
 	ParseTime: func(v any) (time.Time, bool) {
 		switch v := v.(type) {
@@ -61,6 +64,7 @@ var errorWords = []struct {
 	{"database disk image is malformed", sqlstore.Other, "name another file, or restore it"},
 }
 
+// class is the Class of the dialect.
 func class(err error) sqlstore.Class {
 	text := err.Error()
 	for _, e := range errorWords {

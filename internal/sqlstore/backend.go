@@ -27,7 +27,8 @@ func (b *Backend) Load(ctx context.Context, id string) (session.Record, error) {
 	return session.Record{Data: data, Expiry: expiry.t}, nil
 }
 
-// Create implements session.Backend.
+// Create implements session.Backend. It is a plain INSERT, so that the primary key
+// decides between those who come with the same ID.
 func (b *Backend) Create(ctx context.Context, id string, r session.Record) error {
 	_, err := b.exec(ctx, b.create, blob(r.Data), b.time(r.Expiry), id)
 	if err != nil && b.d.Class(err) == Exists {
@@ -36,7 +37,8 @@ func (b *Backend) Create(ctx context.Context, id string, r session.Record) error
 	return b.fail("create", err)
 }
 
-// Replace implements session.Backend.
+// Replace implements session.Backend. The condition and the change are one
+// statement, which the database runs against the latest version of the row.
 func (b *Backend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
 	n, err := b.exec(ctx, b.replace, blob(r.Data), b.time(r.Expiry), id, blob(old))
 	if err == nil && n == 0 && !b.isAlready(ctx, id, old, r) {
@@ -59,7 +61,8 @@ func (b *Backend) isAlready(ctx context.Context, id string, old []byte, r sessio
 	return lost >= 0 && lost < time.Second
 }
 
-// Move implements session.Backend.
+// Move implements session.Backend. It changes the key of the row in place, so that
+// no moment has two records, or none.
 func (b *Backend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
 	n, err := b.exec(ctx, b.move, blob(r.Data), b.time(r.Expiry), newID, id, blob(old))
 	switch {
@@ -90,7 +93,8 @@ func (b *Backend) Delete(ctx context.Context, id string) error {
 	return b.fail("delete", err)
 }
 
-// DeleteExpired implements session.Backend.
+// DeleteExpired implements session.Backend. Microseconds are cut off from now as
+// they were from the expiry, so a row never goes early.
 func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	n, err := b.exec(ctx, b.sweep, b.time(now), limit)
 	return int(n), b.fail("delete expired", err)
@@ -108,6 +112,7 @@ func (b *Backend) Close() error {
 	return b.fail("close", errors.Join(errs...))
 }
 
+// row returns what is stored, or sql.ErrNoRows.
 func (b *Backend) row(ctx context.Context, id string) (data []byte, expiry expiry, err error) {
 	expiry.parse = b.d.ParseTime
 	err = Retry(ctx, b.d.Class, func() error { return b.load.scan(ctx, id, &data, &expiry) })
@@ -129,6 +134,7 @@ func (b *Backend) fail(op string, err error) error {
 	return fmt.Errorf("%s: %s: %w", b.d.Name, op, err)
 }
 
+// time cuts off what the columns do not hold, since servers may round it up.
 func (b *Backend) time(t time.Time) any {
 	return b.d.Time(t.UTC().Truncate(time.Microsecond))
 }

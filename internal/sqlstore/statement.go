@@ -19,6 +19,8 @@ type statement struct {
 	prepared atomic.Pointer[sql.Stmt]
 }
 
+// prepare returns the prepared statement, which database/sql prepares again on
+// each connection that it meets.
 func (s *statement) prepare(ctx context.Context) (*sql.Stmt, error) {
 	if p := s.prepared.Load(); p != nil {
 		return p, nil
@@ -34,6 +36,7 @@ func (s *statement) prepare(ctx context.Context) (*sql.Stmt, error) {
 	return p, nil
 }
 
+// scan runs a statement that returns one row, or sql.ErrNoRows.
 func (s *statement) scan(ctx context.Context, arg any, dest ...any) error {
 	if s.asText {
 		return s.db.QueryRowContext(ctx, s.text, arg).Scan(dest...)
