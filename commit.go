@@ -122,7 +122,7 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 	defer turn.end()
 	for {
 		now := s.store.now()
-		if !a.base.expiry.IsZero() && !now.Before(a.base.expiry) {
+		if a.base.expired(now) {
 			return ErrEnded
 		}
 		var snap snapshot

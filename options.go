@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/flamego/session/internal/clockhook"
+	"github.com/flamego/session/internal/hook"
 )
 
 // Options contains options for the session.Sessioner middleware.
@@ -109,5 +109,6 @@ func readCookie(r *http.Request, name string) string {
 }
 
 func init() {
-	clockhook.Set = func(options any, now func() time.Time) { options.(*Options).now = now }
+	hook.SetClock = func(options any, now func() time.Time) { options.(*Options).now = now }
+	hook.CookieName = func(manager any) string { return manager.(*Manager).opt.Cookie.Name }
 }

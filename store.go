@@ -65,7 +65,13 @@ type snapshot struct {
 	*values
 	raw     []byte    // the stored bytes, where there are bytes
 	foreign Session   // the session, where the Store is not ours
-	expiry  time.Time // zero where the Store does not tell
+	expiry  time.Time // unknown where the Store is not ours
+}
+
+// expired tells whether the session is over. A Store that is not ours decides
+// that by itself.
+func (s snapshot) expired(now time.Time) bool {
+	return s.foreign == nil && !now.Before(s.expiry)
 }
 
 func (s snapshot) get(key any) (any, bool) {
@@ -143,7 +149,7 @@ func (s *store) find(ctx context.Context, id string) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, err
 	}
-	if !snap.expiry.IsZero() && !s.now().Before(snap.expiry) {
+	if snap.expired(s.now()) {
 		return snapshot{}, ErrNotFound
 	}
 	return snap, nil

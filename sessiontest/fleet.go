@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/clockhook"
+	"github.com/flamego/session/internal/hook"
 )
 
 // lifetime is that of all sessions in the suite, unless the options of the
@@ -66,7 +66,7 @@ func (f *fleet) start(change func(*session.Options)) *server {
 	if opt.ErrorFunc == nil {
 		opt.ErrorFunc = s.errs.add
 	}
-	clockhook.Set(&opt, f.clock.now)
+	hook.SetClock(&opt, f.clock.now)
 	if change != nil {
 		change(&opt)
 	}

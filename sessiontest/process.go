@@ -81,7 +81,7 @@ func startProcess(t *testing.T, store, arg string) *process {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(exe)}
-	p.cmd.Env = append(os.Environ(), envStore+"="+store, envArg+"="+arg)
+	p.cmd.Env = append(os.Environ(), envStore+"="+store, envArg+"="+arg, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	p.cmd.Stderr = os.Stderr
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -13,7 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/flamego/session"
 	"github.com/flamego/session/internal/sqlstore"
+	"github.com/flamego/session/sessiontest"
 )
 
 // Tests of several processes run the test binary once more, as another process that
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 	if do := children[os.Getenv(childEnv)]; do != nil {
 		os.Exit(child(do))
 	}
-	os.Exit(m.Run())
+	sessiontest.Main(m, map[string]func(string) session.Options{"sqlite": serverOf})
 }
 
 // child says that it is there, waits for a line so that all open the file at the
