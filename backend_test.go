@@ -111,12 +111,27 @@ type faultyBackend struct {
 	calls     atomic.Int64
 	failReads atomic.Bool
 	fail      atomic.Bool // writes
+	asked     atomic.Value
+}
+
+// seen returns the ID that was last asked for, and forgets it for another.
+func (b *faultyBackend) seen(next string) string {
+	last, _ := b.asked.Swap(next).(string)
+	return last
+}
+
+// clear removes all records.
+func (b *faultyBackend) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.records)
 }
 
 var errDown = errors.New("the store is down")
 
 func (b *faultyBackend) Load(ctx context.Context, id string) (session.Record, error) {
 	b.calls.Add(1)
+	b.asked.Store(id)
 	if b.failReads.Load() {
 		return session.Record{}, errDown
 	}
