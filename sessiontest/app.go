@@ -62,6 +62,12 @@ func (p *probe) hold(c flamego.Context) {
 	case <-b.release:
 	case <-time.After(time.Minute): // A test that forgot must not hang forever.
 	}
+	if c.Query("gone") != "" { // Until the server has noticed that the client hung up.
+		select {
+		case <-c.Request().Context().Done():
+		case <-time.After(10 * time.Second):
+		}
+	}
 }
 
 // handler returns the application. The routes that control it stand outside of
@@ -97,7 +103,7 @@ func (p *probe) handler(m *session.Manager) http.Handler {
 			return strconv.Itoa(session.Update(s, c.Query("k"), func(n int) int { return n + 1 }))
 		})
 		f.Get("/flash", func(c flamego.Context, s session.Session) string {
-			s.SetFlash(c.Query("v"))
+			s.SetFlash(meeting{Text: c.Query("v"), Name: c.Query("meet"), Heads: c.QueryInt("heads")})
 			return "set"
 		})
 		f.Get("/take", func(flash session.Flash) string { return show(flash) })

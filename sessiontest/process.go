@@ -176,7 +176,7 @@ func processUpdates(r rule, f *fleet) { updatesAdd(r, f.t, f.pool()) }
 func processFlash(r rule, f *fleet) {
 	servers := f.pool()
 	for range rounds(f.t, 50) {
-		oneFlash(r, f.t, servers)
+		oneFlash(r, f, servers)
 	}
 }
 

@@ -73,6 +73,7 @@ func lastSetWins(r rule, f *fleet) {
 	v.ok(r, s, "/set", "k", "k", "v", "start")
 	slow := v.hold(f, s, "/set", "k", "k", "v", strings.Repeat("slow", 1000))
 	v.ok(r, s, "/set", "k", "k", "v", "quick")
+	v.want(r, s, "quick", "/read", "k", "k")
 	if a := slow.finish(f.t); a.status != http.StatusOK {
 		r.broken(f.t, "the slow request: status %d", a.status)
 	}
@@ -82,7 +83,7 @@ func lastSetWins(r rule, f *fleet) {
 func flashOnce(r rule, f *fleet) {
 	servers := f.pool()
 	for range 5 {
-		oneFlash(r, f.t, servers)
+		oneFlash(r, f, servers)
 	}
 	// It comes with the next request, even if that one does not ask.
 	v := newVisitor(f.t)
@@ -91,11 +92,12 @@ func flashOnce(r rule, f *fleet) {
 	v.want(r, servers[0], "nothing", "/take")
 }
 
-// oneFlash has half a crowd ask for one flash.
-func oneFlash(r rule, t *testing.T, servers []*server) {
-	t.Helper()
+// oneFlash has half a crowd ask for one flash, all with the same version loaded.
+func oneFlash(r rule, f *fleet, servers []*server) {
+	f.t.Helper()
+	t := f.t
 	v := newVisitor(t)
-	v.ok(r, servers[0], "/flash", "v", "saved")
+	v.ok(r, servers[0], "/flash", "v", "saved", "meet", t.Name()+f.name(), "heads", strconv.Itoa(crowd/8/f.processes()))
 	got := make([]string, crowd/2)
 	together(len(got), func(i int) { got[i] = v.get(servers[i%len(servers)], "/take").body })
 	seen := 0
@@ -112,6 +114,14 @@ func oneFlash(r rule, t *testing.T, servers []*server) {
 		r.broken(t, "of %d requests at once %d got the flash", len(got), seen)
 	}
 	v.want(r, servers[0], "nothing", "/take")
+}
+
+// processes is over how many processes the fleet is spread.
+func (f *fleet) processes() int {
+	if f.again != nil {
+		return 2
+	}
+	return 1
 }
 
 func noFlash(r rule, f *fleet) {
@@ -251,7 +261,7 @@ func clientGone(r rule, f *fleet) {
 	h := &held{server: a, name: f.name()}
 	gone := make(chan error)
 	go func() {
-		res, err := v.send(ctx, a, "/set", "k", "k", "v", "after", "hold", h.name)
+		res, err := v.send(ctx, a, "/set", "k", "k", "v", "after", "hold", h.name, "gone", "1")
 		if err == nil {
 			_ = res.Body.Close()
 		}

@@ -1,0 +1,130 @@
+// Command mutate checks the checks: in a copy of the module it breaks one line
+// for each guarantee, and expects the guarantee's own test to fail.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// mutant is one line broken on purpose.
+type mutant struct {
+	rule     string // the subtest that has to fail
+	file     string
+	old, new string
+	test     string // the package and the test it is in; default is the suite on SQLite
+}
+
+var mutants = []mutant{
+	{"G1_RoundTrip", "changes.go", "pairs = append(pairs, pair{Key: ch.key, Value: ch.val})", "pairs = append(pairs, pair{Key: ch.key})", ""},
+	{"G1_UnencodableValue", "codec.go", "keyName(p.Key), p.Value, remedy(p), oneErr)", `"", p.Value, "", oneErr)`, ""},
+	{"G2_ReadYourWrites", "request.go", "q.w.Before(q.before)", "", ""},
+	{"G2_Streaming", "request.go", "	err := q.commit()\n	switch {\n	case q.started():", "	var err error\n	switch {\n	case q.started():", ""},
+	{"G3_AcknowledgedMeansStored", "request.go", "	if err := closeGate(w); err != nil {", "	if err := error(nil); err != nil {", ""},
+	{"G3_LateChangeIsReported", "request.go", "		return errLate\n", "		return nil\n", ""},
+	{"G4_DifferentKeys", "commit.go", "		if ch, err = redo(ch, a.base); err != nil {", "		return nil\n		if ch, err = redo(ch, a.base); err != nil {", ""},
+	{"G4_AcrossServers", "internal/sqlstore/sqlstore.go", `WHERE {key} = ? AND {match}")` + "\n	b.move", `WHERE {key} = ? AND ({match} OR 1)")` + "\n	b.move", ""},
+	{"G4_Update", "commit.go", "return ch.on(base), nil", "return ch, nil", ""},
+	{"G4_LastSetWins", "changes.go", "			} else if !ch.deleted {", "			} else if false {", ""},
+	{"G5_FlashOnce", "request.go", "		if flash, ok = snap.get(flashKey); !ok {\n			return snap, nil, false, nil\n		}", "		return snap, flash, true, nil", ""},
+	{"G5_NoFlash", "request.go", "c.Set(flashType, noFlash)", "c.MapTo(nil, (*Flash)(nil))", ""},
+	{"G6_EndedStaysEnded", "commit.go", "				return ErrEnded\n", "				_, err = s.store.create(ctx, a.id, ch, s.store.expiry(now))\n				return err\n", ""},
+	{"G6_StoreDestroy", "bound.go", "		s.destroy()\n		return nil\n", "		return nil\n", ""},
+	{"G6_FreshAfterDestroy", "live.go", `	s.id, s.newID, s.base, s.stored, s.asked = "", "", snapshot{}, false, false`, `	s.newID, s.base, s.stored, s.asked = "", snapshot{}, false, false`, ""},
+	{"G7_RotationMoves", "internal/sqlstore/sqlstore.go", "expired_at = ?, {key} = ? WHERE {key} = ? AND {match}", "expired_at = ?, data = coalesce(data, ?) WHERE {key} = ? AND {match}", ""},
+	{"G7_RotationMerges", "commit.go", "			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, s.store.expiry(now))", "			snap, err = s.store.create(ctx, a.newID, ch, s.store.expiry(now))\n			_ = s.store.remove(ctx, a.id)", ""},
+	{"G8_StrictIDs", "request.go", "	case errors.Is(err, ErrNotFound):\n		return nil, nil\n	case isDecodeError", "	case errors.Is(err, ErrNotFound):\n		q.live.id = id\n		return nil, nil\n	case isDecodeError", ""},
+	{"G8_Entropy", "id.go", "b[i] = letters[b[i]&31]", "b[i] = letters[7]", ""},
+	{"G9_ExactExpiry", "store.go", "return s.foreign == nil && !now.Before(s.expiry)", "return false", ""},
+	{"G9_AccessSlides", "request.go", "if !taken && !s.fresh(snap, s.now()) {", "if false {", ""},
+	{"G9_Sweep", "sqlite/dialect.go", "WHERE expired_at <= ? LIMIT ?", "WHERE expired_at >= ? LIMIT ?", ""},
+	{"G10_UntouchedVisitor", "live.go", "	s.used = true\n	val, _ := s.view().get(key)", "	s.used, s.asked = true, true\n	val, _ := s.view().get(key)", ""},
+	{"G10_IDIsStored", "live.go", "		s.asked = true\n	}\n	return s.id", "	}\n	return s.id", ""},
+	{"G11_PanicChangesNothing", "request.go", "		if panicking {\n			q.closed = true", "		if panicking {\n			_ = 0", ""},
+	{"G12_ClientGone", "request.go", "	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))\n	defer cancel()\n	if err := q.commitWith", "	ctx, cancel := q.m.deadline(q.r.Context())\n	defer cancel()\n	if err := q.commitWith", ""},
+	{"G13_HostileCookies", "request.go", "	if !validID(id, q.m.leastID) {", `	if id == "" {`, ""},
+	{"G13_CorruptRecord", "request.go", "	case isDecodeError(err):", "	case false:", ""},
+	{"G14_Outage", "manager.go", "	return context.WithTimeout(ctx, m.opt.StoreTimeout)", "	return context.WithCancel(ctx)", ""},
+	{"G15_Kill", "request.go", "q.w.Before(q.before)", "go func() { q.finish() }()", "./sqlite TestProcesses"},
+	{"G16_CleanEnd", "manager.go", "		m.stop()\n", "		close(m.stopped)\n", ""},
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := os.CopyFS(dir, os.DirFS(".")); err != nil {
+		return err
+	}
+	only := regexp.MustCompile(strings.Join(os.Args[1:], "|"))
+	survivors := 0
+	for _, m := range mutants {
+		if !only.MatchString(m.rule) {
+			continue
+		}
+		killed, out, err := m.try(dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.rule, err)
+		}
+		if killed {
+			fmt.Printf("%-28s fails when %s has %q\n", m.rule, m.file, oneLine(m.new))
+			continue
+		}
+		survivors++
+		fmt.Printf("%-28s SURVIVES %s with %q\n%s\n", m.rule, m.file, oneLine(m.new), out)
+	}
+	if survivors > 0 {
+		return fmt.Errorf("%d broken lines were not noticed", survivors)
+	}
+	return nil
+}
+
+// try breaks the line, runs the test, and mends the line.
+func (m mutant) try(dir string) (killed bool, out string, err error) {
+	path := filepath.Join(dir, m.file)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return false, "", err
+	}
+	if n := strings.Count(string(before), m.old); n != 1 {
+		return false, "", fmt.Errorf("%s has the line %d times: %q", m.file, n, m.old)
+	}
+	broken := strings.Replace(string(before), m.old, m.new, 1)
+	if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+		return false, "", err
+	}
+	defer func() {
+		if e := os.WriteFile(path, before, 0o600); err == nil {
+			err = e
+		}
+	}()
+	pkg, test, _ := strings.Cut(m.test, " ")
+	if m.test == "" {
+		pkg, test = "./sqlite", "TestConformance"
+	}
+	cmd := exec.Command("go", "test", "-vet=off", "-count=1", "-short", "-timeout", "5m", "-run", "^"+test+"$/^"+m.rule+"$", pkg)
+	cmd.Dir = dir
+	text, err := cmd.CombinedOutput()
+	if strings.Contains(string(text), "[build failed]") || strings.Contains(string(text), "[setup failed]") {
+		return false, "", fmt.Errorf("the broken line does not compile:\n%s", text)
+	}
+	// The rule itself must have failed, or the test process been brought down.
+	return err != nil && (strings.Contains(string(text), m.rule) || strings.Contains(string(text), "panic:")), string(text), nil
+}
+
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(s), " ")
+}
