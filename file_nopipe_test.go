@@ -1,0 +1,9 @@
+//go:build !(darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd)
+
+package session
+
+import "testing"
+
+func hostilePipes(func(*testing.T, error), func(int, func(t *testing.T, path, outside string)) func(*testing.T, string, string, string)) []hostile {
+	return nil
+}

@@ -1,0 +1,355 @@
+//go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
+
+package session
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// child is this test binary, started once more to do one of childJobs.
+type child struct {
+	*exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func startChild(t *testing.T, job, dir string) *child {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestFileChild$", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), "SESSION_FILE_JOB="+job, "SESSION_FILE_DIR="+dir)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return &child{Cmd: cmd, in: in, out: bufio.NewScanner(out)}
+}
+
+// line returns the child's next line, or "" when it has no more.
+func (c *child) line() string {
+	if !c.out.Scan() {
+		return ""
+	}
+	return c.out.Text()
+}
+
+// childJobs run in a process of their own. A failure shows in what they print.
+var childJobs = map[string]func(ctx context.Context, b *fileBackend) error{
+	"increment": func(ctx context.Context, b *fileBackend) error {
+		fmt.Println("ready")
+		_, _ = io.ReadAll(os.Stdin)
+		for range 64 {
+			if _, err := increment(ctx, b, fileID); err != nil {
+				return err
+			}
+		}
+		fmt.Println("done")
+		return nil
+	},
+	// hold keeps the lock of a session until the parent closes the pipe.
+	"hold": func(ctx context.Context, b *fileBackend) error {
+		return b.exclusive(ctx, "hold", []string{fileID}, func(*os.Root) error {
+			fmt.Println("ready")
+			_, _ = io.ReadAll(os.Stdin)
+			return nil
+		})
+	},
+	// hammer leaves the lock alone for as short a time as possible.
+	"hammer": func(ctx context.Context, b *fileBackend) error {
+		fmt.Println("ready")
+		for range 4 {
+			go func() {
+				for b.Touch(ctx, fileID, time.Now().Add(time.Hour)) == nil {
+				}
+			}()
+		}
+		_, _ = io.ReadAll(os.Stdin)
+		return nil
+	},
+	// write changes sessions until it is killed, and says what it did after it was
+	// told that it is done.
+	"write": func(ctx context.Context, b *fileBackend) error {
+		for i := 0; ; i++ {
+			n, err := increment(ctx, b, fileID)
+			if err != nil {
+				return err
+			}
+			fmt.Println("counter", n)
+			id := fmt.Sprintf("%dnew%d", os.Getpid(), i)
+			if err := b.Create(ctx, id, record(version(i))); err != nil {
+				return err
+			}
+			fmt.Println("created", id, i)
+			if err := b.Move(ctx, id, "moved"+id, []byte(version(i)), record(version(i+1))); err != nil {
+				return err
+			}
+			fmt.Println("moved", "moved"+id, i+1)
+		}
+	},
+}
+
+// version is some content that shows when it is not whole.
+func version(n int) string {
+	return fmt.Sprintf("%d:%s:%d", n, strings.Repeat("x", n*811%30_000), n)
+}
+
+func TestFileChild(t *testing.T) {
+	job, ok := childJobs[os.Getenv("SESSION_FILE_JOB")]
+	if !ok {
+		t.Skip("runs in a child process only")
+	}
+	b, err := newFileBackend(FileConfig{RootDir: os.Getenv("SESSION_FILE_DIR"), Lifetime: time.Hour})
+	if err == nil {
+		err = job(t.Context(), b)
+	}
+	if err != nil {
+		fmt.Println("failed", err)
+	}
+}
+
+// increment adds one to the number that a session holds.
+func increment(ctx context.Context, b *fileBackend, id string) (int, error) {
+	for {
+		rec, err := b.Load(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		n, err := strconv.Atoi(string(rec.Data))
+		if err != nil {
+			return 0, err
+		}
+		err = b.Replace(ctx, id, rec.Data, record(strconv.Itoa(n+1)))
+		if !errors.Is(err, ErrConflict) {
+			return n + 1, err
+		}
+	}
+}
+
+func TestFileTwoProcesses(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("0")))
+	children := []*child{startChild(t, "increment", dir), startChild(t, "increment", dir)}
+	for _, c := range children {
+		require.Equal(t, "ready", c.line())
+	}
+	for _, c := range children {
+		require.NoError(t, c.in.Close())
+	}
+	for _, c := range children {
+		require.Equal(t, "done", c.line())
+	}
+	got, err := b.Load(t.Context(), fileID)
+	require.NoError(t, err)
+	assert.Equal(t, "128", string(got.Data), "increments were lost between two processes")
+	assert.Equal(t, []string{"a/b/" + fileID}, files(t, dir))
+}
+
+// A process that is killed leaves whole sessions, and all that it had been told
+// was stored.
+func TestFileKill(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("0")))
+	counter := 0
+	stored := make(map[string]int) // by ID, as acknowledged
+	const rounds = 12
+	for range rounds {
+		c := startChild(t, "write", dir)
+		// Killed at some moment after some of its lines.
+		for range 1 + rand.IntN(40) {
+			noteLine(t, c.line(), &counter, stored)
+		}
+		time.Sleep(rand.N(2 * time.Millisecond))
+		require.NoError(t, c.Process.Kill())
+		for line := c.line(); line != ""; line = c.line() {
+			noteLine(t, line, &counter, stored)
+		}
+		_ = c.Wait()
+
+		got, err := b.Load(t.Context(), fileID)
+		require.NoError(t, err)
+		n, err := strconv.Atoi(string(got.Data))
+		require.NoError(t, err, "an unreadable session")
+		require.Contains(t, []int{counter, counter + 1}, n, "an acknowledged version was lost")
+		counter = n
+	}
+
+	for id, n := range stored {
+		got, err := b.Load(t.Context(), id)
+		if id, moved := strings.CutPrefix(id, "moved"); !moved && errors.Is(err, ErrNotFound) {
+			// It was moved, and the process died before it could say so.
+			got, err = b.Load(t.Context(), "moved"+id)
+			n++
+		}
+		require.NoError(t, err)
+		assert.True(t, version(n) == string(got.Data), "an acknowledged session is not whole")
+	}
+
+	// What it had begun and not named goes with the next sweep, one hour on.
+	temps := 0
+	for _, name := range files(t, dir) {
+		if strings.HasPrefix(path.Base(name), fileTemp) {
+			temps++
+			old := tempName(time.Now().Add(-2*fileTempAge).Unix(), rand.Uint64())
+			require.NoError(t, b.root.opened().Rename(name, path.Join(path.Dir(name), old)))
+		}
+	}
+	t.Logf("%d sessions, %d temporary files left behind", len(stored), temps)
+	sweepAll(t, b, time.Now(), 1000)
+	for _, name := range files(t, dir) {
+		assert.NotContains(t, name, fileTemp)
+	}
+}
+
+// noteLine takes down what a writing process says it did.
+func noteLine(t *testing.T, line string, counter *int, stored map[string]int) {
+	t.Helper()
+	words := strings.Fields(line)
+	switch {
+	case line == "":
+	case words[0] == "counter" && len(words) == 2:
+		n, err := strconv.Atoi(words[1])
+		require.NoError(t, err)
+		*counter = n
+	case len(words) == 3:
+		n, err := strconv.Atoi(words[2])
+		require.NoError(t, err)
+		stored[words[1]] = n
+		if from, ok := strings.CutPrefix(words[1], "moved"); ok {
+			delete(stored, from)
+		}
+	default:
+		t.Fatal(line)
+	}
+}
+
+// A stopped process cannot be waited for: a request fails by its deadline, and
+// all is well when the process goes on.
+func TestFileStoppedHolder(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	require.NoError(t, b.Create(t.Context(), fileOtherID, record("1")))
+	c := startChild(t, "hold", dir)
+	require.Equal(t, "ready", c.line())
+	require.NoError(t, c.Process.Signal(syscall.SIGSTOP))
+	require.NoError(t, c.in.Close()) // It may let go, but cannot.
+
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			assert.ErrorIs(t, b.Replace(ctx, fileID, []byte("1"), record("2")), context.DeadlineExceeded)
+			// Reading needs no lock, and most sessions have others.
+			got, err := b.Load(t.Context(), fileID)
+			assert.NoError(t, err)
+			assert.Equal(t, "1", string(got.Data))
+			assert.NoError(t, b.Touch(t.Context(), fileOtherID, time.Now()))
+		})
+	}
+	wg.Wait()
+	assert.Less(t, time.Since(start), 2*time.Second)
+	// Opening the folder does not wait either.
+	newTestFiles(t, dir)
+
+	require.NoError(t, c.Process.Signal(syscall.SIGCONT))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	assert.NoError(t, b.Replace(ctx, fileID, []byte("1"), record("2")))
+}
+
+// The lock of a process that died is free.
+func TestFileKilledHolder(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	c := startChild(t, "hold", dir)
+	require.Equal(t, "ready", c.line())
+	require.NoError(t, c.Process.Kill())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	assert.NoError(t, b.Replace(ctx, fileID, []byte("1"), record("2")))
+}
+
+// A process that always wants a lock must not keep others from it.
+func TestFileBusyHolder(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("0")))
+	c := startChild(t, "hammer", dir)
+	require.Equal(t, "ready", c.line())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	start := time.Now()
+	for range 20 {
+		_, err := increment(ctx, b, fileID)
+		require.NoError(t, err)
+	}
+	t.Logf("20 changes took %v", time.Since(start))
+}
+
+// The collector of v1.6.6 removes old files, whatever they are.
+func TestFileLockRemoved(t *testing.T) {
+	dir := t.TempDir()
+	a, b := newTestFiles(t, dir), newTestFiles(t, dir)
+	root, err := a.root.current()
+	require.NoError(t, err)
+	n := a.locks.number(fileID)
+	name := fmt.Sprintf("%s/%02x", fileLockDir, n)
+
+	// One has opened the lock file, then it is removed, and another gets the new
+	// one: the first must notice that it locked a file that nobody finds.
+	old, err := openLock(root, name)
+	require.NoError(t, err)
+	defer old.Close()
+	require.NoError(t, root.Remove(name))
+	unlock, err := b.locks.lock(t.Context(), root, n)
+	require.NoError(t, err)
+	got, err := tryLockFile(old)
+	require.NoError(t, err)
+	require.True(t, got)
+	same, err := sameLock(root, name, old)
+	require.NoError(t, err)
+	assert.False(t, same)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = a.locks.lock(ctx, root, n)
+	assert.ErrorIs(t, err, context.DeadlineExceeded, "two have the same lock")
+	unlock()
+	unlock, err = a.locks.lock(t.Context(), root, n)
+	require.NoError(t, err)
+	unlock()
+
+	// Which it does not do while a lock is in use: the file looks new.
+	fi, err := root.Stat(name)
+	require.NoError(t, err)
+	assert.True(t, fi.ModTime().After(time.Now().AddDate(0, 6, 0)))
+
+	require.NoError(t, root.RemoveAll(fileLockDir))
+	assert.NoError(t, a.Create(t.Context(), fileID, record("1")))
+}

@@ -1,0 +1,169 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// fileMaxSize bounds what is read into memory: no session is that large, so
+	// whatever is larger is not a session.
+	fileMaxSize = 64 << 20
+	// fileTemp is how temporary names begin. No ID has such characters.
+	fileTemp = ".tmp-"
+	// fileTempAge is when a temporary file belongs to a process that died. Writing
+	// takes milliseconds.
+	fileTempAge = time.Hour
+)
+
+// fileCheck is for whatever a caller other than the library might pass, and for
+// the device names of Windows ("nul", "con"), which make valid IDs.
+func fileCheck(ctx context.Context, ids ...string) error {
+	for _, id := range ids {
+		if !validID(id, minimumSIDLength) || !filepath.IsLocal(id) {
+			return ErrNotFound
+		}
+	}
+	return ctx.Err()
+}
+
+// load reads a record from wherever it belongs.
+func (b *fileBackend) load(ctx context.Context, root *os.Root, id string) (Record, error) {
+	dir, err := fileFolder(root, id)
+	if err != nil {
+		return Record{}, err
+	}
+	defer dir.Close()
+	for try := 0; ; try++ {
+		rec, err := b.read(dir, id)
+		if err != nil || len(rec.Data) > 0 || try == 5 {
+			return rec, err
+		}
+		// v1.6.6 empties a file before it writes to it. While servers of both
+		// versions run, that may be going on just now.
+		age := time.Since(rec.Expiry.Add(-b.lifetime))
+		if age.Abs() > time.Second {
+			return rec, nil
+		}
+		if err = pause(ctx, 3); err != nil {
+			return Record{}, err
+		}
+	}
+}
+
+// read returns a record, or ErrNotFound also for links, folders, pipes and
+// devices in the place of one. A file of which the bytes cannot be had is a
+// decodeError, and costs a visitor that session as one full of nonsense does.
+func (b *fileBackend) read(dir *os.Root, id string) (Record, error) {
+	// os.Root follows links that stay inside it; hence the look beforehand.
+	if _, err := fileStat(dir, id); err != nil {
+		return Record{}, err
+	}
+	f, err := dir.OpenFile(id, os.O_RDONLY|fileOpenFlags, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Record{}, ErrNotFound
+	case errors.Is(err, fs.ErrPermission):
+		return Record{}, &decodeError{fmt.Errorf("a session file cannot be opened: %w", bare(err))}
+	case err != nil:
+		return Record{}, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	switch {
+	case err != nil:
+		return Record{}, err
+	case !fi.Mode().IsRegular():
+		return Record{}, ErrNotFound
+	case fi.Size() > fileMaxSize:
+		return Record{}, &decodeError{fmt.Errorf("a session file has %d bytes, more than %d", fi.Size(), fileMaxSize)}
+	}
+	data := make([]byte, fi.Size())
+	n, err := io.ReadFull(f, data)
+	// Only v1.6.6 makes a file shorter while it is being read.
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return Record{}, err
+	}
+	return Record{Data: data[:n], Expiry: fi.ModTime().Add(b.lifetime)}, nil
+}
+
+// write puts a record in place as a whole, or nothing. The caller has the lock.
+func (b *fileBackend) write(dir *os.Root, id string, r Record) (err error) {
+	if len(r.Data) > fileMaxSize {
+		return fmt.Errorf("the session takes %d bytes encoded, and %d are the most that the file store keeps: store large values elsewhere and their keys in the session", len(r.Data), fileMaxSize)
+	}
+	temp := tempName(time.Now().Unix(), rand.Uint64())
+	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = dir.Remove(temp)
+		}
+	}()
+	_, err = f.Write(r.Data)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	// Only now: some systems set the time once more when a written file is closed.
+	if err = b.setExpiry(dir, temp, r.Expiry); err != nil {
+		return err
+	}
+	if err = b.syncFile(dir, temp); err != nil {
+		return err
+	}
+	if err = dir.Rename(temp, id); err != nil {
+		return err
+	}
+	return b.syncFolder(dir, ".")
+}
+
+// setExpiry writes the expiry the way that v1.6.6 reads it.
+func (b *fileBackend) setExpiry(dir *os.Root, name string, expiry time.Time) error {
+	mtime := expiry.Add(-b.lifetime)
+	// Outside of these years, times overflow somewhere on the way to a disk. The
+	// latter is centuries away, the former as dead as whatever was asked for.
+	if first := time.Unix(1, 0); mtime.Before(first) {
+		mtime = first
+	} else if last := time.Unix(1<<33, 0); mtime.After(last) {
+		mtime = last
+	}
+	return dir.Chtimes(name, time.Time{}, mtime)
+}
+
+// tempName carries the time of its making, since the file's own time is the
+// session's.
+func tempName(unix int64, random uint64) string {
+	return fileTemp + strconv.FormatInt(unix, 36) + "-" + strconv.FormatUint(random, 36)
+}
+
+// staleTemp tells whether the name is one of tempName's from long ago.
+func staleTemp(name string, now time.Time) bool {
+	rest, ok := strings.CutPrefix(name, fileTemp)
+	made, random, dash := strings.Cut(rest, "-")
+	if !ok || !dash {
+		return false
+	}
+	unix, err := strconv.ParseInt(made, 36, 64)
+	if err != nil {
+		return false
+	}
+	r, err := strconv.ParseUint(random, 36, 64)
+	if err != nil || tempName(unix, r) != name {
+		return false
+	}
+	return now.Sub(time.Unix(unix, 0)) > fileTempAge
+}

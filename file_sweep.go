@@ -1,0 +1,153 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// fileLetters are what IDs, and therefore folders, are made of.
+	fileLetters = "0123456789abcdefghijklmnopqrstuvwxyz"
+	fileFolders = len(fileLetters) * len(fileLetters)
+	// fileSweepWait is how long a sweep waits for a lock. Whatever it has to leave
+	// behind is for the next sweep.
+	fileSweepWait = 100 * time.Millisecond
+)
+
+// fileCursor is the number of the folder where the next sweep begins.
+type fileCursor struct{ atomic.Int64 }
+
+// DeleteExpired looks into one folder after the other. When it has reached the
+// limit it stops, and the next call goes on from there, so that however many
+// calls it takes to remove everything, they walk the tree once, or twice with
+// the last one, which finds no more. It touches nothing but session files in
+// their places, and temporary files of processes that died.
+func (b *fileBackend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
+	root, err := b.root.current()
+	if err != nil {
+		return 0, fileError("sweep", err)
+	}
+	s := &fileSweep{b: b, root: root, now: now, limit: limit}
+	s.note(s.folder(ctx, root, ""))
+	start := int(b.sweep.Load())
+	for i := range fileFolders {
+		n := (start + i) % fileFolders
+		place := string(fileLetters[n/len(fileLetters)]) + string(fileLetters[n%len(fileLetters)])
+		dir, err := fileFolder(root, place)
+		if err == nil {
+			err = s.folder(ctx, dir, place)
+			_ = dir.Close()
+		}
+		if err == errSweepLimit {
+			b.sweep.Store(int64(n))
+			break
+		}
+		s.note(err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return s.removed, fileError("sweep", s.trouble)
+}
+
+var errSweepLimit = errors.New("the limit is reached")
+
+// fileSweep is one call of DeleteExpired.
+type fileSweep struct {
+	b       *fileBackend
+	root    *os.Root
+	now     time.Time
+	limit   int
+	removed int
+	busy    [fileLockCount]bool // locks that were waited for in vain
+	trouble error               // the first
+}
+
+// note keeps an error for the end: one bad file must not keep all others from
+// being swept. That somebody else removed something first is no trouble.
+func (s *fileSweep) note(err error) {
+	if s.trouble == nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
+		s.trouble = err
+	}
+}
+
+// folder sweeps the folder of the IDs that begin with place, or RootDir itself,
+// which has no sessions.
+func (s *fileSweep) folder(ctx context.Context, dir *os.Root, place string) error {
+	list, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	for {
+		entries, err := list.ReadDir(256)
+		for _, e := range entries {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !e.Type().IsRegular() {
+				continue
+			}
+			if err := s.file(ctx, dir, place, e.Name()); err == errSweepLimit {
+				return err
+			} else {
+				s.note(err)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *fileSweep) file(ctx context.Context, dir *os.Root, place, name string) error {
+	if staleTemp(name, time.Now()) {
+		return dir.Remove(name)
+	}
+	if place == "" || !validID(name, minimumSIDLength) || name[:2] != place {
+		return nil
+	}
+	lock := s.b.locks.number(name)
+	if expired, err := s.expired(dir, name); err != nil || !expired || s.busy[lock] {
+		return err
+	}
+	if s.removed >= s.limit {
+		return errSweepLimit
+	}
+
+	// Only under the lock can nobody slide the expiry, or put a newer version in
+	// its place, between this look and the removal.
+	wait, cancel := context.WithTimeout(ctx, fileSweepWait)
+	defer cancel()
+	unlock, err := s.b.locks.lock(wait, s.root, lock)
+	if err != nil {
+		if s.busy[lock] = wait.Err() != nil; s.busy[lock] {
+			return ctx.Err()
+		}
+		return err
+	}
+	defer unlock()
+	if expired, err := s.expired(dir, name); err != nil || !expired {
+		return err
+	}
+	if err = dir.Remove(name); err == nil {
+		s.removed++
+	}
+	return err
+}
+
+func (s *fileSweep) expired(dir *os.Root, name string) (bool, error) {
+	fi, err := fileStat(dir, name)
+	if err != nil {
+		return false, err
+	}
+	return !fi.ModTime().Add(s.b.lifetime).After(s.now), nil
+}

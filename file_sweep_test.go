@@ -1,0 +1,214 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// sweepAll calls DeleteExpired the way a Store does.
+func sweepAll(t testing.TB, b *fileBackend, now time.Time, limit int) (calls []int) {
+	t.Helper()
+	for {
+		n, err := b.DeleteExpired(t.Context(), now, limit)
+		require.NoError(t, err)
+		calls = append(calls, n)
+		if n != limit {
+			return calls
+		}
+	}
+}
+
+func TestFileSweep(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "abvictim")
+	require.NoError(t, os.WriteFile(outside, nil, 0o600))
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	now := time.Now()
+	put := func(path string, mtime time.Time) string {
+		path = filepath.Join(dir, path)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+		require.NoError(t, os.Chtimes(path, mtime, mtime))
+		return path
+	}
+	expired, fresh := now.Add(-time.Hour), now.Add(-time.Hour+time.Millisecond)
+	stale, young := now.Add(-fileTempAge-time.Minute).Unix(), now.Add(-fileTempAge+time.Minute).Unix()
+
+	// What must go. Whatever the time of a temporary file, its name counts.
+	remove := []string{
+		put("a/b/abc", expired),
+		put("a/b/abexpired", expired),
+		put("z/9/z9expired", now.Add(-24*365*time.Hour)),
+		put("a/b/"+tempName(stale, 1), fresh),
+		put("a/b/"+tempName(stale, 1<<63), now.Add(time.Hour)),
+		put(tempName(stale, 7), expired),
+	}
+	// What must stay: live sessions, and everything that is not ours.
+	keep := []string{
+		put("a/b/abfresh", fresh),
+		put("a/b/abahead", now.Add(time.Hour)),
+		put("a/b/"+tempName(young, 1), expired),
+		put("a/b/.tmp-", expired),
+		put("a/b/.tmp-1-", expired),
+		put("a/b/.tmp-1-1-1", expired),
+		put("a/b/.tmp-01-1", expired),
+		put("a/b/.tmp-abc", expired),
+		put("a/b/.nfs0001", expired),
+		put("a/b/ab", expired),
+		put("a/b/abUPPER", expired),
+		put("a/b/abc.txt", expired),
+		put("a/b/bamisplaced", expired),
+		put("a/b/c/abdeeper", expired),
+		put("a/abshallow", expired),
+		put("abroot", expired),
+		put("README", expired),
+		put("other/folder/file", expired),
+		put("a/b/abfolder/inside", expired),
+	}
+	require.NoError(t, os.Chtimes(filepath.Join(dir, "a/b/abfolder"), expired, expired))
+	link := filepath.Join(dir, "a/b/ablink")
+	require.NoError(t, os.Symlink(outside, link))
+	require.NoError(t, os.Chtimes(outside, expired, expired))
+
+	n, err := b.DeleteExpired(t.Context(), now, 1000)
+	require.NoError(t, err)
+	assert.Equal(t, 3, n, "the sessions removed")
+	for _, path := range remove {
+		assert.NoFileExists(t, path)
+	}
+	for _, path := range append(keep, outside) {
+		assert.FileExists(t, path)
+	}
+	_, err = os.Lstat(link)
+	assert.NoError(t, err)
+}
+
+func TestFileSweepLimit(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	expired := Record{Expiry: time.Now().Add(-time.Minute)}
+	fill := func() {
+		for i := range 25 {
+			require.NoError(t, b.Create(t.Context(), fmt.Sprintf("%c%cexpired%d", 'a'+i%3, 'a'+i%2, i), expired))
+		}
+	}
+	fill()
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	assert.Equal(t, []int{10, 10, 5}, sweepAll(t, b, time.Now(), 10))
+	assert.Len(t, files(t, dir), 1)
+
+	// Whatever came behind the place where the last sweep stopped, is found.
+	fill()
+	n, err := b.DeleteExpired(t.Context(), time.Now(), 20)
+	require.NoError(t, err)
+	assert.Equal(t, 20, n)
+	fillAgain := Record{Expiry: time.Now().Add(-time.Minute)}
+	require.NoError(t, b.Create(t.Context(), "aaagain", fillAgain))
+	require.NoError(t, b.Create(t.Context(), "zzagain", fillAgain))
+	assert.Equal(t, []int{7, 0}, sweepAll(t, b, time.Now(), 7))
+	assert.Len(t, files(t, dir), 1)
+}
+
+func TestFileSweepEnds(t *testing.T) {
+	b := newTestFiles(t, t.TempDir())
+	require.NoError(t, b.Create(t.Context(), fileID, Record{}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	n, err := b.DeleteExpired(ctx, time.Now(), 10)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Zero(t, n)
+}
+
+// Another process that was stopped in the middle of something delays a sweep,
+// once, and costs it only the files under that lock.
+func TestFileSweepBusyLock(t *testing.T) {
+	dir := t.TempDir()
+	b, stopped := newTestFiles(t, dir), newTestFiles(t, dir)
+	expired := Record{Expiry: time.Now().Add(-time.Minute)}
+	held := b.locks.number(fileID)
+	under := []string{fileID}
+	for i := 0; len(under) < 20; i++ {
+		if id := fmt.Sprintf("xyz%d", i); b.locks.number(id) == held {
+			under = append(under, id)
+		}
+	}
+	for _, id := range append(under, fileOtherID, "aaa", "zzz") {
+		require.NoError(t, b.Create(t.Context(), id, expired))
+	}
+	root, err := stopped.root.current()
+	require.NoError(t, err)
+	unlock, err := stopped.locks.lock(t.Context(), root, held)
+	require.NoError(t, err)
+
+	start := time.Now()
+	assert.Equal(t, []int{3}, sweepAll(t, b, time.Now(), 10))
+	assert.Less(t, time.Since(start), 10*fileSweepWait, "it waited for each file")
+	unlock()
+	assert.Equal(t, []int{10, 10, 0}, sweepAll(t, b, time.Now(), 10))
+}
+
+// Several servers sweep the same folder: each file is removed and counted once.
+func TestFileSweepTogether(t *testing.T) {
+	dir := t.TempDir()
+	const sessions = 300
+	b := newTestFiles(t, dir)
+	for i := range sessions {
+		require.NoError(t, b.Create(t.Context(), fmt.Sprintf("%c%cid%d", 'a'+i%5, 'a'+i%3, i), Record{}))
+	}
+	var removed atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		b := newTestFiles(t, dir)
+		wg.Go(func() {
+			n, err := b.DeleteExpired(t.Context(), time.Now(), 1000)
+			assert.NoError(t, err)
+			removed.Add(int64(n))
+		})
+	}
+	wg.Wait()
+	assert.EqualValues(t, sessions, removed.Load())
+	assert.Empty(t, files(t, dir))
+}
+
+// A session whose expiry was slid at the last moment must survive a sweep that
+// runs at that moment.
+func TestFileSweepAgainstTouch(t *testing.T) {
+	dir := t.TempDir()
+	b, other := newTestFiles(t, dir), newTestFiles(t, dir)
+	kept := 0
+	for range 100 {
+		require.NoError(t, b.Create(t.Context(), fileID, Record{Expiry: time.Now()}))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := other.DeleteExpired(t.Context(), time.Now(), 10)
+			assert.NoError(t, err)
+		})
+		// The sweep reaches this folder sooner or later; so does Touch.
+		touched := ErrNotFound
+		wg.Go(func() {
+			for range 20 {
+				touched = b.Touch(t.Context(), fileID, time.Now())
+			}
+			if touched == nil {
+				touched = b.Touch(t.Context(), fileID, time.Now().Add(time.Hour))
+			}
+		})
+		wg.Wait()
+		_, err := b.Load(t.Context(), fileID)
+		assert.Equal(t, touched, err, "Touch reported one thing, the sweep did another")
+		if err == nil {
+			kept++
+		}
+		require.NoError(t, b.Delete(t.Context(), fileID))
+	}
+	t.Logf("kept %d of 100", kept)
+}

@@ -1,0 +1,424 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// IDs in different folders and under different locks.
+const (
+	fileID      = "abcdefghijklmnop"
+	fileOtherID = "qrstuvwxyz012345"
+)
+
+func newTestFiles(t testing.TB, dir string) *fileBackend {
+	t.Helper()
+	b, err := newFileBackend(FileConfig{RootDir: dir, Lifetime: time.Hour})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func filePath(dir, id string) string {
+	return filepath.Join(dir, id[:1], id[1:2], id)
+}
+
+// record has an expiry an hour from now.
+func record(data string) Record {
+	return Record{Data: []byte(data), Expiry: time.Now().Add(time.Hour)}
+}
+
+// files lists everything in the folder but the locks.
+func files(t testing.TB, dir string) []string {
+	t.Helper()
+	var list []string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !strings.Contains(path, fileLockDir) {
+			rel, _ := filepath.Rel(dir, path)
+			list = append(list, filepath.ToSlash(rel))
+		}
+		return err
+	}))
+	return list
+}
+
+func TestFileLayout(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "deep", "sessions")
+	b := newTestFiles(t, dir)
+	rec := record("data")
+	require.NoError(t, b.Create(t.Context(), fileID, rec))
+
+	assert.Equal(t, []string{"a/b/" + fileID}, files(t, dir), "one file, and no temporary one left")
+	fi, err := os.Stat(filePath(dir, fileID))
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o600), fi.Mode())
+	// v1.6.6 takes the modification time for the last access.
+	assert.WithinDuration(t, rec.Expiry.Add(-time.Hour), fi.ModTime(), time.Millisecond)
+	for _, folder := range []string{".", "a", "a/b", fileLockDir} {
+		fi, err := os.Stat(filepath.Join(dir, folder))
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o700), fi.Mode().Perm(), folder)
+	}
+
+	got, err := b.Load(t.Context(), fileID)
+	require.NoError(t, err)
+	assert.Equal(t, "data", string(got.Data))
+	assert.WithinDuration(t, rec.Expiry, got.Expiry, time.Millisecond)
+	assert.False(t, got.Expiry.After(rec.Expiry), "an expiry must never get later")
+}
+
+func TestFileContract(t *testing.T) {
+	for _, sync := range []bool{false, true} {
+		dir := t.TempDir()
+		b, err := newFileBackend(FileConfig{RootDir: dir, Sync: sync})
+		require.NoError(t, err)
+		ctx := t.Context()
+		content := func(id string) string {
+			rec, err := b.Load(ctx, id)
+			if err != nil {
+				require.Equal(t, ErrNotFound, err)
+				return "none"
+			}
+			return string(rec.Data)
+		}
+
+		// Nothing there.
+		assert.Equal(t, ErrConflict, b.Replace(ctx, fileID, nil, record("x")))
+		assert.Equal(t, ErrConflict, b.Move(ctx, fileID, fileOtherID, nil, record("x")))
+		assert.Equal(t, ErrNotFound, b.Touch(ctx, fileID, time.Now()))
+		assert.NoError(t, b.Delete(ctx, fileID))
+		assert.Empty(t, files(t, dir), "none of these may make a file")
+
+		// One there.
+		require.NoError(t, b.Create(ctx, fileID, record("1")))
+		assert.Equal(t, ErrExists, b.Create(ctx, fileID, record("x")))
+		assert.Equal(t, ErrConflict, b.Replace(ctx, fileID, []byte("0"), record("x")))
+		assert.Equal(t, ErrConflict, b.Move(ctx, fileID, fileOtherID, []byte("0"), record("x")))
+		assert.Equal(t, "1", content(fileID))
+		require.NoError(t, b.Replace(ctx, fileID, []byte("1"), record("2")))
+		assert.Equal(t, "2", content(fileID))
+
+		expiry := time.Now().Add(3 * time.Hour)
+		require.NoError(t, b.Touch(ctx, fileID, expiry))
+		rec, err := b.Load(ctx, fileID)
+		require.NoError(t, err)
+		assert.Equal(t, "2", string(rec.Data))
+		assert.WithinDuration(t, expiry, rec.Expiry, time.Millisecond)
+
+		// Moving, also onto one that is there, and onto itself.
+		require.NoError(t, b.Create(ctx, fileOtherID, record("other")))
+		assert.Equal(t, ErrExists, b.Move(ctx, fileID, fileOtherID, []byte("2"), record("3")))
+		assert.Equal(t, ErrExists, b.Move(ctx, fileID, fileID, []byte("2"), record("3")))
+		assert.Equal(t, "2", content(fileID))
+		assert.Equal(t, "other", content(fileOtherID))
+		require.NoError(t, b.Delete(ctx, fileOtherID))
+		require.NoError(t, b.Move(ctx, fileID, fileOtherID, []byte("2"), record("3")))
+		assert.Equal(t, []string{"q/r/" + fileOtherID}, files(t, dir))
+		assert.Equal(t, "3", content(fileOtherID))
+
+		require.NoError(t, b.Delete(ctx, fileOtherID))
+		assert.Empty(t, files(t, dir))
+		require.NoError(t, b.Close())
+	}
+}
+
+func TestFileEndedContext(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, err := range everyMethod(ctx, b, fileID, fileOtherID) {
+		assert.ErrorIs(t, err, context.Canceled, name)
+	}
+	got, err := b.Load(t.Context(), fileID)
+	require.NoError(t, err)
+	assert.Equal(t, "1", string(got.Data))
+	assert.Len(t, files(t, dir), 1)
+}
+
+// everyMethod calls each method once, with an old value of "1".
+func everyMethod(ctx context.Context, b Backend, id, newID string) map[string]error {
+	errs := make(map[string]error)
+	_, errs["Load"] = b.Load(ctx, id)
+	errs["Create"] = b.Create(ctx, newID, record("x"))
+	errs["Replace"] = b.Replace(ctx, id, []byte("1"), record("x"))
+	errs["Move"] = b.Move(ctx, id, newID, []byte("1"), record("x"))
+	errs["Touch"] = b.Touch(ctx, id, time.Now())
+	errs["Delete"] = b.Delete(ctx, id)
+	_, errs["DeleteExpired"] = b.DeleteExpired(ctx, time.Now(), 10)
+	return errs
+}
+
+func TestFileInvalidID(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "victim"), []byte("1"), 0o600))
+	b := newTestFiles(t, filepath.Join(dir, "sessions"))
+	for _, id := range []string{"", "a", "ab", "../victim", "a/../../../victim", "ABC", "a.b", "a\x00bc", strings.Repeat("a", 129)} {
+		errs := everyMethod(t.Context(), b, id, id)
+		assert.Equal(t, map[string]error{
+			"Load": ErrNotFound, "Create": ErrNotFound, "Touch": ErrNotFound,
+			"Replace": ErrConflict, "Move": ErrConflict,
+			"Delete": nil, "DeleteExpired": nil,
+		}, errs, "%q", id)
+	}
+	assert.Equal(t, []string{"victim"}, files(t, dir))
+}
+
+func TestFileExtremeExpiry(t *testing.T) {
+	b := newTestFiles(t, t.TempDir())
+	now := time.Now()
+	for _, expiry := range []time.Time{{}, time.Unix(0, 0), time.Date(1500, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		require.NoError(t, b.Create(t.Context(), fileID, Record{Expiry: expiry}))
+		got, err := b.Load(t.Context(), fileID)
+		require.NoError(t, err)
+		assert.True(t, got.Expiry.Before(now), "%v became %v: a dead session lives", expiry, got.Expiry)
+		require.NoError(t, b.Delete(t.Context(), fileID))
+	}
+	never := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, b.Create(t.Context(), fileID, Record{Expiry: never}))
+	got, err := b.Load(t.Context(), fileID)
+	require.NoError(t, err)
+	assert.True(t, got.Expiry.After(now.AddDate(10, 0, 0)), "a session without an end became one until %v", got.Expiry)
+}
+
+func TestFileTooLarge(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	huge := Record{Data: make([]byte, fileMaxSize+1), Expiry: time.Now()}
+	assert.ErrorContains(t, b.Create(t.Context(), fileOtherID, huge), "67108865 bytes")
+	assert.ErrorContains(t, b.Replace(t.Context(), fileID, []byte("1"), huge), "67108865 bytes")
+	assert.Equal(t, []string{"a/b/" + fileID}, files(t, dir))
+
+	huge.Data = huge.Data[:fileMaxSize]
+	require.NoError(t, b.Replace(t.Context(), fileID, []byte("1"), huge))
+	got, err := b.Load(t.Context(), fileID)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(huge.Data, got.Data))
+}
+
+func TestFileUnusableRootDir(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	locks := filepath.Join(dir, "locks")
+	require.NoError(t, os.Mkdir(locks, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(locks, fileLockDir), nil, 0o600))
+	paths := []string{file, filepath.Join(file, "below"), locks}
+	if os.Getuid() > 0 { // For root, and on Windows, the mode is no obstacle.
+		sealed := filepath.Join(dir, "sealed")
+		require.NoError(t, os.Mkdir(sealed, 0o500))
+		paths = append(paths, sealed, filepath.Join(sealed, "below"))
+	}
+	for _, path := range paths {
+		_, err := FileIniter()(t.Context(), FileConfig{RootDir: path}, IDWriter(nil))
+		require.Error(t, err)
+		assert.ErrorContains(t, err, `FileConfig.RootDir "`+path+`" cannot be used`)
+		assert.ErrorContains(t, err, "name a folder that this process may create")
+	}
+}
+
+func TestFileDefaultRootDir(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	b := newTestFiles(t, "")
+	t.Chdir(t.TempDir()) // Must not matter any more.
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	assert.Equal(t, []string{"sessions/a/b/" + fileID}, files(t, dir))
+}
+
+func TestFileRootDirComesAndGoes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sessions")
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+
+	// Removed: the sessions are gone, new ones can be made.
+	require.NoError(t, os.RemoveAll(dir))
+	_, err := b.Load(t.Context(), fileID)
+	assert.Equal(t, ErrNotFound, err)
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, b.Create(t.Context(), fileID, record("2")))
+
+	// Exchanged for another folder, into which another server writes.
+	require.NoError(t, os.Rename(dir, dir+".old"))
+	other := newTestFiles(t, dir)
+	require.NoError(t, other.Create(t.Context(), fileOtherID, record("3")))
+	got, err := b.Load(t.Context(), fileOtherID)
+	require.NoError(t, err)
+	assert.Equal(t, "3", string(got.Data))
+	_, err = b.Load(t.Context(), fileID)
+	assert.Equal(t, ErrNotFound, err)
+
+	// Out of order, which must not look like 'no such session', and healed.
+	require.NoError(t, os.Rename(dir, dir+".new"))
+	require.NoError(t, os.WriteFile(dir, nil, 0o600))
+	for name, err := range everyMethod(t.Context(), b, fileID, fileID) {
+		assert.Error(t, err, name)
+		assert.NotErrorIs(t, err, ErrNotFound, name)
+		assert.NotErrorIs(t, err, ErrConflict, name)
+	}
+	require.NoError(t, os.Remove(dir))
+	require.NoError(t, os.Rename(dir+".new", dir))
+	got, err = b.Load(t.Context(), fileOtherID)
+	require.NoError(t, err)
+	assert.Equal(t, "3", string(got.Data))
+}
+
+func TestFileClose(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	require.NoError(t, b.Close())
+	for name, err := range everyMethod(t.Context(), b, fileID, fileOtherID) {
+		assert.ErrorIs(t, err, fs.ErrClosed, name)
+		assert.NotContains(t, err.Error(), fileID, name)
+	}
+	assert.NoError(t, b.Close())
+}
+
+// A reader must see whole versions while they are being replaced.
+func TestFileTornReads(t *testing.T) {
+	b := newTestFiles(t, t.TempDir())
+	version := func(n int) []byte { return bytes.Repeat([]byte{byte(n)}, 1+n*997%50_000) }
+	require.NoError(t, b.Create(t.Context(), fileID, Record{Data: version(0)}))
+
+	const versions = 250
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	reads := make([]int, 2)
+	for i := range reads {
+		readers.Go(func() {
+			for last := 0; ; reads[i]++ {
+				got, err := b.Load(t.Context(), fileID)
+				if !assert.NoError(t, err) || !assert.NotEmpty(t, got.Data) {
+					return
+				}
+				n := int(got.Data[0])
+				if !assert.True(t, bytes.Equal(version(n), got.Data), "a torn version %d", n) ||
+					!assert.GreaterOrEqual(t, n, last, "an older version after a newer one") {
+					return
+				}
+				last = n
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for n := 1; n < versions; n++ {
+		require.NoError(t, b.Replace(t.Context(), fileID, version(n-1), Record{Data: version(n)}))
+	}
+	close(done)
+	readers.Wait()
+	for _, n := range reads {
+		assert.Greater(t, n, 10, "the reader hardly ran")
+	}
+}
+
+// v1.6.6 writes the file in place and sets its time to that of the access.
+func writeLegacy(t testing.TB, dir, id string, data []byte, accessed time.Time) {
+	t.Helper()
+	path := filePath(dir, id)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	require.NoError(t, os.Chtimes(path, accessed, accessed))
+}
+
+func TestFileLegacy(t *testing.T) {
+	dir := t.TempDir()
+	store, err := FileIniter()(t.Context(), FileConfig{RootDir: dir, Lifetime: time.Hour}, IDWriter(nil))
+	require.NoError(t, err)
+
+	// Theirs, for us.
+	var buf bytes.Buffer
+	require.NoError(t, gob.NewEncoder(&buf).Encode(map[any]any{"user": "flamego", 1: 2}))
+	writeLegacy(t, dir, fileID, buf.Bytes(), time.Now().Add(-59*time.Minute))
+	writeLegacy(t, dir, fileOtherID, buf.Bytes(), time.Now().Add(-61*time.Minute))
+	assert.True(t, store.Exist(t.Context(), fileID))
+	assert.False(t, store.Exist(t.Context(), fileOtherID), "expired a minute ago")
+	s, err := store.Read(t.Context(), fileID)
+	require.NoError(t, err)
+	assert.Equal(t, "flamego", s.Get("user"))
+	assert.Equal(t, 2, s.Get(1))
+
+	// Ours, for them: expired when mtime + Lifetime has come.
+	s.Set("visits", 3)
+	before := time.Now()
+	require.NoError(t, store.Save(t.Context(), s))
+	raw, err := os.ReadFile(filePath(dir, fileID))
+	require.NoError(t, err)
+	data := make(map[any]any)
+	require.NoError(t, gob.NewDecoder(bytes.NewReader(raw)).Decode(&data))
+	assert.Equal(t, map[any]any{"user": "flamego", 1: 2, "visits": 3}, data)
+	fi, err := os.Stat(filePath(dir, fileID))
+	require.NoError(t, err)
+	left := fi.ModTime().Add(time.Hour).Sub(before)
+	assert.GreaterOrEqual(t, left, time.Hour-time.Millisecond)
+	assert.Less(t, left, time.Hour+4*time.Minute)
+
+	// Their Touch, and ours.
+	require.NoError(t, os.Chtimes(filePath(dir, fileID), time.Time{}, before.Add(-2*time.Hour)))
+	assert.False(t, store.Exist(t.Context(), fileID))
+	require.NoError(t, store.Touch(t.Context(), fileID))
+	assert.True(t, store.Exist(t.Context(), fileID))
+}
+
+// While v1.6.6 rewrites a file it is empty for a moment.
+func TestFileLegacyWriting(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := newTestFiles(t, dir)
+		writeLegacy(t, dir, fileID, nil, time.Now())
+		got := make(chan string)
+		go func() {
+			rec, err := b.Load(t.Context(), fileID)
+			assert.NoError(t, err)
+			got <- string(rec.Data)
+		}()
+		synctest.Wait() // Load has found it empty, and waits.
+		writeLegacy(t, dir, fileID, []byte("data"), time.Now())
+		assert.Equal(t, "data", <-got)
+
+		// What stays empty has been left behind.
+		writeLegacy(t, dir, fileID, nil, time.Now())
+		start := time.Now()
+		rec, err := b.Load(t.Context(), fileID)
+		require.NoError(t, err)
+		assert.Empty(t, rec.Data)
+		assert.Less(t, time.Since(start), 50*time.Millisecond)
+
+		writeLegacy(t, dir, fileID, nil, time.Now().Add(-time.Minute))
+		start = time.Now()
+		_, err = b.Load(t.Context(), fileID)
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(start), "that is no file in the making")
+	})
+}
+
+// An error must not carry an ID into a log.
+func TestFileErrorsHideIDs(t *testing.T) {
+	for _, err := range []error{
+		&fs.PathError{Op: "openat", Path: "a/b/" + fileID, Err: fs.ErrPermission},
+		&os.LinkError{Op: "rename", Old: "x", New: fileID, Err: fs.ErrPermission},
+	} {
+		got := fileError("load", err)
+		assert.EqualError(t, got, "file: load: permission denied")
+		assert.True(t, errors.Is(got, fs.ErrPermission))
+	}
+}
