@@ -106,7 +106,7 @@ func TestFileSweepLimit(t *testing.T) {
 	assert.Equal(t, []int{10, 10, 5}, sweepAll(t, b, time.Now(), 10))
 	assert.Len(t, files(t, dir), 1)
 
-	// Whatever came behind the place where the last sweep stopped, is found.
+	// What comes in front of the place where the last call stopped is found later.
 	fill()
 	n, err := b.DeleteExpired(t.Context(), time.Now(), 20)
 	require.NoError(t, err)
@@ -114,7 +114,11 @@ func TestFileSweepLimit(t *testing.T) {
 	fillAgain := Record{Expiry: time.Now().Add(-time.Minute)}
 	require.NoError(t, b.Create(t.Context(), "aaagain", fillAgain))
 	require.NoError(t, b.Create(t.Context(), "zzagain", fillAgain))
-	assert.Equal(t, []int{7, 0}, sweepAll(t, b, time.Now(), 7))
+	n, err = b.DeleteExpired(t.Context(), time.Now(), 1)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.FileExists(t, filePath(dir, "aaagain"), "a call must go on where the last one stopped")
+	assert.Equal(t, []int{6, 0}, sweepAll(t, b, time.Now(), 6))
 	assert.Len(t, files(t, dir), 1)
 }
 

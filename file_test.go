@@ -135,6 +135,23 @@ func TestFileContract(t *testing.T) {
 	}
 }
 
+// When the old file cannot be removed, the new one must not stay beside it.
+func TestFileMoveUndone(t *testing.T) {
+	if os.Getuid() <= 0 {
+		t.Skip("the mode of a folder stops neither root nor Windows")
+	}
+	dir := t.TempDir()
+	b := newTestFiles(t, dir)
+	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	folder := filepath.Dir(filePath(dir, fileID))
+	require.NoError(t, os.Chmod(folder, 0o500))
+	err := b.Move(t.Context(), fileID, fileOtherID, []byte("1"), record("2"))
+	assert.EqualError(t, err, "file: move: permission denied")
+	assert.Equal(t, []string{"a/b/" + fileID}, files(t, dir))
+	require.NoError(t, os.Chmod(folder, 0o700))
+	assert.NoError(t, b.Move(t.Context(), fileID, fileOtherID, []byte("1"), record("2")))
+}
+
 func TestFileEndedContext(t *testing.T) {
 	dir := t.TempDir()
 	b := newTestFiles(t, dir)
