@@ -112,7 +112,7 @@ func (b *fileBackend) Create(ctx context.Context, id string, r Record) error {
 		if err != nil {
 			return err
 		}
-		defer dir.Close()
+		defer shut(dir)
 		if err = fileFree(dir, id); err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (b *fileBackend) Replace(ctx context.Context, id string, old []byte, r Reco
 		if err != nil {
 			return err
 		}
-		defer dir.Close()
+		defer shut(dir)
 		if err = b.compare(dir, id, old); err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func (b *fileBackend) Move(ctx context.Context, id, newID string, old []byte, r 
 		if err != nil {
 			return err
 		}
-		defer from.Close()
+		defer shut(from)
 		if err = b.compare(from, id, old); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (b *fileBackend) Move(ctx context.Context, id, newID string, old []byte, r 
 		if err != nil {
 			return err
 		}
-		defer to.Close()
+		defer shut(to)
 		if err = fileFree(to, newID); err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (b *fileBackend) Touch(ctx context.Context, id string, expiry time.Time) er
 		if err != nil {
 			return err
 		}
-		defer dir.Close()
+		defer shut(dir)
 		if _, err = fileStat(dir, id); err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (b *fileBackend) Delete(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		defer dir.Close()
+		defer shut(dir)
 		if _, err = fileStat(dir, id); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -216,12 +217,16 @@ func fileSync(dir *os.Root, name string, flag int) error {
 // fileError names what could not be done. The conditions that callers look for
 // stay as they are.
 func fileError(op string, err error) error {
-	switch err {
-	case nil, ErrNotFound, ErrExists, ErrConflict:
-		return err
+	for _, known := range []error{nil, ErrNotFound, ErrExists, ErrConflict} {
+		if errors.Is(err, known) {
+			return known
+		}
 	}
 	return fmt.Errorf("file: %s: %w", op, bare(err))
 }
+
+// shut closes what has only been read, so that there is nothing to lose.
+func shut(c io.Closer) { _ = c.Close() }
 
 // bare takes the path off an error, for it has the ID in it.
 func bare(err error) error {

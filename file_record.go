@@ -42,7 +42,7 @@ func (b *fileBackend) load(ctx context.Context, root *os.Root, id string) (Recor
 	if err != nil {
 		return Record{}, err
 	}
-	defer dir.Close()
+	defer shut(dir)
 	for try := 0; ; try++ {
 		rec, err := b.read(dir, id)
 		if err != nil || len(rec.Data) > 0 || try == 5 {
@@ -77,7 +77,7 @@ func (b *fileBackend) read(dir *os.Root, id string) (Record, error) {
 	case err != nil:
 		return Record{}, err
 	}
-	defer f.Close()
+	defer shut(f)
 	fi, err := f.Stat()
 	switch {
 	case err != nil:
@@ -90,7 +90,7 @@ func (b *fileBackend) read(dir *os.Root, id string) (Record, error) {
 	data := make([]byte, fi.Size())
 	n, err := io.ReadFull(f, data)
 	// Only v1.6.6 makes a file shorter while it is being read.
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return Record{}, err
 	}
 	return Record{Data: data[:n], Expiry: fi.ModTime().Add(b.lifetime)}, nil

@@ -41,9 +41,9 @@ func (b *fileBackend) DeleteExpired(ctx context.Context, now time.Time, limit in
 		dir, err := fileFolder(root, place)
 		if err == nil {
 			err = s.folder(ctx, dir, place)
-			_ = dir.Close()
+			shut(dir)
 		}
-		if err == errSweepLimit {
+		if errors.Is(err, errSweepLimit) {
 			b.sweep.Store(int64(n))
 			break
 		}
@@ -83,7 +83,7 @@ func (s *fileSweep) folder(ctx context.Context, dir *os.Root, place string) erro
 	if err != nil {
 		return err
 	}
-	defer list.Close()
+	defer shut(list)
 	for {
 		entries, err := list.ReadDir(256)
 		for _, e := range entries {
@@ -93,13 +93,13 @@ func (s *fileSweep) folder(ctx context.Context, dir *os.Root, place string) erro
 			if !e.Type().IsRegular() {
 				continue
 			}
-			if err := s.file(ctx, dir, place, e.Name()); err == errSweepLimit {
+			err := s.file(ctx, dir, place, e.Name())
+			if errors.Is(err, errSweepLimit) {
 				return err
-			} else {
-				s.note(err)
 			}
+			s.note(err)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -1,0 +1,39 @@
+package session_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sessiontest"
+)
+
+func TestMain(m *testing.M) {
+	sessiontest.Main(m, map[string]func(string) session.Options{"file": fileOptions})
+}
+
+func fileOptions(dir string) session.Options {
+	return session.Options{Initer: session.FileIniter(), Config: session.FileConfig{RootDir: dir}}
+}
+
+func TestFileSuite(t *testing.T) {
+	var dir string
+	sessiontest.Suite{
+		Open: func(t *testing.T) func() session.Options {
+			dir = t.TempDir()
+			return func() session.Options { return fileOptions(dir) }
+		},
+		Corrupt: func(t *testing.T, id string) {
+			path := filepath.Join(dir, id[:1], id[1:2], id)
+			require.FileExists(t, path)
+			require.NoError(t, os.WriteFile(path, []byte("no gob"), 0o600))
+		},
+	}.Run(t)
+}
+
+func TestFileProcesses(t *testing.T) {
+	sessiontest.Processes(t, "file", func(t *testing.T) string { return t.TempDir() })
+}
