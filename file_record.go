@@ -64,8 +64,9 @@ func (b *fileBackend) load(ctx context.Context, root *os.Root, id string) (Recor
 // devices in the place of one. A file of which the bytes cannot be had is a
 // decodeError, and costs a visitor that session as one full of nonsense does.
 func (b *fileBackend) read(dir *os.Root, id string) (Record, error) {
-	// os.Root follows links that stay inside it; hence the look beforehand.
-	if _, err := fileStat(dir, id); err != nil {
+	// os.Root follows links that stay inside it, and opens nothing huge on systems
+	// of 32 bits; hence the look beforehand.
+	if err := checkFile(dir.Lstat(id)); err != nil {
 		return Record{}, err
 	}
 	f, err := dir.OpenFile(id, os.O_RDONLY|fileOpenFlags, 0)
@@ -78,14 +79,10 @@ func (b *fileBackend) read(dir *os.Root, id string) (Record, error) {
 		return Record{}, err
 	}
 	defer shut(f)
+	// Between then and now it may have been replaced.
 	fi, err := f.Stat()
-	switch {
-	case err != nil:
+	if err = checkFile(fi, err); err != nil {
 		return Record{}, err
-	case !fi.Mode().IsRegular():
-		return Record{}, ErrNotFound
-	case fi.Size() > fileMaxSize:
-		return Record{}, &decodeError{fmt.Errorf("a session file has %d bytes, more than %d", fi.Size(), fileMaxSize)}
 	}
 	data := make([]byte, fi.Size())
 	n, err := io.ReadFull(f, data)
@@ -94,6 +91,21 @@ func (b *fileBackend) read(dir *os.Root, id string) (Record, error) {
 		return Record{}, err
 	}
 	return Record{Data: data[:n], Expiry: fi.ModTime().Add(b.lifetime)}, nil
+}
+
+// checkFile tells whether something can be a session file.
+func checkFile(fi fs.FileInfo, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ErrNotFound
+	case err != nil:
+		return err
+	case !fi.Mode().IsRegular():
+		return ErrNotFound
+	case fi.Size() > fileMaxSize:
+		return &decodeError{fmt.Errorf("a session file has %d bytes, more than %d", fi.Size(), fileMaxSize)}
+	}
+	return nil
 }
 
 // write puts a record in place as a whole, or nothing. The caller has the lock.
@@ -131,15 +143,26 @@ func (b *fileBackend) write(dir *os.Root, id string, r Record) (err error) {
 	return b.syncFolder(dir, ".")
 }
 
+// The times of modification that every system can write. Later ones would wrap
+// around on the way to the disk, and so would earlier ones.
+var (
+	fileFirstTime = time.Unix(1, 0)
+	fileLastTime  = func() time.Time {
+		if strconv.IntSize == 32 { // Their system calls take 32 bits of seconds.
+			return time.Unix(1<<31-1, 0)
+		}
+		return time.Unix(1<<33, 0) // The year 2242.
+	}()
+)
+
 // setExpiry writes the expiry the way that v1.6.6 reads it.
 func (b *fileBackend) setExpiry(dir *os.Root, name string, expiry time.Time) error {
 	mtime := expiry.Add(-b.lifetime)
-	// Outside of these years, times overflow somewhere on the way to a disk. The
-	// latter is centuries away, the former as dead as whatever was asked for.
-	if first := time.Unix(1, 0); mtime.Before(first) {
-		mtime = first
-	} else if last := time.Unix(1<<33, 0); mtime.After(last) {
-		mtime = last
+	switch {
+	case mtime.Before(fileFirstTime):
+		mtime = fileFirstTime
+	case mtime.After(fileLastTime):
+		mtime = fileLastTime
 	}
 	return dir.Chtimes(name, time.Time{}, mtime)
 }
