@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sqlite"
+)
+
+// backend is a kind of store. All that differs between them in a program is two
+// options: the handlers are the same, whichever it is.
+type backend struct {
+	name  string // as in -backend
+	title string // as in "sessions are kept in …"
+	dsn   string // the default of -dsn; empty if there is nothing to name
+	lasts bool   // sessions outlive the program
+
+	// open makes the two options that choose a store.
+	open func(dsn string, lifetime time.Duration) (session.Initer, any)
+}
+
+// backends are the choices of -backend. Another one is another entry.
+var backends = []backend{
+	{
+		name:  "memory",
+		title: "memory",
+		open: func(_ string, lifetime time.Duration) (session.Initer, any) {
+			return session.MemoryIniter(), session.MemoryConfig{Lifetime: lifetime}
+		},
+	},
+	{
+		name:  "file",
+		title: "a folder of files",
+		dsn:   "demo-sessions",
+		lasts: true,
+		// The folder is made if it is missing, for this user's eyes only.
+		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
+			return session.FileIniter(), session.FileConfig{Lifetime: lifetime, RootDir: dsn}
+		},
+	},
+	{
+		name:  "sqlite",
+		title: "a SQLite file",
+		dsn:   "demo.db",
+		lasts: true,
+		// The file is made if it is missing, and with InitTable the table in it.
+		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
+			return sqlite.Initer(), sqlite.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
+		},
+	},
+}
+
+func findBackend(name string) (backend, bool) {
+	for _, b := range backends {
+		if b.name == name {
+			return b, true
+		}
+	}
+	return backend{}, false
+}
+
+func backendNames() string {
+	var names []string
+	for _, b := range backends {
+		names = append(names, b.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func backendDefaults() string {
+	var list []string
+	for _, b := range backends {
+		if b.dsn != "" {
+			list = append(list, b.dsn+" for "+b.name)
+		}
+	}
+	return strings.Join(list, ", ")
+}

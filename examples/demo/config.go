@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+)
+
+// config is what the flags say. It is complete once parseFlags has returned it:
+// nothing after it needs to know of defaults.
+type config struct {
+	addr     string
+	backend  backend
+	dsn      string
+	lifetime time.Duration
+	place    string // where the sessions are, in words
+}
+
+// parseFlags reads the flags, and prints their list to out when it is asked for.
+// An error says what to type instead.
+func parseFlags(args []string, out io.Writer) (config, error) {
+	var cfg config
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // The error is printed once, by main.
+	flags.StringVar(&cfg.addr, "addr", "localhost:2830", "`host:port` to listen on; port 0 takes a free one")
+	name := flags.String("backend", "sqlite", "where sessions are kept: "+backendNames())
+	flags.StringVar(&cfg.dsn, "dsn", "", "`path` of the file or folder (default "+backendDefaults()+")")
+	flags.DurationVar(&cfg.lifetime, "lifetime", time.Hour, "how long a session lives without being used")
+
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		_, _ = fmt.Fprintln(out, "Usage: demo [flags]")
+		flags.SetOutput(out)
+		flags.PrintDefaults()
+		return cfg, err
+	}
+	if err != nil {
+		return cfg, fmt.Errorf("%w: -help lists the flags", err)
+	}
+	if flags.NArg() > 0 {
+		return cfg, fmt.Errorf("%q is no flag: -help lists the flags", flags.Arg(0))
+	}
+	// The library would take anything shorter for the default of an hour.
+	if cfg.lifetime < time.Second {
+		return cfg, fmt.Errorf("-lifetime is %v: give it one second at least, such as -lifetime 30m", cfg.lifetime)
+	}
+	var ok bool
+	if cfg.backend, ok = findBackend(*name); !ok {
+		return cfg, fmt.Errorf("-backend %q is unknown: take one of %s", *name, backendNames())
+	}
+	return cfg, cfg.locate()
+}
+
+// locate says where the sessions are. Without -dsn the path is made absolute, so
+// that whoever reads it knows what to look at, back up or delete. A -dsn that was
+// typed in isn't repeated: those of database servers contain passwords.
+func (c *config) locate() (err error) {
+	c.place = c.backend.title
+	switch {
+	case c.backend.dsn == "" && c.dsn != "":
+		return fmt.Errorf("-dsn says nothing to -backend %s: leave it out", c.backend.name)
+	case c.backend.dsn != "" && c.dsn == "":
+		c.dsn, err = filepath.Abs(c.backend.dsn)
+		c.place += ", " + c.dsn
+	}
+	return err
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session"
+)
+
+// keyCounter holds an int. Visitors have it before they sign in, and keep it
+// when they do.
+const keyCounter = "counter"
+
+// showHome sets nothing: whoever sees only this page gets no session, no cookie.
+func showHome(v *view) error {
+	return v.show(http.StatusOK, "home", nil)
+}
+
+func showCounter(s session.Session, v *view) error {
+	n, _ := session.Get[int](s, keyCounter) // 0 if there is none yet.
+	return v.show(http.StatusOK, "counter", n)
+}
+
+// count adds one to the latest value, whichever request or server has stored it.
+// Get and then Set would lose counts when two requests come at the same time.
+func count(c flamego.Context, s session.Session) {
+	session.Update(s, keyCounter, func(n int) int { return n + 1 })
+	// The fragment puts the focus back on the button, so that Enter counts on.
+	c.Redirect("/counter#count", http.StatusSeeOther)
+}
+
+// resetCounter leaves a flash, which the page after the redirect shows, once.
+func resetCounter(c flamego.Context, s session.Session) {
+	s.Delete(keyCounter)
+	s.SetFlash("The counter is back at zero.")
+	c.Redirect("/counter", http.StatusSeeOther)
+}
+
+// accountPage is what account.html shows.
+type accountPage struct {
+	user
+	Visits, Counter int
+}
+
+// showAccount counts its visits. A GET should change nothing that matters; this
+// doesn't, but to the one who counts.
+func showAccount(s session.Session, u user, v *view) error {
+	p := accountPage{user: u}
+	p.Visits = session.Update(s, keyVisits, func(n int) int { return n + 1 })
+	p.Counter, _ = session.Get[int](s, keyCounter)
+	return v.show(http.StatusOK, "account", p)
+}
+
+// showNotFound has the layout around it, so the way on is where it always is.
+func showNotFound(v *view) error {
+	return v.show(http.StatusNotFound, "notfound", nil)
+}

@@ -1,0 +1,187 @@
+// Package exampletest builds, starts and stops the example programs for their
+// tests, as separate processes like those that a reader starts.
+package exampletest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a program may take to start or to stop.
+const patience = 20 * time.Second
+
+// Build builds the named packages, and returns the folder of their programs.
+func Build(t *testing.T, packages ...string) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signal that asks a program to end")
+	}
+	dir := t.TempDir()
+	args := append([]string{"build", "-o", dir + string(filepath.Separator)}, packages...)
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// Process is a running program, and the writer that its output goes to. Its methods must not be called concurrently.
+type Process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  chan string   // of the standard output; closed when it ends
+	exited chan struct{} // closed when the process has ended
+
+	mu     sync.Mutex
+	output bytes.Buffer
+}
+
+// Start runs a program. The environment is added to that of the test. At the end
+// of the test the process is killed if it still runs.
+func Start(t *testing.T, dir, program string, env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{t: t, lines: make(chan string, 4096), exited: make(chan struct{})}
+	p.cmd = exec.Command(program, args...)
+	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = p
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.exited)
+		defer close(p.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			_, _ = p.Write([]byte(s.Text() + "\n"))
+			select {
+			case p.lines <- s.Text():
+			default: // Nobody waits for so late a line.
+			}
+		}
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", filepath.Base(program), p.Output())
+		}
+	})
+	return p
+}
+
+// Write collects what the program prints.
+func (p *Process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.Write(b)
+}
+
+// Output returns what the program has printed so far.
+func (p *Process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+// WaitLine waits for a line of the standard output that the function accepts.
+func (p *Process) WaitLine(accept func(line string) bool) {
+	p.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				p.t.Fatalf("the program ended early:\n%s", p.Output())
+			}
+			if accept(line) {
+				return
+			}
+		case <-timeout:
+			p.t.Fatalf("the program does not print what is waited for:\n%s", p.Output())
+		}
+	}
+}
+
+// Stop asks the program to end, as Ctrl-C or a service manager does, and returns
+// its exit code, which is -1 if it does not handle the signal.
+func (p *Process) Stop() int {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatalf("the program has ended before it was asked to: %v\n%s", err, p.Output())
+	}
+	return p.Wait()
+}
+
+// Wait waits for the program to end, and returns its exit code.
+func (p *Process) Wait() int {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		p.t.Fatalf("the program does not end:\n%s", p.Output())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// StartOnPort is Start for programs that do not choose a free port themselves: it
+// finds one for them, and returns when they listen on it. env is given the
+// address.
+func StartOnPort(t *testing.T, dir, program string, env func(addr string) []string) (p *Process, addr string) {
+	t.Helper()
+	for range 10 {
+		// Below the ports that systems give to outgoing connections.
+		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		p := Start(t, dir, program, env(addr))
+		if p.waitPort(addr) {
+			return p, addr
+		}
+	}
+	t.Fatal("no free port was found")
+	return nil, ""
+}
+
+// waitPort waits until the address answers, or returns false when another process
+// was faster to take the port.
+func (p *Process) waitPort(addr string) bool {
+	p.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(patience)
+	for {
+		select {
+		case <-p.exited:
+			if !strings.Contains(p.Output(), "address already in use") {
+				p.t.Fatalf("the program ended early:\n%s", p.Output())
+			}
+			return false
+		case <-timeout:
+			p.t.Fatalf("the program does not listen on %s:\n%s", addr, p.Output())
+		case <-tick.C:
+			if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+				_ = c.Close()
+				return true
+			}
+		}
+	}
+}
