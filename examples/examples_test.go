@@ -1,0 +1,121 @@
+// Package examples tests the example programs.
+package examples
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/examples/internal/exampletest"
+)
+
+// restart is a step that stops the program and starts it again.
+const restart = "restart"
+
+// step asks for a page and says what it must answer.
+type step struct{ path, want string }
+
+// storing is what the programs do that differ only in their store.
+func storing(afterRestart string) []step {
+	return []step{
+		{"/get", "Not authenticated"},
+		{"/set", "Succeed"},
+		{"/get", "Authenticated as 123"},
+		{restart, ""},
+		{"/get", afterRestart},
+		{"/set", "Succeed"},
+		{"/clear", "Cleared"},
+		{"/get", "Not authenticated"},
+	}
+}
+
+var programs = map[string][]step{
+	"memory": storing("Not authenticated"),
+	"file":   storing("Authenticated as 123"),
+	"sqlite": storing("Authenticated as 123"),
+	"flash": {
+		{"/get", "No flash message"},
+		{"/set", "Succeed"},
+		{"/get", "Your changes are saved"},
+		{"/get", "No flash message"},
+	},
+	"flash-types": {
+		{"/set-simple", "Succeed"},
+		{"/get-simple", "Your changes are saved"},
+		{"/get-simple", "No flash message"},
+		{"/set-complex", "Succeed"},
+		{"/get-complex", `main.Flash{Success:"The parcel is on its way", Error:""}`},
+		{"/get-complex", "No flash message"},
+		{"/set-complex", "Succeed"},
+		{"/get-simple", "No flash message"},  // It is of the other type,
+		{"/get-complex", "No flash message"}, // and was for the next request only.
+	},
+	"gob-register": {
+		{"/get", "The cart is empty"},
+		{"/set", "Succeed"},
+		{"/get", "tea and sugar for 750 cents"},
+		{restart, ""},
+		{"/get", "tea and sugar for 750 cents"},
+		{"/clear", "Cleared"},
+		{"/get", "The cart is empty"},
+	},
+}
+
+func TestPrograms(t *testing.T) {
+	var packages []string
+	for name := range programs {
+		packages = append(packages, "./"+name)
+	}
+	bin := exampletest.Build(t, packages...)
+	for name, steps := range programs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			start := func() (*exampletest.Process, string) {
+				return exampletest.StartOnPort(t, dir, filepath.Join(bin, name), func(addr string) []string {
+					return []string{"FLAMEGO_ADDR=" + addr, "TMPDIR=" + dir}
+				})
+			}
+			p, addr := start()
+			b := exampletest.NewBrowser(t, "http://"+addr)
+			other := exampletest.NewBrowser(t, "http://"+addr)
+			for i, s := range steps {
+				if s.path == restart {
+					p.Stop()
+					p, addr = start()
+					b.Visit("http://" + addr)
+					other.Visit("http://" + addr)
+					continue
+				}
+				// A visitor besides, who must never see what belongs to the first.
+				if i > 0 && s.path == steps[0].path {
+					assert.Equal(t, steps[0].want, other.Get(s.path).Body, "step %d: somebody else's session", i)
+				}
+				page := b.Get(s.path)
+				require.Equal(t, http.StatusOK, page.Status, "step %d, %s: %s", i, s.path, page.Body)
+				require.Equal(t, s.want, page.Body, "step %d, %s", i, s.path)
+			}
+			p.Stop()
+		})
+	}
+}
+
+// Every program is tested, and listed in the README.
+func TestNoneForgotten(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	entries, err := os.ReadDir(".")
+	require.NoError(t, err)
+	for _, e := range entries {
+		if name := e.Name(); e.IsDir() && name != "internal" {
+			assert.Contains(t, string(readme), "| ["+name+"]("+name+") |", "README.md does not list it")
+			if name != "demo" { // It has a test of its own.
+				assert.Contains(t, programs, name, "no test runs it")
+			}
+		}
+	}
+}

@@ -1,0 +1,41 @@
+// Command file keeps sessions in files, in a folder for temporary ones, which
+// most systems empty at the next boot. A site would name a folder of its own.
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session"
+)
+
+func main() {
+	f := flamego.Classic()
+	f.Use(session.Sessioner(
+		session.Options{
+			Initer: session.FileIniter(),
+			Config: session.FileConfig{
+				RootDir: filepath.Join(os.TempDir(), "sessions"),
+			},
+		},
+	))
+	f.Get("/set", func(s session.Session) string {
+		s.Set("user_id", 123)
+		return "Succeed"
+	})
+	f.Get("/get", func(s session.Session) string {
+		userID, ok := s.Get("user_id").(int)
+		if !ok || userID <= 0 {
+			return "Not authenticated"
+		}
+		return "Authenticated as " + strconv.Itoa(userID)
+	})
+	f.Get("/clear", func(s session.Session) string {
+		s.Delete("user_id")
+		return "Cleared"
+	})
+	f.Run()
+}

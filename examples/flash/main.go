@@ -1,0 +1,26 @@
+// Command flash leaves a message for the next request of the same visitor, which
+// gets it once.
+package main
+
+import (
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session"
+)
+
+func main() {
+	f := flamego.Classic()
+	f.Use(session.Sessioner())
+	f.Get("/set", func(s session.Session) string {
+		s.SetFlash("Your changes are saved")
+		return "Succeed"
+	})
+	f.Get("/get", func(f session.Flash) string {
+		s, ok := f.(string)
+		if !ok || s == "" {
+			return "No flash message"
+		}
+		return s
+	})
+	f.Run()
+}

@@ -1,0 +1,43 @@
+// Command sqlite keeps sessions in a SQLite database, the file app.db in the
+// working folder. The file and the table are made at the first start.
+package main
+
+import (
+	"strconv"
+
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sqlite"
+)
+
+func main() {
+	f := flamego.Classic()
+
+	f.Use(session.Sessioner(
+		session.Options{
+			Initer: sqlite.Initer(),
+			Config: sqlite.Config{
+				DSN:       "app.db",
+				Table:     "sessions",
+				InitTable: true,
+			},
+		},
+	))
+	f.Get("/set", func(s session.Session) string {
+		s.Set("user_id", 123)
+		return "Succeed"
+	})
+	f.Get("/get", func(s session.Session) string {
+		userID, ok := s.Get("user_id").(int)
+		if !ok || userID <= 0 {
+			return "Not authenticated"
+		}
+		return "Authenticated as " + strconv.Itoa(userID)
+	})
+	f.Get("/clear", func(s session.Session) string {
+		s.Delete("user_id")
+		return "Cleared"
+	})
+	f.Run()
+}
