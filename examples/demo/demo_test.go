@@ -123,7 +123,7 @@ func testFlags(t *testing.T, exe string) {
 		{"port taken", []string{"-addr", taken.Addr().String()}, 1, []string{taken.Addr().String(), "choose another address with -addr"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := exampletest.Start(t, dir, exe, nil, tt.args...)
+			p := exampletest.Start(t, dir, exe, nil, append([]string{"-addr", "127.0.0.1:0"}, tt.args...)...)
 			assert.Equal(t, tt.code, p.Wait())
 			for _, want := range tt.want {
 				assert.Contains(t, p.Output(), want)
