@@ -3,8 +3,11 @@
 //	f := flamego.Classic()
 //	f.Use(session.Sessioner())
 //	f.Post("/signin", func(c flamego.Context, s session.Session) error {
+//		if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+//			return err
+//		}
 //		s.Set("user_id", 123)
-//		return s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+//		return nil
 //	})
 //	f.Get("/", func(s session.Session) string {
 //		id, ok := session.Get[int](s, "user_id")

@@ -135,8 +135,11 @@ func ExampleDestroy() {
 	f := quietFlame()
 	f.Use(session.Sessioner())
 	f.Get("/signin", func(c flamego.Context, s session.Session) (string, error) {
+		if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+			return "", err
+		}
 		s.Set("user", "ann")
-		return "hello", s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+		return "hello", nil
 	})
 	f.Get("/signout", func(s session.Session) string {
 		session.Destroy(s)
