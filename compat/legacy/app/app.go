@@ -1,0 +1,124 @@
+// Package app is a web application as they are written for flamego/session v1.6.6.
+// The same source is built with that version and with the one of this
+// repository, so it uses nothing that came after v1.6.6.
+package app
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sqlite"
+)
+
+// Config says where a server keeps its sessions. It travels to the other process
+// as JSON.
+type Config struct {
+	Store      string        // "memory", "file" or "sqlite"
+	Path       string        // the folder, or the DSN
+	Table      string        // of sqlite; "" for the default
+	InitTable  bool          // of sqlite
+	Lifetime   time.Duration // 0 for the default
+	IDLength   int           // 0 for the default, which differs between versions
+	GCInterval time.Duration // 0 for the default
+}
+
+// Options returns the options of the middleware.
+func Options(cfg Config) session.Options {
+	opt := session.Options{
+		Cookie:     session.CookieOptions{Name: "fleet"},
+		IDLength:   cfg.IDLength,
+		GCInterval: cfg.GCInterval,
+	}
+	switch cfg.Store {
+	case "memory":
+		opt.Initer = session.MemoryIniter()
+		opt.Config = session.MemoryConfig{Lifetime: cfg.Lifetime}
+	case "file":
+		opt.Initer = session.FileIniter()
+		opt.Config = session.FileConfig{RootDir: cfg.Path, Lifetime: cfg.Lifetime}
+	case "sqlite":
+		opt.Initer = sqlite.Initer()
+		opt.Config = sqlite.Config{
+			DSN: cfg.Path, Table: cfg.Table, InitTable: cfg.InitTable, Lifetime: cfg.Lifetime,
+		}
+	default:
+		panic(fmt.Sprintf("no store %q", cfg.Store))
+	}
+	return opt
+}
+
+// New returns the application. Its argument is what session.Sessioner returns.
+func New(sessioner flamego.Handler) http.Handler {
+	f := flamego.NewWithLogger(io.Discard)
+	f.Use(flamego.Recovery()) // v1.6.6 panics when the store fails.
+	f.Use(sessioner)
+
+	f.Get("/fill", func(s session.Session) string {
+		fill(s)
+		return "filled"
+	})
+	f.Get("/check", check)
+	f.Get("/set", func(c flamego.Context, s session.Session) string {
+		s.Set(c.Query("k"), c.Query("v"))
+		return "set"
+	})
+	f.Get("/get", func(c flamego.Context, s session.Session) string {
+		v, ok := s.Get(c.Query("k")).(string)
+		if !ok {
+			return "nothing"
+		}
+		return v
+	})
+	f.Get("/delete", func(c flamego.Context, s session.Session) string {
+		s.Delete(c.Query("k"))
+		return "deleted"
+	})
+	f.Get("/flush", func(s session.Session) string {
+		s.Flush()
+		return "flushed"
+	})
+	f.Get("/flash", func(c flamego.Context, s session.Session) string {
+		s.SetFlash(c.Query("v"))
+		return "to be shown"
+	})
+	f.Get("/show", func(flash session.Flash) string {
+		text, ok := flash.(string)
+		if !ok {
+			return "nothing"
+		}
+		return text
+	})
+	f.Get("/signin", signIn)
+	f.Get("/whoami", func(s session.Session) string {
+		user, ok := s.Get("user").(string)
+		if !ok {
+			return "nobody"
+		}
+		return user
+	})
+	f.Get("/signout", signOut)
+	return f
+}
+
+// signIn changes the ID first. With v1.6.6 the old record has to be removed by
+// hand, which fails for a visitor who has none yet.
+func signIn(c flamego.Context, s session.Session, store session.Store) error {
+	old := s.ID()
+	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+		return err
+	}
+	_ = store.Destroy(c.Request().Context(), old)
+	s.Set("user", c.Query("user"))
+	c.Redirect("/whoami", http.StatusSeeOther)
+	return nil
+}
+
+// signOut is the way to end a session with v1.6.6.
+func signOut(c flamego.Context, s session.Session, store session.Store) (string, error) {
+	return "signed out", store.Destroy(c.Request().Context(), s.ID())
+}

@@ -1,0 +1,254 @@
+package compat
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"testing"
+
+	"github.com/flamego/flamego"
+	"github.com/flamego/flamego/inject"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// Below are the ways in which known applications use the API.
+
+func flame(handlers ...flamego.Handler) *flamego.Flame {
+	f := flamego.NewWithLogger(io.Discard)
+	f.Use(handlers...)
+	return f
+}
+
+// captchaInvoker is what the middlewares of Flamego's family are: handlers that
+// are called without reflection, and assert the types themselves.
+type captchaInvoker func(flamego.Context, session.Session)
+
+var _ inject.FastInvoker = captchaInvoker(nil)
+
+func (invoke captchaInvoker) Invoke(args []interface{}) ([]reflect.Value, error) {
+	invoke(args[0].(flamego.Context), args[1].(session.Session))
+	return nil, nil
+}
+
+// captcha is the service that such a middleware maps.
+type captcha struct{ s session.Session }
+
+func (c *captcha) check(answer string) bool {
+	want, ok := c.s.Get("captcha").(string)
+	c.s.Delete("captcha")
+	return ok && answer == want
+}
+
+func TestFastInvoker(t *testing.T) {
+	eachStore(t, func(t *testing.T, opt session.Options) {
+		m := manager(t, opt)
+		f := flame(m.Sessioner(), captchaInvoker(func(c flamego.Context, s session.Session) {
+			if c.Request().URL.Path == "/image" {
+				s.Set("captcha", "8gk2")
+			}
+			c.Map(&captcha{s})
+		}))
+		f.Get("/image", func() string { return "(picture)" })
+		f.Get("/check", func(c flamego.Context, x *captcha) string { return fmt.Sprint(x.check(c.Query("answer"))) })
+		b := newTester(t, f)
+		assert.Equal(t, "false", b.get("/check?answer=").body)
+		require.NotNil(t, b.get("/image").cookie)
+		assert.Equal(t, "true", b.get("/check?answer=8gk2").body)
+		assert.Equal(t, "false", b.get("/check?answer=8gk2").body, "a text works once")
+		b.get("/image")
+		assert.Equal(t, "false", b.get("/check?answer=guess").body)
+		assert.Equal(t, "false", b.get("/check?answer=8gk2").body, "a wrong guess uses it up")
+	})
+}
+
+// prefixed is an application's own Session, around the injected one.
+type prefixed struct {
+	session.Session
+	prefix string
+}
+
+func (p *prefixed) Get(key interface{}) interface{} { return p.Session.Get(p.prefix + key.(string)) }
+func (p *prefixed) Set(key, val interface{})        { p.Session.Set(p.prefix+key.(string), val) }
+
+func TestOwnTypeMappedAsSession(t *testing.T) {
+	eachStore(t, func(t *testing.T, opt session.Options) {
+		m := manager(t, opt)
+		f := flame(m.Sessioner())
+		f.Get("/raw", func(s session.Session) string { return fmt.Sprint(s.Get("app/user")) })
+		f.Group("", func() {
+			f.Get("/set", func(s session.Session) {
+				s.Set("user", "ann")
+				session.Update(s, "visits", func(n int) int { return n + 1 })
+			})
+			f.Get("/get", func(s session.Session) string {
+				visits, ok := session.Get[int](s, "visits")
+				return fmt.Sprintf("%v %v %v", s.Get("user"), visits, ok)
+			})
+		}, func(c flamego.Context, s session.Session) {
+			c.MapTo(&prefixed{s, "app/"}, (*session.Session)(nil))
+		})
+		b := newTester(t, f)
+		require.NotNil(t, b.get("/set").cookie)
+		assert.Equal(t, "ann 1 true", b.get("/get").body)
+		assert.Equal(t, "ann", b.get("/raw").body)
+	})
+}
+
+// fake is a Session as tests of handlers make them.
+type fake struct {
+	data    map[interface{}]interface{}
+	id      int
+	changed bool
+}
+
+var _ session.Session = (*fake)(nil)
+
+func (f *fake) ID() string { return fmt.Sprintf("fake%012d", f.id) }
+func (f *fake) RegenerateID(http.ResponseWriter, *http.Request) error {
+	f.id++
+	return nil
+}
+func (f *fake) Get(key interface{}) interface{} { return f.data[key] }
+func (f *fake) Set(key, val interface{})        { f.data[key], f.changed = val, true }
+func (f *fake) SetFlash(val interface{})        { f.Set("flash", val) }
+func (f *fake) Delete(key interface{})          { delete(f.data, key) }
+func (f *fake) Flush()                          { clear(f.data) }
+func (f *fake) Encode() ([]byte, error)         { return session.GobEncoder(f.data) }
+func (f *fake) HasChanged() bool                { return f.changed }
+
+// A handler under test gets the fake injected, and no middleware is in place.
+func TestFakeSession(t *testing.T) {
+	s := &fake{data: make(map[interface{}]interface{})}
+	f := flame(func(c flamego.Context) { c.MapTo(s, (*session.Session)(nil)) })
+	f.Get("/", func(c flamego.Context, s session.Session) (string, error) {
+		s.Set("user", "ann")
+		s.SetFlash("welcome")
+		n := session.Update(s, "visits", func(n int) int { return n + 1 })
+		if err := session.Commit(c.Request().Context(), s); err != nil {
+			return "", err
+		}
+		return fmt.Sprint(n), s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+	})
+	f.Get("/out", func(s session.Session) { session.Destroy(s) })
+	b := newTester(t, f)
+	assert.Equal(t, "1", b.get("/").body)
+	assert.Equal(t, "2", b.get("/").body)
+	assert.Equal(t, map[interface{}]interface{}{"user": "ann", "flash": "welcome", "visits": 2}, s.data)
+	assert.Equal(t, "fake000000000002", s.ID())
+	b.get("/out")
+	assert.Empty(t, s.data)
+
+	binary, err := (&fake{data: map[interface{}]interface{}{"k": 1}}).Encode()
+	require.NoError(t, err)
+	data, err := session.GobDecoder(binary)
+	require.NoError(t, err)
+	assert.Equal(t, session.Data{"k": 1}, data)
+}
+
+// An API whose token is the session ID: it comes in a header and is handed out
+// by the handler, so nothing is to be written to the response.
+func TestIDAsToken(t *testing.T) {
+	eachStore(t, func(t *testing.T, opt session.Options) {
+		opt.ReadIDFunc = func(r *http.Request) string { return r.Header.Get("Authorization") }
+		opt.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) {}
+		m := manager(t, opt)
+		f := flame(m.Sessioner())
+		f.Get("/login", func(s session.Session) string {
+			s.Set("user", "ann")
+			return s.ID()
+		})
+		f.Get("/empty", func(s session.Session) string { return s.ID() })
+		f.Get("/user", func(s session.Session) (int, string) {
+			user, ok := s.Get("user").(string)
+			if !ok {
+				return http.StatusUnauthorized, s.ID()
+			}
+			return http.StatusOK, user
+		})
+		b := newTester(t, f)
+		login := b.get("/login")
+		assert.Nil(t, login.cookie)
+
+		b.header.Set("Authorization", login.body)
+		assert.Equal(t, page{status: http.StatusOK, body: "ann"}, b.get("/user"))
+		assert.Equal(t, login.body, b.get("/login").body, "the token stays")
+
+		// An unknown token gets a session of its own, under a new ID.
+		for _, token := range []string{"ffffffffffffffffffffffffffffffff", "Bearer x", "../../etc/passwd"} {
+			b.header.Set("Authorization", token)
+			got := b.get("/user")
+			assert.Equal(t, http.StatusUnauthorized, got.status)
+			assert.Len(t, got.body, 32)
+			assert.NotEqual(t, token, got.body)
+		}
+
+		// The ID is good from the moment it was asked for, whatever was set.
+		b.header.Set("Authorization", "")
+		empty := b.get("/empty").body
+		b.header.Set("Authorization", empty)
+		assert.Equal(t, empty, b.get("/empty").body)
+		assert.Equal(t, empty, b.get("/login").body)
+		assert.Equal(t, "ann", b.get("/user").body)
+	})
+}
+
+// The old record had to be removed by hand; doing so is still fine.
+func TestRegenerateThenDestroyOld(t *testing.T) {
+	eachStore(t, func(t *testing.T, opt session.Options) {
+		m := manager(t, opt)
+		f := flame(m.Sessioner())
+		f.Get("/set", func(s session.Session) string {
+			s.Set("cart", 3)
+			return s.ID()
+		})
+		f.Get("/login", func(c flamego.Context, s session.Session, store session.Store) (string, error) {
+			old := s.ID()
+			if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+				return "", err
+			}
+			if err := store.Destroy(c.Request().Context(), old); err != nil {
+				return "", err
+			}
+			s.Set("user", "ann")
+			return s.ID(), nil
+		})
+		f.Get("/get", func(s session.Session) string { return fmt.Sprintf("%v %v", s.Get("cart"), s.Get("user")) })
+		b := newTester(t, f)
+		old := b.get("/set").body
+		login := b.get("/login")
+		require.Equal(t, http.StatusOK, login.status, login.body)
+		require.NotNil(t, login.cookie)
+		assert.Equal(t, login.cookie.Value, login.body)
+		assert.NotEqual(t, old, login.body)
+		assert.Equal(t, "3 ann", b.get("/get").body)
+		assert.False(t, m.Store().Exist(t.Context(), old))
+
+		// The same for a visitor who is new.
+		fresh := newTester(t, f)
+		login = fresh.get("/login")
+		require.Equal(t, http.StatusOK, login.status, login.body)
+		assert.Equal(t, "<nil> ann", fresh.get("/get").body)
+		assert.Equal(t, login.body, login.cookie.Value)
+	})
+}
+
+// The recorder of net/http/httptest is a ResponseWriter as good as another.
+func TestRecorder(t *testing.T) {
+	f := flame(session.Sessioner())
+	f.Get("/set", func(s session.Session) { s.Set("k", "v") })
+	f.Get("/get", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	set := httptest.NewRecorder()
+	f.ServeHTTP(set, httptest.NewRequest(http.MethodGet, "/set", nil))
+
+	// Tests of old send back the whole Set-Cookie line.
+	req := httptest.NewRequest(http.MethodGet, "/get", nil)
+	req.Header.Set("Cookie", set.Header().Get("Set-Cookie"))
+	get := httptest.NewRecorder()
+	f.ServeHTTP(get, req)
+	assert.Equal(t, "v", get.Body.String())
+}
