@@ -46,6 +46,23 @@ func TestValues(t *testing.T) {
 	})
 }
 
+// An application's own Encoder and Decoder work as they did.
+func TestOwnCodec(t *testing.T) {
+	bothWays(t, func(t *testing.T, st storage, first, second start) {
+		cfg := st.config(t)
+		cfg.IDLength, cfg.JSON = 16, true
+		a, b := first(t, cfg), second(t, cfg)
+		v := newVisitor(t)
+		v.want("set", a, "/set", "k", "k", "v", "1")
+		v.want("1", b, "/get", "k", "k")
+		v.want("to be shown", b, "/flash", "v", "saved")
+		v.want("saved", a, "/show")
+		v.want("nothing", b, "/show")
+		v.signIn(b, a, "ann")
+		v.want("1", a, "/get", "k", "k")
+	})
+}
+
 // A flash that one version has set is shown by the other, and once.
 func TestFlash(t *testing.T) {
 	bothWays(t, func(t *testing.T, st storage, first, second start) {

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,90 +65,6 @@ func TestFastInvoker(t *testing.T) {
 		assert.Equal(t, "false", b.get("/check?answer=guess").body)
 		assert.Equal(t, "false", b.get("/check?answer=8gk2").body, "a wrong guess uses it up")
 	})
-}
-
-// prefixed is an application's own Session, around the injected one.
-type prefixed struct {
-	session.Session
-	prefix string
-}
-
-func (p *prefixed) Get(key interface{}) interface{} { return p.Session.Get(p.prefix + key.(string)) }
-func (p *prefixed) Set(key, val interface{})        { p.Session.Set(p.prefix+key.(string), val) }
-
-func TestOwnTypeMappedAsSession(t *testing.T) {
-	eachStore(t, func(t *testing.T, opt session.Options) {
-		m := manager(t, opt)
-		f := flame(m.Sessioner())
-		f.Get("/raw", func(s session.Session) string { return fmt.Sprint(s.Get("app/user")) })
-		f.Group("", func() {
-			f.Get("/set", func(s session.Session) {
-				s.Set("user", "ann")
-				session.Update(s, "visits", func(n int) int { return n + 1 })
-			})
-			f.Get("/get", func(s session.Session) string {
-				visits, ok := session.Get[int](s, "visits")
-				return fmt.Sprintf("%v %v %v", s.Get("user"), visits, ok)
-			})
-		}, func(c flamego.Context, s session.Session) {
-			c.MapTo(&prefixed{s, "app/"}, (*session.Session)(nil))
-		})
-		b := newTester(t, f)
-		require.NotNil(t, b.get("/set").cookie)
-		assert.Equal(t, "ann 1 true", b.get("/get").body)
-		assert.Equal(t, "ann", b.get("/raw").body)
-	})
-}
-
-// fake is a Session as tests of handlers make them.
-type fake struct {
-	data    map[interface{}]interface{}
-	id      int
-	changed bool
-}
-
-var _ session.Session = (*fake)(nil)
-
-func (f *fake) ID() string { return fmt.Sprintf("fake%012d", f.id) }
-func (f *fake) RegenerateID(http.ResponseWriter, *http.Request) error {
-	f.id++
-	return nil
-}
-func (f *fake) Get(key interface{}) interface{} { return f.data[key] }
-func (f *fake) Set(key, val interface{})        { f.data[key], f.changed = val, true }
-func (f *fake) SetFlash(val interface{})        { f.Set("flash", val) }
-func (f *fake) Delete(key interface{})          { delete(f.data, key) }
-func (f *fake) Flush()                          { clear(f.data) }
-func (f *fake) Encode() ([]byte, error)         { return session.GobEncoder(f.data) }
-func (f *fake) HasChanged() bool                { return f.changed }
-
-// A handler under test gets the fake injected, and no middleware is in place.
-func TestFakeSession(t *testing.T) {
-	s := &fake{data: make(map[interface{}]interface{})}
-	f := flame(func(c flamego.Context) { c.MapTo(s, (*session.Session)(nil)) })
-	f.Get("/", func(c flamego.Context, s session.Session) (string, error) {
-		s.Set("user", "ann")
-		s.SetFlash("welcome")
-		n := session.Update(s, "visits", func(n int) int { return n + 1 })
-		if err := session.Commit(c.Request().Context(), s); err != nil {
-			return "", err
-		}
-		return fmt.Sprint(n), s.RegenerateID(c.ResponseWriter(), c.Request().Request)
-	})
-	f.Get("/out", func(s session.Session) { session.Destroy(s) })
-	b := newTester(t, f)
-	assert.Equal(t, "1", b.get("/").body)
-	assert.Equal(t, "2", b.get("/").body)
-	assert.Equal(t, map[interface{}]interface{}{"user": "ann", "flash": "welcome", "visits": 2}, s.data)
-	assert.Equal(t, "fake000000000002", s.ID())
-	b.get("/out")
-	assert.Empty(t, s.data)
-
-	binary, err := (&fake{data: map[interface{}]interface{}{"k": 1}}).Encode()
-	require.NoError(t, err)
-	data, err := session.GobDecoder(binary)
-	require.NoError(t, err)
-	assert.Equal(t, session.Data{"k": 1}, data)
 }
 
 // An API whose token is the session ID: it comes in a header and is handed out
@@ -234,6 +151,69 @@ func TestRegenerateThenDestroyOld(t *testing.T) {
 		require.Equal(t, http.StatusOK, login.status, login.body)
 		assert.Equal(t, "<nil> ann", fresh.get("/get").body)
 		assert.Equal(t, login.body, login.cookie.Value)
+	})
+}
+
+// Handlers reach other people's sessions by the injected Store, and other parts
+// of the program by a Store that an Initer has been wrapped to catch.
+func TestStoreOfOthers(t *testing.T) {
+	eachStore(t, func(t *testing.T, opt session.Options) {
+		var caught session.Store
+		initer := opt.Initer
+		opt.Initer = func(ctx context.Context, args ...interface{}) (store session.Store, err error) {
+			caught, err = initer(ctx, args...)
+			return caught, err
+		}
+		m := manager(t, opt)
+		f := flame(m.Sessioner())
+		f.Get("/id", func(s session.Session) string { return s.ID() })
+		f.Get("/get", func(s session.Session) string { return fmt.Sprint(s.Get("notice")) })
+		f.Get("/notify", func(c flamego.Context, store session.Store) error {
+			other, err := store.Read(c.Request().Context(), c.Query("id"))
+			if err != nil {
+				return err
+			}
+			other.Set("notice", "from the admin")
+			return store.Save(c.Request().Context(), other)
+		})
+		f.Get("/kick", func(c flamego.Context, store session.Store) error {
+			return store.Destroy(c.Request().Context(), c.Query("id"))
+		})
+		admin, user := newTester(t, f), newTester(t, f)
+		id := user.get("/id").body
+		require.Equal(t, http.StatusOK, admin.get("/notify?id="+id).status)
+		assert.Equal(t, "from the admin", user.get("/get").body)
+
+		s, err := caught.Read(t.Context(), id)
+		require.NoError(t, err)
+		s.Set("notice", "from a job")
+		require.NoError(t, caught.Save(t.Context(), s))
+		require.NoError(t, caught.Touch(t.Context(), id))
+		assert.Equal(t, "from a job", user.get("/get").body)
+
+		require.Equal(t, http.StatusOK, admin.get("/kick?id="+id).status)
+		assert.False(t, caught.Exist(t.Context(), id))
+		assert.Equal(t, "<nil>", user.get("/get").body)
+	})
+}
+
+// A value that is changed in place counts once it is set again.
+func TestChangedInPlace(t *testing.T) {
+	eachStore(t, func(t *testing.T, opt session.Options) {
+		f := flame(manager(t, opt).Sessioner())
+		f.Get("/add", func(s session.Session) string {
+			cart, ok := s.Get("cart").(map[string]int)
+			if !ok {
+				cart = make(map[string]int)
+			}
+			cart["apples"]++
+			s.Set("cart", cart)
+			return fmt.Sprint(cart)
+		})
+		b := newTester(t, f)
+		for n := 1; n <= 3; n++ {
+			assert.Equal(t, fmt.Sprintf("map[apples:%d]", n), b.get("/add").body)
+		}
 	})
 }
 

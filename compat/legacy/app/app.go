@@ -4,6 +4,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +26,7 @@ type Config struct {
 	Lifetime   time.Duration // 0 for the default
 	IDLength   int           // 0 for the default, which differs between versions
 	GCInterval time.Duration // 0 for the default
+	JSON       bool          // of file and sqlite: JSON instead of gob
 }
 
 // Options returns the options of the middleware.
@@ -34,22 +36,49 @@ func Options(cfg Config) session.Options {
 		IDLength:   cfg.IDLength,
 		GCInterval: cfg.GCInterval,
 	}
+	var enc session.Encoder
+	var dec session.Decoder
+	if cfg.JSON {
+		enc, dec = encodeJSON, decodeJSON
+	}
 	switch cfg.Store {
 	case "memory":
 		opt.Initer = session.MemoryIniter()
 		opt.Config = session.MemoryConfig{Lifetime: cfg.Lifetime}
 	case "file":
 		opt.Initer = session.FileIniter()
-		opt.Config = session.FileConfig{RootDir: cfg.Path, Lifetime: cfg.Lifetime}
+		opt.Config = session.FileConfig{RootDir: cfg.Path, Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec}
 	case "sqlite":
 		opt.Initer = sqlite.Initer()
 		opt.Config = sqlite.Config{
-			DSN: cfg.Path, Table: cfg.Table, InitTable: cfg.InitTable, Lifetime: cfg.Lifetime,
+			DSN: cfg.Path, Table: cfg.Table, InitTable: cfg.InitTable,
+			Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec,
 		}
 	default:
 		panic(fmt.Sprintf("no store %q", cfg.Store))
 	}
 	return opt
+}
+
+// encodeJSON is a codec of the application's own, for keys that are strings.
+func encodeJSON(data session.Data) ([]byte, error) {
+	m := make(map[string]interface{}, len(data))
+	for key, val := range data {
+		m[key.(string)] = val
+	}
+	return json.Marshal(m)
+}
+
+func decodeJSON(binary []byte) (session.Data, error) {
+	var m map[string]interface{}
+	if err := json.Unmarshal(binary, &m); err != nil {
+		return nil, err
+	}
+	data := make(session.Data, len(m))
+	for key, val := range m {
+		data[key] = val
+	}
+	return data, nil
 }
 
 // New returns the application. Its argument is what session.Sessioner returns.

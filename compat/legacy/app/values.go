@@ -1,8 +1,13 @@
 package app
 
 import (
+	"bytes"
 	"encoding/gob"
+	"errors"
 	"fmt"
+	"math/big"
+	"net"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -26,6 +31,29 @@ type Address struct{ City string }
 // Role is a basic type with a name.
 type Role string
 
+// Token encodes itself, as UUIDs and the like do.
+type Token [4]byte
+
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (t Token) MarshalBinary() ([]byte, error) { return append([]byte("token:"), t[:]...), nil }
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (t *Token) UnmarshalBinary(b []byte) error {
+	if copy(t[:], bytes.TrimPrefix(b, []byte("token:"))) != len(t) {
+		return errors.New("not a token")
+	}
+	return nil
+}
+
+// Comment is a type that holds itself.
+type Comment struct {
+	Text    string
+	Replies []*Comment
+}
+
+// Point is a struct for keys.
+type Point struct{ X, Y int }
+
 // Key is a type for keys.
 type Key int
 
@@ -33,7 +61,8 @@ type Key int
 func init() {
 	for _, v := range []any{
 		time.Time{}, time.Duration(0), map[string]string{}, map[string]any{}, []any{},
-		map[int]Role{}, Profile{}, &Address{}, Role(""), Key(0),
+		map[interface{}]interface{}{}, map[int]Role{}, [3]string{}, []Profile{},
+		Profile{}, &Address{}, Role(""), Key(0), Token{}, &Comment{}, Point{}, net.IP{}, &big.Int{}, &url.URL{},
 	} {
 		gob.Register(v)
 	}
@@ -76,12 +105,21 @@ var values = []struct{ key, set, got any }{
 	{key: "list", set: []any{1, "two", 3 * time.Second, map[string]string{"k": "v"}}},
 	{key: "role map", set: map[int]Role{1: "admin", -1: "none"}},
 	{key: "role", set: Role("editor")},
+	{key: "array", set: [3]string{"a", "", "c"}},
+	{key: "map of any keys", set: map[interface{}]interface{}{1: "a", "b": int8(2), Role("c"): []any{3}}},
+	{key: "encodes itself", set: Token{1, 2, 0, 255}},
+	{key: "address", set: net.IPv4(127, 0, 0, 1)},
+	{key: "large number", set: new(big.Int).Lsh(big.NewInt(-3), 200)},
+	{key: "url", set: &url.URL{Scheme: "https", Host: "example.com", Path: "/a b", RawQuery: "q=1"}},
+	{key: "recursive", set: &Comment{Text: "a", Replies: []*Comment{{Text: "b"}, {Text: "c", Replies: []*Comment{{Text: "d"}}}}}},
+	{key: "profiles", set: []Profile{stored("eve"), {}}},
 	{key: "profile", set: profile("ann"), got: stored("ann")},
 	{key: "pointer", set: &Address{City: "Oslo"}},
 	{key: "pointer to a plain type", set: new(profile("bob")), got: stored("bob")},
 	{key: 7, set: "int key"},
 	{key: int64(7), set: "int64 key"},
 	{key: Key(7), set: "own key"},
+	{key: Point{1, -2}, set: "struct key"},
 	{key: true, set: 1},
 	{key: 2.5, set: "float key"},
 	{key: "text of 100 kB", set: strings.Repeat("0123456789", 10_000)},
