@@ -78,17 +78,42 @@ func TestFileLegacyWriting(t *testing.T) {
 		assert.Equal(t, "data", <-got)
 
 		// What stays empty has been left behind.
-		writeLegacy(t, dir, fileID, nil, time.Now())
-		start := time.Now()
-		rec, err := b.Load(t.Context(), fileID)
-		require.NoError(t, err)
-		assert.Empty(t, rec.Data)
-		assert.Less(t, time.Since(start), 50*time.Millisecond)
+		for age, most := range map[time.Duration]time.Duration{0: time.Second, time.Minute: fileSettles} {
+			writeLegacy(t, dir, fileID, nil, time.Now().Add(-age))
+			start := time.Now()
+			rec, err := b.Load(t.Context(), fileID)
+			require.NoError(t, err)
+			assert.Empty(t, rec.Data)
+			assert.Less(t, time.Since(start), most+5*time.Millisecond)
+		}
+	})
+}
 
-		writeLegacy(t, dir, fileID, nil, time.Now().Add(-time.Minute))
-		start = time.Now()
-		_, err = b.Load(t.Context(), fileID)
-		require.NoError(t, err)
-		assert.Zero(t, time.Since(start), "that is no file in the making")
+// A larger file may also be found filled in part, and its time is still that of
+// the version before for a moment.
+func TestFileLegacyHalfWritten(t *testing.T) {
+	dir := t.TempDir()
+	whole, err := GobEncoder(Data{"user": "flamego"})
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		store := NewStore(newTestFiles(t, dir), StoreConfig{})
+		before := time.Now().Add(3 * time.Minute)
+		writeLegacy(t, dir, fileID, whole[:len(whole)-1], before)
+		got := make(chan any)
+		go func() {
+			s, err := store.Read(t.Context(), fileID)
+			assert.NoError(t, err)
+			got <- s.Get("user")
+		}()
+		synctest.Wait() // Read has found half of it, and waits.
+		writeLegacy(t, dir, fileID, whole, time.Now())
+		assert.Equal(t, "flamego", <-got)
+
+		// What stays so is nonsense.
+		writeLegacy(t, dir, fileID, whole[:len(whole)-1], before)
+		start := time.Now()
+		_, err := store.Read(t.Context(), fileID)
+		assert.True(t, isDecodeError(err), err)
+		assert.Less(t, time.Since(start), fileSettles+5*time.Millisecond)
 	})
 }

@@ -23,6 +23,8 @@ const (
 	// fileTempAge is when a temporary file belongs to a process that died. Writing
 	// takes milliseconds.
 	fileTempAge = time.Hour
+	// fileSettles is how long a file system may take to empty a file.
+	fileSettles = 50 * time.Millisecond
 )
 
 // fileCheck is for whatever a caller other than the library might pass, and for
@@ -43,21 +45,24 @@ func (b *fileBackend) load(ctx context.Context, root *os.Root, id string) (Recor
 		return Record{}, err
 	}
 	defer shut(dir)
-	for try := 0; ; try++ {
+	for first := time.Now(); ; {
 		rec, err := b.read(dir, id)
-		if err != nil || len(rec.Data) > 0 || try == 5 {
+		if err != nil || len(rec.Data) > 0 || !b.unsettled(rec, first) {
 			return rec, err
-		}
-		// v1.6.6 empties a file before it writes to it. While servers of both
-		// versions run, that may be going on just now.
-		age := time.Since(rec.Expiry.Add(-b.lifetime))
-		if age.Abs() > time.Second {
-			return rec, nil
 		}
 		if err = pause(ctx, 3); err != nil {
 			return Record{}, err
 		}
 	}
+}
+
+// unsettled tells whether v1.6.6 may be writing to a file that made no sense at
+// first. It empties a file before it fills it, so that while servers of both
+// versions run, one may be found empty, or filled in part. The time of such a
+// file is the present, but only a moment after the content is gone.
+func (b *fileBackend) unsettled(r Record, first time.Time) bool {
+	now := time.Now()
+	return now.Sub(first) < fileSettles || now.Sub(r.Expiry.Add(-b.lifetime)).Abs() < time.Second
 }
 
 // read returns a record, or ErrNotFound also for links, folders, pipes and

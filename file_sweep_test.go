@@ -190,7 +190,7 @@ func TestFileSweepAgainstTouch(t *testing.T) {
 	b, other := newTestFiles(t, dir), newTestFiles(t, dir)
 	kept := 0
 	for range 100 {
-		require.NoError(t, b.Create(t.Context(), fileID, Record{Expiry: time.Now()}))
+		require.NoError(t, b.Create(t.Context(), fileID, Record{Data: []byte("1"), Expiry: time.Now()}))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := other.DeleteExpired(t.Context(), time.Now(), 10)

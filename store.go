@@ -252,6 +252,12 @@ func (s *store) Close() error {
 	return nil
 }
 
+// unsettled is a Backend whose records may be seen half written, because others
+// than this library write to them. Such a one is read again.
+type unsettled interface {
+	unsettled(r Record, first time.Time) bool
+}
+
 // recordEngine keeps sessions as encoded records in a Backend.
 type recordEngine struct {
 	backend Backend
@@ -259,15 +265,22 @@ type recordEngine struct {
 }
 
 func (e *recordEngine) load(ctx context.Context, id string) (snapshot, error) {
-	r, err := e.backend.Load(ctx, id)
-	if err != nil {
-		return snapshot{}, err
+	for first := time.Now(); ; {
+		r, err := e.backend.Load(ctx, id)
+		if err != nil {
+			return snapshot{}, err
+		}
+		v, err := e.codec.unmarshal(r.Data)
+		if err == nil {
+			return snapshot{values: v, raw: r.Data, expiry: r.Expiry}, nil
+		}
+		if b, ok := e.backend.(unsettled); !ok || !b.unsettled(r, first) {
+			return snapshot{}, err
+		}
+		if err := pause(ctx, 3); err != nil {
+			return snapshot{}, err
+		}
 	}
-	v, err := e.codec.unmarshal(r.Data)
-	if err != nil {
-		return snapshot{}, err
-	}
-	return snapshot{values: v, raw: r.Data, expiry: r.Expiry}, nil
 }
 
 // next encodes the version that the changes make of the old one.

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -49,6 +50,62 @@ func backAndForth(v *visitor, a, b *server, user string) {
 	v.want("signed out", a, "/signout")
 	v.want("nobody", b, "/whoami")
 	v.want("nobody", a, "/whoami")
+}
+
+// The requests of one page reach servers of both versions at once. v1.6.6 puts
+// what it has in the place of what is stored, so changes may get lost, and it
+// empties a file before it fills it; but nobody must be found signed out.
+func TestOneSessionAtOnce(t *testing.T) {
+	const requests = 80
+	for _, st := range storages {
+		t.Run(st.name, func(t *testing.T) {
+			cfg := st.config(t)
+			cfg.IDLength = 16
+			theirs, ours := startLegacy(t, cfg), startOurs(t, cfg)
+			v := newVisitor(t)
+			v.signIn(theirs, ours, "ann")
+			v.want("filled", ours, "/fill") // Large enough to be written in parts.
+
+			id, done := v.id(ours), make(chan struct{})
+			w := newVisitor(t)
+			w.use(theirs, id)
+			go func() {
+				defer close(done)
+				for n := range requests {
+					res, err := w.client.Get(fmt.Sprint(theirs.url, "/set?k=n&v=", n))
+					if !assert.NoError(t, err) {
+						return
+					}
+					assert.Equal(t, http.StatusOK, res.StatusCode)
+					_ = res.Body.Close()
+				}
+			}()
+			// They run until v1.6.6 has had all its requests, and all end before the
+			// test goes on.
+			t.Run("ours", func(t *testing.T) {
+				for n := range 2 {
+					t.Run(fmt.Sprint(n), func(t *testing.T) {
+						t.Parallel()
+						v := newVisitor(t)
+						v.use(ours, id)
+						for more := true; more; {
+							v.want("ann", ours, "/whoami")
+							v.want("set", ours, "/set", "k", "ours", "v", "1")
+							v.want("all there", ours, "/check")
+							select {
+							case <-done:
+								more = false
+							default:
+							}
+						}
+					})
+				}
+			})
+			<-done
+			v.want("ann", theirs, "/whoami")
+			v.want("all there", ours, "/check")
+		})
+	}
 }
 
 // After the last server of v1.6.6 is gone, IDLength goes too: the sessions that
