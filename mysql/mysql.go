@@ -1,0 +1,115 @@
+// Package mysql keeps sessions in a MySQL or MariaDB table:
+//
+//	f.Use(session.Sessioner(session.Options{
+//		Initer: mysql.Initer(),
+//		Config: mysql.Config{
+//			DSN:       "user:password@tcp(localhost:3306)/app",
+//			InitTable: true,
+//		},
+//	}))
+//
+// Any number of servers may share the table. A load is one SELECT, a commit one
+// UPDATE or INSERT, without a transaction around it.
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/sqlstore"
+)
+
+// Config contains options for the MySQL session store.
+type Config struct {
+	// Lifetime is the duration to have no access to a session before it expires.
+	// Default is 3600 seconds, also for anything under a second.
+	Lifetime time.Duration
+	// DSN is the data source name of the driver, with or without parseTime. It is
+	// required, unless DB is set.
+	DSN string
+	// DB is a database that is open already, used instead of DSN. Its settings and
+	// its pool are left alone, and closing it is up to you. Without parseTime its
+	// loc must be UTC, as is the default.
+	DB *sql.DB
+	// Table is the table for storing session data, or database.table. A part that
+	// holds a dot must be in backquotes. Default is "sessions".
+	Table string
+	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
+	Encoder session.Encoder
+	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
+	Decoder session.Decoder
+	// InitTable makes the table at the start if there is none, and its index on
+	// expired_at. Default is false: a table that is missing is an error, and a
+	// server that is down is not, at the start.
+	InitTable bool
+}
+
+const (
+	// startTimeout bounds what the start waits for the server.
+	startTimeout = 15 * time.Second
+	// maxConns bounds the connections that are opened for a DSN. All may stay idle,
+	// or else a busy server would open new ones all the time.
+	maxConns = 16
+)
+
+// Initer returns the session.Initer for the MySQL session store. Its Config is a
+// Config. The store's Close method closes what was opened for a DSN.
+func Initer() session.Initer { return session.BackendIniter(open) }
+
+func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	o := sqlstore.Options{Read: cfg.DB, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true}
+	if cfg.DB == nil {
+		db, err := connect(cfg.DSN)
+		if err != nil {
+			return nil, sc, err
+		}
+		o.Read, o.Close = db, db.Close
+	}
+	o.Write = o.Read
+	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil), o)
+	if err != nil {
+		if o.Close != nil {
+			_ = o.Close()
+		}
+		return nil, sc, fmt.Errorf("%w (look at Config.DSN or Config.DB)", err)
+	}
+	return b, sc, nil
+}
+
+func connect(dsn string) (*sql.DB, error) {
+	if dsn == "" {
+		return nil, errors.New("mysql: Config.DSN is empty: set it to a data source name, or Config.DB to an open database")
+	}
+	mc, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("mysql: Config.DSN is not a data source name, such as user:password@tcp(host:3306)/database: %w", err)
+	}
+	mc.ParseTime = true
+	mc.ClientFoundRows = true
+	// Without strict mode the server cuts off what a column cannot hold, and says
+	// that all went well.
+	if _, ok := mc.Params["sql_mode"]; !ok {
+		if mc.Params == nil {
+			mc.Params = make(map[string]string)
+		}
+		mc.Params["sql_mode"] = "CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+	}
+	connector, err := mysql.NewConnector(mc)
+	if err != nil {
+		return nil, fmt.Errorf("mysql: Config.DSN: %w", err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db, nil
+}

@@ -1,0 +1,139 @@
+// Package postgres keeps sessions in a PostgreSQL table, by the driver pgx:
+//
+//	f.Use(session.Sessioner(session.Options{
+//		Initer: postgres.Initer(),
+//		Config: postgres.Config{
+//			DSN:       "postgres://user:password@localhost:5432/app",
+//			InitTable: true,
+//		},
+//	}))
+//
+// Any number of servers may share the table. A load is one SELECT, a commit one
+// UPDATE or INSERT, without a transaction around it.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/sqlstore"
+)
+
+// Config contains options for the PostgreSQL session store.
+type Config struct {
+	// Lifetime is the duration to have no access to a session before it expires.
+	// Default is 3600 seconds, also for anything under a second.
+	Lifetime time.Duration
+	// DSN is the connection string, as a URL or as keywords and values, with the
+	// parameters of pgx and of its pool. Without pool_max_conns up to 16 connections
+	// are opened. It is required, unless Pool is set.
+	DSN string
+	// Pool is a pool that is open already, used instead of DSN. Closing it is up to
+	// you.
+	Pool *pgxpool.Pool
+	// Table is the table for storing session data, or schema.table. A part that
+	// holds a dot must be in double quotes. Default is "sessions".
+	Table string
+	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
+	Encoder session.Encoder
+	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
+	Decoder session.Decoder
+	// InitTable makes the table at the start if there is none, and its index on
+	// expired_at. Default is false: a table that is missing is an error, and a
+	// server that is down is not, at the start.
+	InitTable bool
+}
+
+// startTimeout bounds what the start waits for the server.
+const startTimeout = 15 * time.Second
+
+// Initer returns the session.Initer for the PostgreSQL session store. Its Config
+// is a Config. The store's Close method closes what was opened for a DSN.
+func Initer() session.Initer { return session.BackendIniter(open) }
+
+func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	pool, end, err := connect(cfg)
+	if err != nil {
+		return nil, sc, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	// Over the pool, not beside it: its connections are the ones that count.
+	db := stdlib.OpenDBFromPool(pool)
+	b, err := sqlstore.New(ctx, dialect, sqlstore.Options{
+		Read: db, Write: db, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true,
+		Close: func() error { return errors.Join(db.Close(), end()) },
+	})
+	if err != nil {
+		_ = db.Close()
+		_ = end()
+		return nil, sc, fmt.Errorf("%w (look at Config.DSN or Config.Pool)", err)
+	}
+	return b, sc, nil
+}
+
+// connect returns the user's pool, or opens one, which end closes.
+func connect(cfg Config) (pool *pgxpool.Pool, end func() error, err error) {
+	if cfg.Pool != nil {
+		return cfg.Pool, func() error { return nil }, nil
+	}
+	if cfg.DSN == "" {
+		return nil, nil, errors.New("postgres: Config.DSN is empty: set it to a connection string, or Config.Pool to an open pool")
+	}
+	pc, err := pgxpool.ParseConfig(cfg.DSN)
+	if err != nil {
+		return nil, nil, fmt.Errorf("postgres: Config.DSN is not a connection string, such as postgres://user:password@host:5432/database: %w", err)
+	}
+	if !strings.Contains(cfg.DSN, "pool_max_conns") {
+		pc.MaxConns = 16
+	}
+	pool, err = pgxpool.NewWithConfig(context.Background(), pc)
+	if err != nil {
+		return nil, nil, fmt.Errorf("postgres: Config.DSN: %w", err)
+	}
+	return pool, func() error { pool.Close(); return nil }, nil
+}
+
+var dialect = sqlstore.Dialect{
+	Name:        "postgres",
+	Quote:       '"',
+	Key:         "key",
+	Placeholder: func(n int) string { return fmt.Sprint("$", n) },
+	// The rows are locked before they are deleted: one that is touched meanwhile
+	// does not match any more, and one that another server is deleting is skipped.
+	Sweep: "DELETE FROM {table} WHERE {key} = ANY(ARRAY(SELECT {key} FROM {table} WHERE expired_at <= ? ORDER BY expired_at LIMIT ? FOR UPDATE SKIP LOCKED))",
+	Schema: func(t sqlstore.Table) []string {
+		return []string{
+			"CREATE TABLE IF NOT EXISTS " + t.String() + ` (key TEXT COLLATE "C" PRIMARY KEY, data BYTEA NOT NULL, expired_at TIMESTAMP WITH TIME ZONE NOT NULL)`,
+			"CREATE INDEX IF NOT EXISTS " + t.Quote(t.Index()) + " ON " + t.String() + " (expired_at)",
+		}
+	},
+	Class:      class,
+	Unprepared: true, // pgx does that, for each connection.
+}
+
+func class(err error) sqlstore.Class {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return sqlstore.Other
+	}
+	switch pg.Code {
+	case "23505", "42P07": // unique violation, also in the catalogue; duplicate table
+		return sqlstore.Exists
+	case "40001", "40P01": // serialization failure, deadlock
+		return sqlstore.Busy
+	case "42P01":
+		return sqlstore.NoTable
+	}
+	return sqlstore.Other
+}
+
