@@ -136,4 +136,3 @@ func class(err error) sqlstore.Class {
 	}
 	return sqlstore.Other
 }
-

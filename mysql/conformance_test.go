@@ -1,0 +1,59 @@
+package mysql
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sessiontest"
+)
+
+// serverOf makes the options of a server. The argument is the table and the DSN.
+func serverOf(arg string) session.Options {
+	var table, dsn string
+	_, _ = fmt.Sscan(arg, &table, &dsn)
+	return session.Options{
+		Initer: Initer(),
+		Config: Config{DSN: dsn, Table: table, InitTable: true},
+	}
+}
+
+func TestMain(m *testing.M) {
+	sessiontest.Main(m, map[string]func(string) session.Options{"mysql": serverOf})
+}
+
+var tables atomic.Int64
+
+// freshTable names a table that no other test has.
+func freshTable() string { return fmt.Sprintf("sessions_%d_%d", os.Getpid(), tables.Add(1)) }
+
+func TestConformance(t *testing.T) {
+	dsn := os.Getenv("TEST_MARIADB_DSN")
+	var table string
+	sessiontest.Suite{
+		Open: func(*testing.T) func() session.Options {
+			table = freshTable()
+			return func() session.Options { return serverOf(table + " " + dsn) }
+		},
+		Corrupt: func(t *testing.T, id string) {
+			db, err := sql.Open("mysql", dsn)
+			require.NoError(t, err)
+			defer func() { _ = db.Close() }()
+			res, err := db.Exec("UPDATE "+table+" SET data = 'garbage' WHERE `key` = ?", id)
+			require.NoError(t, err)
+			n, err := res.RowsAffected()
+			require.NoError(t, err)
+			require.EqualValues(t, 1, n)
+		},
+	}.Run(t)
+}
+
+func TestProcesses(t *testing.T) {
+	dsn := os.Getenv("TEST_MARIADB_DSN")
+	sessiontest.Processes(t, "mysql", func(*testing.T) string { return freshTable() + " " + dsn })
+}

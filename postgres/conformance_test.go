@@ -1,0 +1,58 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sessiontest"
+)
+
+// serverOf makes the options of a server. The argument is the table and the DSN.
+func serverOf(arg string) session.Options {
+	var table, dsn string
+	_, _ = fmt.Sscan(arg, &table, &dsn)
+	return session.Options{
+		Initer: Initer(),
+		Config: Config{DSN: dsn, Table: table, InitTable: true},
+	}
+}
+
+func TestMain(m *testing.M) {
+	sessiontest.Main(m, map[string]func(string) session.Options{"postgres": serverOf})
+}
+
+var tables atomic.Int64
+
+// freshTable names a table that no other test has.
+func freshTable() string { return fmt.Sprintf("sessions_%d_%d", os.Getpid(), tables.Add(1)) }
+
+func TestConformance(t *testing.T) {
+	dsn := os.Getenv("TEST_POSTGRES_DSN")
+	var table string
+	sessiontest.Suite{
+		Open: func(*testing.T) func() session.Options {
+			table = freshTable()
+			return func() session.Options { return serverOf(table + " " + dsn) }
+		},
+		Corrupt: func(t *testing.T, id string) {
+			conn, err := pgx.Connect(context.Background(), dsn)
+			require.NoError(t, err)
+			defer func() { _ = conn.Close(context.Background()) }()
+			tag, err := conn.Exec(context.Background(), "UPDATE "+table+" SET data = 'garbage' WHERE key = $1", id)
+			require.NoError(t, err)
+			require.EqualValues(t, 1, tag.RowsAffected())
+		},
+	}.Run(t)
+}
+
+func TestProcesses(t *testing.T) {
+	dsn := os.Getenv("TEST_POSTGRES_DSN")
+	sessiontest.Processes(t, "postgres", func(*testing.T) string { return freshTable() + " " + dsn })
+}
