@@ -33,7 +33,7 @@ var tables atomic.Int64
 func freshTable() string { return fmt.Sprintf("sessions_%d_%d", os.Getpid(), tables.Add(1)) }
 
 func TestConformance(t *testing.T) {
-	dsn := os.Getenv("TEST_MARIADB_DSN")
+	dsn := serverDSN(t)
 	var table string
 	sessiontest.Suite{
 		Open: func(*testing.T) func() session.Options {
@@ -54,6 +54,6 @@ func TestConformance(t *testing.T) {
 }
 
 func TestProcesses(t *testing.T) {
-	dsn := os.Getenv("TEST_MARIADB_DSN")
+	dsn := serverDSN(t)
 	sessiontest.Processes(t, "mysql", func(*testing.T) string { return freshTable() + " " + dsn })
 }

@@ -1,6 +1,8 @@
 package mysql
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -10,8 +12,9 @@ import (
 )
 
 // dialect is that of MySQL and MariaDB. A database that the user has opened may
-// count changed rows instead of found ones.
-func dialect(foreign bool) sqlstore.Dialect {
+// count changed rows instead of found ones. Times are cut to what the column
+// holds, because MySQL would round them, and an expiry must not get later.
+func dialect(foreign bool, fraction time.Duration) sqlstore.Dialect {
 	return sqlstore.Dialect{
 		Name:  "mysql",
 		Quote: '`',
@@ -27,10 +30,33 @@ func dialect(foreign bool) sqlstore.Dialect {
 				"CREATE INDEX " + t.Quote(t.Index()) + " ON " + t.String() + " (expired_at)",
 			}
 		},
+		Time:        func(t time.Time) any { return t.Truncate(fraction) },
 		ParseTime:   parseTime,
 		Class:       class,
 		ChangedRows: foreign,
 	}
+}
+
+// fraction finds out what part of a second the column expired_at holds: none in
+// tables that v1.6.6 made, nor in one that cannot be asked about now.
+func fraction(ctx context.Context, db *sql.DB, table string) time.Duration {
+	if table == "" {
+		table = sqlstore.DefaultTable
+	}
+	t, err := sqlstore.ParseTable(table, '`')
+	if err != nil {
+		return time.Second // That is an error elsewhere.
+	}
+	var digits int
+	err = db.QueryRowContext(ctx, "SELECT datetime_precision FROM information_schema.columns WHERE column_name = 'expired_at'"+
+		" AND table_name = ? AND table_schema = COALESCE(NULLIF(?, ''), DATABASE())", t.Name, t.Schema).Scan(&digits)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // It is about to be made, by Schema.
+		return time.Microsecond
+	case err != nil || digits < 6:
+		return time.Second
+	}
+	return time.Microsecond
 }
 
 // parseTime takes what the driver delivers, with parseTime and without.

@@ -75,7 +75,7 @@ func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig
 		o.Read, o.Close = db, db.Close
 	}
 	o.Write = o.Read
-	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil), o)
+	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil, fraction(ctx, o.Read, cfg.Table)), o)
 	if err != nil {
 		if o.Close != nil {
 			_ = o.Close()

@@ -34,7 +34,7 @@ var tables atomic.Int64
 func freshTable() string { return fmt.Sprintf("sessions_%d_%d", os.Getpid(), tables.Add(1)) }
 
 func TestConformance(t *testing.T) {
-	dsn := os.Getenv("TEST_POSTGRES_DSN")
+	dsn := serverDSN(t)
 	var table string
 	sessiontest.Suite{
 		Open: func(*testing.T) func() session.Options {
@@ -53,6 +53,6 @@ func TestConformance(t *testing.T) {
 }
 
 func TestProcesses(t *testing.T) {
-	dsn := os.Getenv("TEST_POSTGRES_DSN")
+	dsn := serverDSN(t)
 	sessiontest.Processes(t, "postgres", func(*testing.T) string { return freshTable() + " " + dsn })
 }

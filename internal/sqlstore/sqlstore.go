@@ -23,7 +23,7 @@ type Options struct {
 	// same one.
 	Read, Write *sql.DB
 	// Table is the name of the table, or schema.table: see ParseTable. Default is
-	// "sessions".
+	// DefaultTable.
 	Table string
 	// InitTable makes the table, unless there is one, and its index.
 	InitTable bool
@@ -34,6 +34,9 @@ type Options struct {
 	// the pools are the user's.
 	Close func() error
 }
+
+// DefaultTable is the name of a table that is not named.
+const DefaultTable = "sessions"
 
 // Backend is a session.Backend in a table.
 type Backend struct {
@@ -50,7 +53,7 @@ var _ session.Backend = (*Backend)(nil)
 // Options.Close would end is still open.
 func New(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	if o.Table == "" {
-		o.Table = "sessions"
+		o.Table = DefaultTable
 	}
 	table, err := ParseTable(o.Table, d.Quote)
 	if err != nil {

@@ -1,0 +1,182 @@
+package mysql
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// TestWrongConfig checks that every wrong configuration is found at start, and
+// that the message names the field and the remedy.
+func TestWrongConfig(t *testing.T) {
+	dsn := serverDSN(t)
+	type other struct{}
+	for _, test := range []struct {
+		name string
+		cfg  any
+		want []string
+	}{
+		{"none", nil, []string{"Options.Config is not set", "mysql.Config"}},
+		{"another", other{}, []string{"Options.Config is a mysql.other", "mysql.Config"}},
+		{"empty DSN", Config{}, []string{"Config.DSN is empty", "Config.DB"}},
+		{"no DSN", Config{DSN: "mysql://root@localhost"}, []string{"Config.DSN is not a data source name", "tcp(host:3306)"}},
+		{"Table", Config{DSN: dsn, Table: "`a"}, []string{"Config.Table", "quotes that do not match"}},
+		{"missing table", Config{DSN: dsn, Table: "missing"}, []string{"no table `missing`", "Config.InitTable", "Config.Table"}},
+		{"missing database", Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, []string{"Config.InitTable", "missing"}},
+		{"unreachable", Config{DSN: "root@tcp(127.0.0.1:1)/app", InitTable: true}, []string{"Config.InitTable", "Config.DSN", "refused"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := session.NewManager(session.Options{Initer: Initer(), Config: test.cfg})
+			require.Error(t, err)
+			for _, part := range test.want {
+				assert.ErrorContains(t, err, part)
+			}
+		})
+	}
+}
+
+// TestServerDownAtStart is no error without InitTable: the outage may be over
+// when the first visitor comes.
+func TestServerDownAtStart(t *testing.T) {
+	m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: "root@tcp(127.0.0.1:1)/app"}})
+	require.NoError(t, err)
+	assert.NoError(t, m.Close(t.Context()))
+}
+
+// contract goes through the methods in which the settings of a connection or the
+// type of a column could make a difference.
+func contract(t *testing.T, b session.Backend) {
+	t.Helper()
+	ctx := context.Background()
+	now := time.Now()
+	rec := func(data string, after time.Duration) session.Record {
+		return session.Record{Data: []byte(data), Expiry: now.Add(after)}
+	}
+	require.NoError(t, b.Create(ctx, "abc", rec("one", time.Hour)))
+	assert.ErrorIs(t, b.Create(ctx, "abc", rec("two", time.Hour)), session.ErrExists)
+	r, err := b.Load(ctx, "abc")
+	require.NoError(t, err)
+	assert.Equal(t, "one", string(r.Data))
+	assert.False(t, r.Expiry.After(now.Add(time.Hour)), "an expiry must never get later")
+	assert.WithinDuration(t, now.Add(time.Hour), r.Expiry, time.Second)
+
+	// The same again, which a server may count as no row changed.
+	for range 3 {
+		require.NoError(t, b.Replace(ctx, "abc", []byte("one"), rec("one", time.Hour)))
+		require.NoError(t, b.Touch(ctx, "abc", now.Add(time.Hour)))
+	}
+	assert.ErrorIs(t, b.Replace(ctx, "abc", []byte("ONE"), rec("two", time.Hour)), session.ErrConflict)
+	assert.ErrorIs(t, b.Replace(ctx, "abd", []byte("one"), rec("two", time.Hour)), session.ErrConflict)
+	assert.ErrorIs(t, b.Touch(ctx, "abd", now), session.ErrNotFound)
+	big := bytes.Repeat([]byte("x"), 60000)
+	require.NoError(t, b.Replace(ctx, "abc", []byte("one"), session.Record{Data: big, Expiry: now.Add(time.Hour)}))
+	require.NoError(t, b.Move(ctx, "abc", "xyz", big, rec("moved", time.Hour)))
+	_, err = b.Load(ctx, "abc")
+	require.ErrorIs(t, err, session.ErrNotFound)
+	require.NoError(t, b.Create(ctx, "other", rec("x", -time.Second)))
+	assert.ErrorIs(t, b.Move(ctx, "xyz", "other", []byte("moved"), rec("moved", time.Hour)), session.ErrExists)
+	n, err := b.DeleteExpired(ctx, now, 1000)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	r, err = b.Load(ctx, "xyz")
+	require.NoError(t, err)
+	assert.Equal(t, "moved", string(r.Data))
+	require.NoError(t, b.Delete(ctx, "xyz"))
+	require.NoError(t, b.Delete(ctx, "xyz"))
+}
+
+// TestConnections goes through the ways to name a database.
+func TestConnections(t *testing.T) {
+	ctx := context.Background()
+	base := serverDSN(t)
+	for _, params := range []string{"", "?parseTime=true", "?parseTime=true&loc=America%2FNew_York", "?clientFoundRows=true", "?charset=utf8&parseTime=true", "?interpolateParams=true"} {
+		t.Run("DSN"+params, func(t *testing.T) {
+			b, _, err := open(ctx, Config{DSN: base + params, Table: freshTable(), InitTable: true})
+			require.NoError(t, err)
+			contract(t, b)
+		})
+		if strings.Contains(params, "loc=") {
+			continue
+		}
+		t.Run("DB"+params, func(t *testing.T) {
+			db, err := sql.Open("mysql", base+params)
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, db.PingContext(ctx), "it was closed"); _ = db.Close() }()
+			m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DB: db, Table: freshTable(), InitTable: true}})
+			require.NoError(t, err)
+			require.NoError(t, m.Close(ctx))
+			b, _, err := open(ctx, Config{DB: db, Table: freshTable(), InitTable: true})
+			require.NoError(t, err)
+			contract(t, b)
+		})
+	}
+}
+
+// TestLegacyTable uses a table as v1.6.6 made it: whole seconds, 64 KiB, keys
+// without regard to case. InitTable adds the index.
+func TestLegacyTable(t *testing.T) {
+	ctx := context.Background()
+	dsn, table := serverDSN(t), freshTable()
+	db, err := sql.Open("mysql", dsn)
+	require.NoError(t, err)
+	defer func() { _ = db.Close() }()
+	_, err = db.ExecContext(ctx, "CREATE TABLE "+table+" (`key` VARCHAR(255) NOT NULL, data BLOB NOT NULL, expired_at DATETIME NOT NULL, PRIMARY KEY (`key`)) DEFAULT CHARSET=utf8")
+	require.NoError(t, err)
+	for _, cfg := range []Config{{DSN: dsn}, {DB: db}} {
+		cfg.Table, cfg.InitTable = table, true
+		b, _, err := open(ctx, cfg)
+		require.NoError(t, err)
+		contract(t, b)
+		// What does not fit is refused, never cut off.
+		if cfg.DB == nil {
+			err = b.Create(ctx, "large", session.Record{Data: make([]byte, 70000), Expiry: time.Now().Add(time.Hour)})
+			require.ErrorContains(t, err, "Data too long")
+			_, err = b.Load(ctx, "large")
+			require.ErrorIs(t, err, session.ErrNotFound)
+		}
+	}
+	var indexes int
+	require.NoError(t, db.QueryRowContext(ctx, "SELECT count(DISTINCT index_name) FROM information_schema.statistics WHERE table_name = ?", table).Scan(&indexes))
+	assert.Equal(t, 2, indexes)
+}
+
+// TestSweepBatches has several servers sweep at once: every expired row goes,
+// every other one stays.
+func TestSweepBatches(t *testing.T) {
+	ctx := context.Background()
+	dsn, table := serverDSN(t), freshTable()
+	var stores []session.Store
+	for range 4 {
+		m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: dsn, Table: table, InitTable: true}})
+		require.NoError(t, err)
+		defer func() { _ = m.Close(ctx) }()
+		stores = append(stores, m.Store())
+	}
+	db, err := sql.Open("mysql", dsn)
+	require.NoError(t, err)
+	defer func() { _ = db.Close() }()
+	for prefix, expiry := range map[string]time.Time{"old": time.Now().Add(-time.Second), "new": time.Now().Add(time.Hour)} {
+		_, err = db.ExecContext(ctx, "INSERT INTO "+table+" (`key`, data, expired_at) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900)"+
+			" SELECT CONCAT(?, a.i, 'x', b.i), 'x', ? FROM n a JOIN n b ON b.i <= 10", prefix, expiry.UTC())
+		require.NoError(t, err)
+	}
+	done := make(chan error)
+	for _, st := range stores {
+		go func() { done <- st.GC(ctx) }()
+	}
+	for range stores {
+		require.NoError(t, <-done)
+	}
+	var old, live int
+	require.NoError(t, db.QueryRowContext(ctx, "SELECT COALESCE(SUM(`key` LIKE 'old%'), 0), COALESCE(SUM(`key` LIKE 'new%'), 0) FROM "+table).Scan(&old, &live))
+	assert.Zero(t, old)
+	assert.Equal(t, 9000, live)
+}

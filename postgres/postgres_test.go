@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// TestWrongConfig checks that every wrong configuration is found at start, and
+// that the message names the field and the remedy.
+func TestWrongConfig(t *testing.T) {
+	dsn := serverDSN(t)
+	type other struct{}
+	for _, test := range []struct {
+		name string
+		cfg  any
+		want []string
+	}{
+		{"none", nil, []string{"Options.Config is not set", "postgres.Config"}},
+		{"another", other{}, []string{"Options.Config is a postgres.other", "postgres.Config"}},
+		{"empty DSN", Config{}, []string{"Config.DSN is empty", "Config.Pool"}},
+		{"no DSN", Config{DSN: "host=a port=x"}, []string{"Config.DSN is not a connection string", "postgres://"}},
+		{"Table", Config{DSN: dsn, Table: "a.b.c"}, []string{"Config.Table", "more than two parts"}},
+		{"missing table", Config{DSN: dsn, Table: "missing"}, []string{`no table "missing"`, "Config.InitTable", "Config.Table"}},
+		{"missing schema", Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, []string{"Config.InitTable", `schema "missing" does not exist`}},
+		{"unreachable", Config{DSN: "postgres://postgres@127.0.0.1:1/postgres", InitTable: true}, []string{"Config.InitTable", "Config.DSN", "refused"}},
+		{"wrong database", Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, []string{"Config.DSN", `database "missing" does not exist`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := session.NewManager(session.Options{Initer: Initer(), Config: test.cfg})
+			require.Error(t, err)
+			for _, part := range test.want {
+				assert.ErrorContains(t, err, part)
+			}
+		})
+	}
+}
+
+// TestServerDownAtStart is no error without InitTable: the outage may be over
+// when the first visitor comes.
+func TestServerDownAtStart(t *testing.T) {
+	m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres"}})
+	require.NoError(t, err)
+	assert.NoError(t, m.Close(t.Context()))
+}
+
+// TestPool uses a pool of the user's, in a schema of its own, and leaves it open.
+func TestPool(t *testing.T) {
+	ctx := context.Background()
+	pool, err := pgxpool.New(ctx, serverDSN(t))
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.Exec(ctx, `CREATE SCHEMA "my schema"`)
+	require.NoError(t, err)
+
+	m, err := session.NewManager(session.Options{
+		Initer: Initer(),
+		Config: Config{Pool: pool, Table: `my schema.odd "name"`, InitTable: true},
+	})
+	require.NoError(t, err)
+	s, err := m.Store().Read(ctx, strings.Repeat("a", 32))
+	require.NoError(t, err)
+	s.Set("k", "v")
+	require.NoError(t, m.Store().Save(ctx, s))
+	require.NoError(t, m.Close(ctx))
+
+	var n int
+	require.NoError(t, pool.QueryRow(ctx, `SELECT count(*) FROM "my schema"."odd ""name"""`).Scan(&n))
+	assert.Equal(t, 1, n)
+}
+
+// TestSweepBatches has several servers sweep at once: every expired row goes,
+// every other one stays.
+func TestSweepBatches(t *testing.T) {
+	ctx := context.Background()
+	dsn, table := serverDSN(t), freshTable()
+	var stores []session.Store
+	for range 4 {
+		m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: dsn, Table: table, InitTable: true}})
+		require.NoError(t, err)
+		defer func() { _ = m.Close(ctx) }()
+		stores = append(stores, m.Store())
+	}
+	pool, err := pgxpool.New(ctx, dsn)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'old'||i, 'x', now() - interval '1 second' FROM generate_series(1, 10500) i")
+	require.NoError(t, err)
+	_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'new'||i, 'x', now() + interval '1 hour' FROM generate_series(1, 100) i")
+	require.NoError(t, err)
+
+	done := make(chan error)
+	for _, st := range stores {
+		go func() { done <- st.GC(ctx) }()
+	}
+	for range stores {
+		require.NoError(t, <-done)
+	}
+	// Where one skipped what another had locked, the next sweep finds nothing left.
+	var old, live int
+	require.NoError(t, pool.QueryRow(ctx, "SELECT count(*) FILTER (WHERE key LIKE 'old%'), count(*) FILTER (WHERE key LIKE 'new%') FROM "+table).Scan(&old, &live))
+	assert.Zero(t, old)
+	assert.Equal(t, 100, live)
+
+	// Through the index.
+	var plan strings.Builder
+	_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'more'||i, 'x', now() + i * interval '1 second' FROM generate_series(1, 20000) i; ANALYZE "+table)
+	require.NoError(t, err)
+	rows, err := pool.Query(ctx, "EXPLAIN SELECT key FROM "+table+" WHERE expired_at <= $1 ORDER BY expired_at LIMIT 1000", time.Now())
+	require.NoError(t, err)
+	for rows.Next() {
+		var line string
+		require.NoError(t, rows.Scan(&line))
+		plan.WriteString(line + "\n")
+	}
+	require.NoError(t, rows.Err())
+	assert.Contains(t, plan.String(), table+"_expired_at_idx")
+}
+
+// TestLegacyTable uses a table as v1.6.6 made it: InitTable adds the index.
+func TestLegacyTable(t *testing.T) {
+	ctx := context.Background()
+	dsn, table := serverDSN(t), freshTable()
+	pool, err := pgxpool.New(ctx, dsn)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.Exec(ctx, "CREATE TABLE "+table+" (key TEXT PRIMARY KEY, data BYTEA NOT NULL, expired_at TIMESTAMP WITH TIME ZONE NOT NULL)")
+	require.NoError(t, err)
+	b, _, err := open(ctx, Config{DSN: dsn, Table: table, InitTable: true})
+	require.NoError(t, err)
+	expiry := time.Now().Add(time.Hour)
+	require.NoError(t, b.Create(ctx, "abc", session.Record{Data: []byte("x"), Expiry: expiry}))
+	r, err := b.Load(ctx, "abc")
+	require.NoError(t, err)
+	assert.WithinDuration(t, expiry, r.Expiry, time.Millisecond)
+	var indexes int
+	require.NoError(t, pool.QueryRow(ctx, "SELECT count(*) FROM pg_indexes WHERE tablename = $1", table).Scan(&indexes))
+	assert.Equal(t, 2, indexes)
+}
