@@ -1,0 +1,137 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/flamego/session"
+)
+
+// backend is a session.Backend with a string for each session.
+type backend struct {
+	client redis.UniversalClient
+	prefix string
+	grace  time.Duration // what a key without an expiry is said to have left
+	own    bool
+}
+
+var _ session.Backend = (*backend)(nil)
+
+// Load implements session.Backend. The expiry is counted from before the call,
+// so that it does not become later on its way. A key that never expires was not
+// written by this library: it lives, until a request gives it an expiry, which the
+// library does soon since so little is left. A key of another type is not a
+// session: failing here would lock its visitor out.
+func (b *backend) Load(ctx context.Context, id string) (session.Record, error) {
+	now := time.Now()
+	pipe := b.client.Pipeline()
+	get, ttl := pipe.Get(ctx, b.prefix+id), pipe.PTTL(ctx, b.prefix+id)
+	_, _ = pipe.Exec(ctx) // Each command has its error.
+	data, err := get.Bytes()
+	if errors.Is(err, redis.Nil) || isWrongType(err) {
+		return session.Record{}, session.ErrNotFound
+	}
+	if err == nil {
+		err = ttl.Err()
+	}
+	if err != nil {
+		return session.Record{}, b.fail("load", id, err)
+	}
+	switch left := ttl.Val(); left {
+	case -2: // It expired in between.
+		return session.Record{}, session.ErrNotFound
+	case -1:
+		return session.Record{Data: data, Expiry: time.Now().Add(b.grace)}, nil
+	default:
+		return session.Record{Data: data, Expiry: now.Add(left)}, nil
+	}
+}
+
+// Create implements session.Backend.
+func (b *backend) Create(ctx context.Context, id string, r session.Record) error {
+	err := b.once(ctx, "set", b.prefix+id, r.Data, "px", px(r.Expiry), "nx").Err()
+	if errors.Is(err, redis.Nil) {
+		return session.ErrExists
+	}
+	return b.fail("create", id, err)
+}
+
+// Replace implements session.Backend.
+func (b *backend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+	return b.fail("replace", id, b.run(ctx, swap, id, old, r.Data, px(r.Expiry)))
+}
+
+// Move implements session.Backend, in two steps since the keys may be on two
+// nodes of a Cluster. Nobody knows the new ID before it has returned.
+func (b *backend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+	// 1. Store the new record. Until step 2 is done, the old one is the session.
+	if err := b.Create(ctx, newID, r); err != nil {
+		return err
+	}
+	// 2. Remove the old record, unless it has changed.
+	err := b.run(ctx, remove, id, old)
+	if err == nil {
+		return nil
+	}
+	// 3. Undo step 1. After an error that leaves open whether step 2 was done, the
+	// commit fails, and nobody will hear of the new ID either.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if undo := b.Delete(ctx, newID); undo != nil && errors.Is(err, session.ErrConflict) {
+		return undo // The library would try the same new ID again.
+	}
+	return b.fail("move", id, err)
+}
+
+// undoTimeout bounds the undoing of a Move, also one whose time is up.
+const undoTimeout = time.Second
+
+// Touch implements session.Backend.
+func (b *backend) Touch(ctx context.Context, id string, expiry time.Time) error {
+	found, err := b.client.PExpire(ctx, b.prefix+id, time.Duration(px(expiry))*time.Millisecond).Result()
+	if err == nil && !found {
+		return session.ErrNotFound
+	}
+	return b.fail("touch", id, err)
+}
+
+// Delete implements session.Backend.
+func (b *backend) Delete(ctx context.Context, id string) error {
+	return b.fail("delete", id, b.client.Del(ctx, b.prefix+id).Err())
+}
+
+// DeleteExpired implements session.Backend. Redis does that by itself.
+func (b *backend) DeleteExpired(context.Context, time.Time, int) (int, error) {
+	return 0, nil
+}
+
+// Close closes the client, if it is the library's.
+func (b *backend) Close() error {
+	if !b.own {
+		return nil
+	}
+	return b.client.Close()
+}
+
+// px is an expiry as the milliseconds from now, cut off. Counting from now is
+// right whatever the server's clock says.
+func px(expiry time.Time) int64 {
+	return max(1, time.Until(expiry).Milliseconds())
+}
+
+// fail puts the backend's name before an error. The server may repeat arguments
+// in its message, and IDs are nobody's business.
+func (b *backend) fail(op, id string, err error) error {
+	if err == nil || errors.Is(err, session.ErrConflict) {
+		return err
+	}
+	if id != "" && strings.Contains(err.Error(), id) {
+		err = errors.New(strings.ReplaceAll(err.Error(), id, "…"))
+	}
+	return fmt.Errorf("redis: %s: %w", op, err)
+}

@@ -1,0 +1,63 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // The name that Redis gives to a script.
+	"encoding/hex"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/flamego/session"
+)
+
+// onceCmd is a command that is not sent again when its answer is lost. go-redis
+// does that, by default, with every command; a compare-and-set that had been done
+// would then find its own result, call it a conflict, and be done twice.
+type onceCmd struct{ *redis.Cmd }
+
+// NoRetry is asked by all clients of go-redis. Those that a server sent elsewhere
+// (MOVED, ASK) were not done, and still go there.
+func (onceCmd) NoRetry() bool { return true }
+
+func (b *backend) once(ctx context.Context, args ...any) *redis.Cmd {
+	cmd := redis.NewCmd(ctx, args...)
+	_ = b.client.Process(ctx, onceCmd{cmd}) // The command has its error.
+	return cmd
+}
+
+// script changes one key, KEYS[1], if it holds what it should, ARGV[1], and
+// returns 1 then.
+type script struct{ text, sha string }
+
+var (
+	swap   = newScript("redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])")
+	remove = newScript("redis.call('DEL', KEYS[1])")
+)
+
+func newScript(change string) script {
+	text := "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end " + change + " return 1"
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // See above.
+	return script{text: text, sha: hex.EncodeToString(sum[:])}
+}
+
+// run runs a script, by its name unless the server has to be told it first, as
+// after a restart. It returns session.ErrConflict if nothing was changed.
+func (b *backend) run(ctx context.Context, s script, id string, args ...any) error {
+	args = append([]any{"evalsha", s.sha, 1, b.prefix + id}, args...)
+	n, err := b.once(ctx, args...).Int()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		args[0], args[1] = "eval", s.text
+		n, err = b.once(ctx, args...).Int()
+	}
+	if isWrongType(err) || err == nil && n == 0 {
+		return session.ErrConflict
+	}
+	return err
+}
+
+// isWrongType tells whether a key holds something other than a string. Within a
+// script, old servers put that into a longer message.
+func isWrongType(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "WRONGTYPE")
+}

@@ -1,0 +1,228 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+func TestContract(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			s := kind.start(t).fresh()
+			c := s.client()
+			if c != nil {
+				t.Cleanup(func() { assert.NoError(t, c.Close()) })
+			}
+			b, ctx := newBackend(t, s.config(c)), t.Context()
+
+			_, err := b.Load(ctx, "aaa")
+			require.ErrorIs(t, err, session.ErrNotFound)
+			require.ErrorIs(t, b.Touch(ctx, "aaa", later), session.ErrNotFound)
+			require.ErrorIs(t, b.Replace(ctx, "aaa", nil, record("x")), session.ErrConflict)
+			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", nil, record("x")), session.ErrConflict)
+			_, err = b.Load(ctx, "bbb")
+			require.ErrorIs(t, err, session.ErrNotFound, "a move of nothing left something")
+			require.NoError(t, b.Delete(ctx, "aaa"))
+
+			require.NoError(t, b.Create(ctx, "aaa", record("1\x00\xff\r\n")))
+			require.ErrorIs(t, b.Create(ctx, "aaa", record("2")), session.ErrExists)
+			assert.Equal(t, "1\x00\xff\r\n", loadData(t, b, "aaa"))
+
+			require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("1"), record("2")), session.ErrConflict)
+			require.NoError(t, b.Replace(ctx, "aaa", []byte("1\x00\xff\r\n"), record("2")))
+			assert.Equal(t, "2", loadData(t, b, "aaa"))
+
+			require.NoError(t, b.Create(ctx, "bbb", record("other")))
+			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")), session.ErrExists)
+			assert.Equal(t, "other", loadData(t, b, "bbb"), "a move took an ID that was taken")
+			require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", []byte("1"), record("3")), session.ErrConflict)
+			assert.Equal(t, "2", loadData(t, b, "aaa"), "a move that failed changed the record")
+			_, err = b.Load(ctx, "ccc")
+			require.ErrorIs(t, err, session.ErrNotFound, "a move that failed was not undone")
+			require.NoError(t, b.Move(ctx, "aaa", "ccc", []byte("2"), record("3")))
+			assert.Equal(t, "3", loadData(t, b, "ccc"))
+			_, err = b.Load(ctx, "aaa")
+			require.ErrorIs(t, err, session.ErrNotFound, "the old ID outlived the move")
+
+			n, err := b.DeleteExpired(ctx, later.Add(time.Hour), 10)
+			require.NoError(t, err)
+			assert.Zero(t, n)
+			require.NoError(t, b.Delete(ctx, "ccc"))
+			require.ErrorIs(t, b.Replace(ctx, "ccc", []byte("3"), record("4")), session.ErrConflict, "a write revived what was deleted")
+		})
+	}
+}
+
+func TestEmptyData(t *testing.T) {
+	b, ctx := newBackend(t, kinds[0].start(t).fresh().config(nil)), t.Context()
+	require.NoError(t, b.Create(ctx, "aaa", session.Record{Expiry: later}))
+	assert.Empty(t, loadData(t, b, "aaa"))
+	require.NoError(t, b.Replace(ctx, "aaa", nil, session.Record{Data: []byte{}, Expiry: later}))
+	require.NoError(t, b.Replace(ctx, "aaa", []byte{}, record("x")))
+	require.NoError(t, b.Move(ctx, "aaa", "bbb", []byte("x"), session.Record{Expiry: later}))
+	assert.Empty(t, loadData(t, b, "bbb"))
+}
+
+// Every call that stores an expiry, stores one that is never later, to the
+// millisecond, and at most so much earlier as the call took.
+func TestExpiry(t *testing.T) {
+	s := kinds[0].start(t).fresh()
+	b, ctx, admin := newBackend(t, s.config(nil)), t.Context(), s.admin(t)
+	at := time.Now().Add(90*time.Minute + 700*time.Microsecond)
+	stored := func(id string) {
+		t.Helper()
+		ms, err := admin.PExpireTime(ctx, s.Prefix+id).Result()
+		require.NoError(t, err)
+		assert.WithinDuration(t, at, time.UnixMilli(ms.Milliseconds()), 250*time.Millisecond)
+		r, err := b.Load(ctx, id)
+		require.NoError(t, err)
+		assert.False(t, r.Expiry.After(time.UnixMilli(ms.Milliseconds()+1)), "Load made the expiry later")
+		assert.WithinDuration(t, at, r.Expiry, 250*time.Millisecond)
+	}
+	require.NoError(t, b.Create(ctx, "aaa", session.Record{Expiry: at}))
+	stored("aaa")
+	at = at.Add(time.Minute)
+	require.NoError(t, b.Replace(ctx, "aaa", nil, session.Record{Expiry: at}))
+	stored("aaa")
+	at = at.Add(time.Minute)
+	require.NoError(t, b.Move(ctx, "aaa", "bbb", nil, session.Record{Expiry: at}))
+	stored("bbb")
+	at = at.Add(-time.Hour)
+	require.NoError(t, b.Touch(ctx, "bbb", at))
+	stored("bbb")
+
+	// What is over is over within a millisecond, and no error.
+	require.NoError(t, b.Touch(ctx, "bbb", time.Now().Add(-time.Hour)))
+	require.NoError(t, b.Create(ctx, "ccc", session.Record{Expiry: time.Now().Add(-time.Hour)}))
+	require.NoError(t, b.Create(ctx, "ddd", session.Record{}))
+	for _, id := range []string{"bbb", "ccc", "ddd"} {
+		require.Eventually(t, func() bool {
+			r, err := b.Load(ctx, id)
+			return errors.Is(err, session.ErrNotFound) || err == nil && time.Now().After(r.Expiry)
+		}, time.Second, time.Millisecond)
+	}
+}
+
+func TestPX(t *testing.T) {
+	for left, want := range map[time.Duration][]int64{
+		time.Hour:                          {3599_999 - 50, 3599_999},
+		time.Second + 999*time.Microsecond: {900, 1000},
+		time.Microsecond:                   {1, 1},
+		-time.Hour:                         {1, 1},
+	} {
+		got := px(time.Now().Add(left))
+		assert.GreaterOrEqual(t, got, want[0], left)
+		assert.LessOrEqual(t, got, want[1], left)
+	}
+	assert.EqualValues(t, 1, px(time.Time{}))
+}
+
+// What stands under the key but was not written by this library.
+func TestForeignKeys(t *testing.T) {
+	s := kinds[0].start(t).fresh()
+	admin, ctx := s.admin(t), t.Context()
+
+	t.Run("another type", func(t *testing.T) {
+		b := newBackend(t, s.config(nil))
+		require.NoError(t, admin.LPush(ctx, s.Prefix+"list", "x").Err())
+		_, err := b.Load(ctx, "list")
+		require.ErrorIs(t, err, session.ErrNotFound)
+		require.ErrorIs(t, b.Create(ctx, "list", record("x")), session.ErrExists)
+		require.ErrorIs(t, b.Replace(ctx, "list", nil, record("x")), session.ErrConflict)
+		require.NoError(t, b.Create(ctx, "aaa", record("1")))
+		require.ErrorIs(t, b.Move(ctx, "list", "bbb", nil, record("x")), session.ErrConflict)
+		require.ErrorIs(t, b.Move(ctx, "aaa", "list", []byte("1"), record("x")), session.ErrExists)
+		assert.Equal(t, "list", admin.Type(ctx, s.Prefix+"list").Val())
+	})
+
+	// A session that somebody stored for ever lives, and gets a TTL when it is used.
+	for lifetime, want := range map[time.Duration]time.Duration{
+		0: time.Minute, time.Hour: time.Minute, 30 * time.Second: 15 * time.Second, time.Second: 500 * time.Millisecond,
+	} {
+		t.Run("no TTL, Lifetime "+lifetime.String(), func(t *testing.T) {
+			cfg := s.config(nil)
+			cfg.Lifetime = lifetime
+			b := newBackend(t, cfg)
+			require.NoError(t, admin.Set(ctx, s.Prefix+"forever", "1", 0).Err())
+			r, err := b.Load(ctx, "forever")
+			require.NoError(t, err)
+			assert.Equal(t, "1", string(r.Data))
+			assert.WithinDuration(t, time.Now().Add(want), r.Expiry, 200*time.Millisecond)
+
+			store, err := Initer()(ctx, cfg)
+			require.NoError(t, err)
+			require.NoError(t, store.Touch(ctx, "forever"))
+			assert.Positive(t, admin.PTTL(ctx, s.Prefix+"forever").Val())
+			require.NoError(t, store.(interface{ Close() error }).Close())
+		})
+	}
+}
+
+// The scripts are sent again to a server that does not know them any more.
+func TestScriptsForgotten(t *testing.T) {
+	s := kinds[0].start(t).fresh()
+	b, ctx, admin := newBackend(t, s.config(nil)), t.Context(), s.admin(t)
+	require.NoError(t, b.Create(ctx, "aaa", record("1")))
+	require.NoError(t, admin.ScriptFlush(ctx).Err())
+	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
+	require.NoError(t, admin.ScriptFlush(ctx).Err())
+	require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("1"), record("3")), session.ErrConflict)
+	require.NoError(t, admin.ScriptFlush(ctx).Err())
+	require.NoError(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")))
+	assert.Equal(t, "3", loadData(t, b, "bbb"))
+}
+
+// calls are all that a Backend has to do, on a record "aaa" that holds "1".
+func calls(b session.Backend) map[string]func(ctx context.Context) error {
+	return map[string]func(ctx context.Context) error{
+		"Load":    func(ctx context.Context) error { _, err := b.Load(ctx, "aaa"); return err },
+		"Create":  func(ctx context.Context) error { return b.Create(ctx, "new", record("2")) },
+		"Replace": func(ctx context.Context) error { return b.Replace(ctx, "aaa", []byte("1"), record("2")) },
+		"Move":    func(ctx context.Context) error { return b.Move(ctx, "aaa", "bbb", []byte("1"), record("2")) },
+		"Touch":   func(ctx context.Context) error { return b.Touch(ctx, "aaa", later.Add(time.Hour)) },
+		"Delete":  func(ctx context.Context) error { return b.Delete(ctx, "aaa") },
+	}
+}
+
+func TestEndedContext(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			s := kind.start(t).fresh()
+			c := s.client()
+			if c != nil {
+				t.Cleanup(func() { assert.NoError(t, c.Close()) })
+			}
+			b := newBackend(t, s.config(c))
+			require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
+			cancelled, cancel := context.WithCancel(t.Context())
+			cancel()
+			late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+			defer cancel()
+			for name, call := range calls(b) {
+				require.ErrorIs(t, call(cancelled), context.Canceled, name)
+				require.ErrorIs(t, call(late), context.DeadlineExceeded, name)
+			}
+			assert.Equal(t, "1", loadData(t, b, "aaa"))
+			for _, id := range []string{"new", "bbb"} {
+				_, err := b.Load(t.Context(), id)
+				require.ErrorIs(t, err, session.ErrNotFound)
+			}
+		})
+	}
+}
+
+func TestErrorsHideIDs(t *testing.T) {
+	b := &backend{}
+	secret := "abcdefghijklmnopqrstuvwxyz234567"
+	err := b.fail("touch", secret, errors.New("ERR unknown command 'pexpire', with args beginning with: 'session:"+secret+"' '1'"))
+	assert.NotContains(t, err.Error(), secret)
+	assert.Contains(t, err.Error(), "redis: touch: ERR unknown command 'pexpire'")
+	require.ErrorIs(t, b.fail("load", secret, context.Canceled), context.Canceled)
+}

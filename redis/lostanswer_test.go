@@ -1,0 +1,229 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flamego/flamego"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/testserver"
+)
+
+// proxied are clients of all kinds that go through the proxy, with their defaults
+// as to retries.
+var proxied = []struct {
+	name  string
+	start func(t testing.TB, p *proxy) Config
+}{
+	{"Options", func(t testing.TB, p *proxy) Config {
+		return Config{Options: &Options{Addr: testserver.Redis(t).Addr, Dialer: p.dial}}
+	}},
+	{"Client", func(t testing.TB, p *proxy) Config {
+		// Without ContextTimeoutEnabled, so that its own timeout comes first.
+		return Config{Client: redis.NewClient(&redis.Options{
+			Addr: testserver.Redis(t).Addr, Dialer: p.dial, ReadTimeout: 200 * time.Millisecond,
+		})}
+	}},
+	{"Cluster", func(t testing.TB, p *proxy) Config {
+		return Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: testserver.RedisCluster(t).Addrs, Dialer: p.dial, ContextTimeoutEnabled: true,
+		})}
+	}},
+	{"Sentinel", func(t testing.TB, p *proxy) Config {
+		s, master := testserver.RedisSentinel(t)
+		return Config{UniversalClient: redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: master, SentinelAddrs: s.Addrs, Dialer: p.dial, ContextTimeoutEnabled: true,
+		})}
+	}},
+	{"Ring", func(t testing.TB, p *proxy) Config {
+		return Config{UniversalClient: redis.NewRing(&redis.RingOptions{
+			Addrs: map[string]string{"a": testserver.Redis(t).Addr}, Dialer: p.dial, ContextTimeoutEnabled: true,
+		})}
+	}},
+}
+
+func closeClient(t testing.TB, cfg Config) {
+	if cfg.Client != nil {
+		t.Cleanup(func() { _ = cfg.Client.Close() })
+	}
+	if cfg.UniversalClient != nil {
+		t.Cleanup(func() { _ = cfg.UniversalClient.Close() })
+	}
+}
+
+// A write that was done, and whose answer was lost, is an error, and is not sent
+// again. Sent again, it would not find what it expects any more, and say so; the
+// library would then do an Update on top of its own result.
+func TestLostAnswer(t *testing.T) {
+	for _, client := range proxied {
+		t.Run(client.name, func(t *testing.T) {
+			p := newProxy(t)
+			cfg := client.start(t, p)
+			cfg.KeyPrefix = "{" + setup{}.fresh().Prefix + "}" // All on one node of a Cluster,
+			closeClient(t, cfg)
+			b := newBackend(t, cfg)
+			require.NoError(t, b.Create(t.Context(), "aaa", record("1"))) // which knows the scripts.
+			require.NoError(t, b.Move(t.Context(), "aaa", "bbb", []byte("1"), record("1")))
+			for _, loss := range answerLoss {
+				t.Run(loss.name, func(t *testing.T) {
+					id := "id" + strconv.FormatInt(prefixes.Add(1), 10)
+					ctx, cancel := context.WithTimeout(t.Context(), loss.timeout)
+					p.lose("set", 1, loss.silent)
+					err := b.Create(ctx, id, record("0"))
+					cancel()
+					require.Error(t, err)
+					require.NotErrorIs(t, err, session.ErrExists, "sent again")
+					assert.Equal(t, 1, p.requests(), "requests to create")
+					p.lose("", 0, false)
+					assert.Equal(t, "0", loadData(t, b, id), "the test means to lose the answer, not the request")
+
+					ctx, cancel = context.WithTimeout(t.Context(), loss.timeout)
+					p.lose("evalsha", 1, loss.silent)
+					err = b.Replace(ctx, id, []byte("0"), record("1"))
+					cancel()
+					require.Error(t, err)
+					require.NotErrorIs(t, err, session.ErrConflict, "sent again")
+					assert.Equal(t, 1, p.requests(), "requests to replace")
+					p.lose("", 0, false)
+					assert.Equal(t, "1", loadData(t, b, id))
+
+					// The second step of a move: the session is gone then, and must not be in
+					// the store under the new ID, of which nobody was told.
+					ctx, cancel = context.WithTimeout(t.Context(), loss.timeout)
+					p.lose("evalsha", 1, loss.silent)
+					err = b.Move(ctx, id, id+"new", []byte("1"), record("2"))
+					cancel()
+					require.Error(t, err)
+					require.NotErrorIs(t, err, session.ErrConflict, "sent again")
+					assert.Equal(t, 1, p.requests(), "requests to remove")
+					p.lose("", 0, false)
+					_, err = b.Load(t.Context(), id+"new")
+					require.ErrorIs(t, err, session.ErrNotFound)
+
+					// What may be repeated is.
+					if loss.silent {
+						return
+					}
+					require.NoError(t, b.Create(t.Context(), id+"x", record("x")))
+					for verb, call := range map[string]func() error{
+						"pttl":    func() error { _, err := b.Load(t.Context(), id+"x"); return err },
+						"pexpire": func() error { return b.Touch(t.Context(), id+"x", later) },
+						"del":     func() error { return b.Delete(t.Context(), id+"x") },
+					} {
+						if verb == "pttl" && client.name == "Ring" {
+							continue // It does not repeat pipelines.
+						}
+						p.lose(verb, 1, false)
+						require.NoError(t, call(), verb)
+						assert.Equal(t, 2, p.requests(), verb)
+						if verb == "del" {
+							require.NoError(t, b.Create(t.Context(), id+"x", record("x")))
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// counter is a site that counts visits.
+func counter(t testing.TB, cfg Config) (get func(path string) (status int, body string)) {
+	t.Helper()
+	m, err := session.NewManager(session.Options{
+		Initer: Initer(), Config: cfg, ErrorFunc: func(error) {},
+	})
+	require.NoError(t, err)
+	f := flamego.New()
+	f.Use(m.Sessioner())
+	f.Get("/visit", func(s session.Session) string {
+		return fmt.Sprint(session.Update(s, "visits", func(n int) int { return n + 1 }))
+	})
+	f.Get("/visits", func(s session.Session) string {
+		n, _ := session.Get[int](s, "visits")
+		return strconv.Itoa(n)
+	})
+	srv := httptest.NewServer(f)
+	t.Cleanup(func() { srv.Close(); assert.NoError(t, m.Close(context.Background())) })
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	client := srv.Client()
+	client.Jar = jar
+	return func(path string) (int, string) {
+		res, err := client.Get(srv.URL + path)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer func() { _ = res.Body.Close() }()
+		body, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(body)
+	}
+}
+
+// One visit counts once, whatever becomes of the answers.
+func TestLostAnswerUpdate(t *testing.T) {
+	for _, client := range proxied {
+		t.Run(client.name, func(t *testing.T) {
+			p := newProxy(t)
+			cfg := client.start(t, p)
+			cfg.KeyPrefix = setup{}.fresh().Prefix
+			closeClient(t, cfg)
+			get := counter(t, cfg)
+			for range 2 { // The second one tells the server the script.
+				status, body := get("/visit")
+				require.Equal(t, http.StatusOK, status, body)
+			}
+
+			// One after the other: each is done once, also if its answer is lost.
+			failed := 0
+			for i := range 30 {
+				if i%3 == 0 {
+					p.lose("evalsha", 1, false)
+				}
+				if status, _ := get("/visit"); status != http.StatusOK {
+					assert.Equal(t, http.StatusInternalServerError, status)
+					failed++
+				}
+			}
+			assert.Equal(t, 10, failed)
+			_, body := get("/visits")
+			assert.Equal(t, "32", body, "a visit was counted twice, or not at all")
+
+			// Many at a time: a lost answer may have been a conflict, so a visit that
+			// failed counts or does not.
+			var ok atomic.Int64
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					for i := range 20 {
+						if i%5 == 0 {
+							p.lose("evalsha", 1, false)
+						}
+						if status, _ := get("/visit"); status == http.StatusOK {
+							ok.Add(1)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			_, body = get("/visits")
+			n, err := strconv.ParseInt(body, 10, 64)
+			require.NoError(t, err)
+			assert.GreaterOrEqual(t, n, 32+ok.Load(), "an acknowledged visit was lost")
+			assert.LessOrEqual(t, n, int64(32+160), "visits were counted twice")
+			assert.Less(t, ok.Load(), int64(160), "no answer was lost")
+		})
+	}
+}

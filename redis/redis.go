@@ -1,0 +1,149 @@
+// Package redis keeps sessions in Redis, or in a server that speaks its
+// protocol, by the client go-redis:
+//
+//	f.Use(session.Sessioner(session.Options{
+//		Initer: redis.Initer(),
+//		Config: redis.Config{
+//			Options: &redis.Options{Addr: "localhost:6379"},
+//		},
+//	}))
+//
+// Any number of servers may share the keys. Every call is one command on one
+// key, or a pipeline of two, so it works on a single server, behind Sentinel and
+// on a Cluster. Redis itself removes what has expired.
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/flamego/session"
+)
+
+// Options keeps the settings to set up Redis client connection.
+type Options = redis.Options
+
+// Config contains options for the Redis session store. One of Options, Client and
+// UniversalClient is required, and only one.
+type Config struct {
+	// Options is the settings to set up the Redis client connection. Whatever they
+	// say, ContextTimeoutEnabled is on; DialerRetries is 1 by default, as the
+	// commands are tried again anyway.
+	Options *Options
+	// Client is a client that is open already. Its settings are left alone, and
+	// closing it is up to you. Without ContextTimeoutEnabled it may wait for its
+	// ReadTimeout when the server hangs, whatever Options.StoreTimeout says.
+	Client *redis.Client
+	// UniversalClient is like Client, for any kind of client: of a Cluster, behind
+	// Sentinel, a Ring. It must read from masters: one that is ReadOnly, or routes
+	// by latency or at random, is an error.
+	UniversalClient redis.UniversalClient
+	// KeyPrefix is the prefix to use for keys in Redis. Default is "session:".
+	KeyPrefix string
+	// Lifetime is the duration to have no access to a session before it expires.
+	// Default is 3600 seconds, also for anything under a second.
+	Lifetime time.Duration
+	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
+	Encoder session.Encoder
+	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
+	Decoder session.Decoder
+}
+
+// startTimeout bounds what the start waits for the server.
+const startTimeout = 5 * time.Second
+
+// Initer returns the session.Initer for the Redis session store. Its Config is a
+// Config. The store's Close method closes the client that was made of Options.
+//
+// A server that is down at the start is no error: requests that need it fail
+// until it is back. One that answers, and refuses, is.
+func Initer() session.Initer { return session.BackendIniter(open) }
+
+func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	b, err := openBackend(ctx, cfg)
+	if err != nil {
+		return nil, sc, err // A nil *backend would be a Backend.
+	}
+	return b, sc, nil
+}
+
+func openBackend(ctx context.Context, cfg Config) (*backend, error) {
+	b := &backend{prefix: cfg.KeyPrefix, grace: time.Minute}
+	if b.prefix == "" {
+		b.prefix = "session:"
+	}
+	if cfg.Lifetime >= time.Second {
+		b.grace = min(b.grace, cfg.Lifetime/2)
+	}
+	if err := b.connect(cfg); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := b.check(ctx); err != nil {
+		_ = b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// connect takes the user's client, or makes one.
+func (b *backend) connect(cfg Config) error {
+	given := 0
+	for _, is := range []bool{cfg.Options != nil, cfg.Client != nil, cfg.UniversalClient != nil} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		return errors.New("redis: Config.Options is nil: set it to the address of the server, or Config.Client or Config.UniversalClient to an open client")
+	case given > 1:
+		return errors.New("redis: Config has more than one of Options, Client and UniversalClient: set only the one that is to be used")
+	case cfg.Client != nil:
+		b.client = cfg.Client
+	case cfg.UniversalClient != nil:
+		b.client = cfg.UniversalClient
+		if v := reflect.ValueOf(b.client); v.Kind() == reflect.Pointer && v.IsNil() {
+			return fmt.Errorf("redis: Config.UniversalClient is a nil %T: set it to an open client", b.client)
+		}
+		if c, ok := b.client.(*redis.ClusterClient); ok && c.Options().ReadOnly {
+			return errors.New("redis: Config.UniversalClient reads from replicas, which may not have yet what was stored: make one without ReadOnly, RouteByLatency and RouteRandomly")
+		}
+	default:
+		o := *cfg.Options
+		o.ContextTimeoutEnabled = true
+		if o.DialerRetries == 0 {
+			o.DialerRetries = 1
+		}
+		b.client, b.own = redis.NewClient(&o), true
+	}
+	return nil
+}
+
+// check tries a write that changes nothing, to tell a wrong configuration from
+// an outage: the server answers, and refuses.
+func (b *backend) check(ctx context.Context) error {
+	err := b.Replace(ctx, "", []byte("?"), session.Record{})
+	var answer redis.Error
+	var certificate *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	switch {
+	case errors.Is(err, session.ErrConflict), redis.IsMaxClientsError(err):
+		return nil
+	case redis.IsAuthError(err):
+		return fmt.Errorf("the server wants other credentials, look at Username and Password in Config.Options, or at your client: %w", err)
+	case errors.As(err, &certificate), errors.As(err, &noTLS):
+		return fmt.Errorf("no TLS connection can be made, look at TLSConfig in Config.Options, or at your client: %w", err)
+	case redis.IsPermissionError(err), errors.As(err, &answer) && redis.HasErrorPrefix(err, "ERR"):
+		return fmt.Errorf("the server refuses a script, look at DB and Username in Config.Options, or at your client: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/testserver"
+	"github.com/flamego/session/sessiontest"
+)
+
+func TestMain(m *testing.M) {
+	sessiontest.Main(m, map[string]func(string) session.Options{"redis": func(arg string) session.Options {
+		var s setup
+		if err := json.Unmarshal([]byte(arg), &s); err != nil {
+			panic(err)
+		}
+		return session.Options{Initer: Initer(), Config: s.config(s.client())}
+	}})
+}
+
+// setup says how to reach a server, also to another process.
+type setup struct {
+	Addrs   []string
+	Master  string // of Sentinel
+	Cluster bool
+	Ring    bool
+	Roots   []byte // the certificate to trust, for TLS
+	Prefix  string
+}
+
+var prefixes atomic.Int64
+
+// fresh is the same server with keys that nobody else uses: it may be one that
+// other tests use too.
+func (s setup) fresh() setup {
+	s.Prefix = fmt.Sprintf("test-%d-%d-%d:", os.Getpid(), time.Now().UnixNano(), prefixes.Add(1))
+	return s
+}
+
+func (s setup) options() *Options {
+	o := &Options{Addr: s.Addrs[0]}
+	if s.Roots != nil {
+		o.TLSConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+		o.TLSConfig.RootCAs.AppendCertsFromPEM(s.Roots)
+	}
+	return o
+}
+
+// client is a client such as an application has. A plain server gets none.
+func (s setup) client() redis.UniversalClient {
+	switch {
+	case s.Cluster:
+		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.Addrs, ContextTimeoutEnabled: true})
+	case s.Master != "":
+		return redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: s.Master, SentinelAddrs: s.Addrs, ContextTimeoutEnabled: true,
+		})
+	case s.Ring:
+		shards := make(map[string]string)
+		for i, addr := range s.Addrs {
+			shards[fmt.Sprint("shard", i)] = addr
+		}
+		return redis.NewRing(&redis.RingOptions{Addrs: shards, ContextTimeoutEnabled: true})
+	}
+	return nil
+}
+
+func (s setup) config(c redis.UniversalClient) Config {
+	if c != nil {
+		return Config{UniversalClient: c, KeyPrefix: s.Prefix}
+	}
+	return Config{Options: s.options(), KeyPrefix: s.Prefix}
+}
+
+// admin is a client of the test's own, for looking at what is stored.
+func (s setup) admin(t testing.TB) redis.UniversalClient {
+	c := s.client()
+	if c == nil {
+		c = redis.NewClient(s.options())
+	}
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	// Sentinel and Cluster clients start their goroutines with the first command.
+	require.NoError(t, c.Ping(t.Context()).Err())
+	return c
+}
+
+// kinds are the ways to run Redis.
+var kinds = []struct {
+	name  string
+	start func(t testing.TB) setup
+}{
+	{"single", func(t testing.TB) setup { return setup{Addrs: testserver.Redis(t).Addrs} }},
+	{"TLS", func(t testing.TB) setup {
+		s, cfg := testserver.RedisTLS(t)
+		return setup{Addrs: s.Addrs, Roots: rootsOf(t, s.Addr, cfg)}
+	}},
+	{"Cluster", func(t testing.TB) setup { return setup{Addrs: testserver.RedisCluster(t).Addrs, Cluster: true} }},
+	{"Sentinel", func(t testing.TB) setup {
+		s, master := testserver.RedisSentinel(t)
+		return setup{Addrs: s.Addrs, Master: master}
+	}},
+	{"Ring", func(t testing.TB) setup {
+		return setup{Addrs: []string{testserver.Redis(t).Addr, testserver.Redis(t).Addr}, Ring: true}
+	}},
+}
+
+// rootsOf gets the certificates that cfg trusts in a form that another process can
+// be given.
+func rootsOf(t testing.TB, addr string, cfg *tls.Config) []byte {
+	t.Helper()
+	c, err := tls.Dial("tcp", addr, cfg)
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	chains := c.ConnectionState().VerifiedChains
+	require.NotEmpty(t, chains)
+	return pemOf(chains[0][len(chains[0])-1])
+}
+
+// newBackend opens a backend that is closed with the test.
+func newBackend(t testing.TB, cfg Config) *backend {
+	t.Helper()
+	b, err := openBackend(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, b.Close()) })
+	return b
+}
+
+// later is an expiry far enough away.
+var later = time.Now().Add(time.Hour)
+
+func record(data string) session.Record {
+	return session.Record{Data: []byte(data), Expiry: later}
+}
+
+func loadData(t testing.TB, b session.Backend, id string) string {
+	t.Helper()
+	r, err := b.Load(context.WithoutCancel(t.Context()), id)
+	require.NoError(t, err)
+	return string(r.Data)
+}
+
+func contains(err error, part string) bool {
+	return err != nil && strings.Contains(err.Error(), part)
+}
