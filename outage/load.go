@@ -3,6 +3,7 @@
 package outage
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,13 +54,21 @@ type client struct {
 }
 
 // errorCount is what ErrorFunc heard of.
-type errorCount struct{ n atomic.Int64 }
+type errorCount struct {
+	n    atomic.Int64
+	last atomic.Value
+}
+
+func (e *errorCount) add(err error) {
+	e.n.Add(1)
+	e.last.Store(err.Error())
+}
 
 // start opens the store and lets the clients run until halt is called.
 func start(t *testing.T, opt session.Options) *load {
 	t.Helper()
 	l := &load{t: t, stop: make(chan struct{})}
-	opt.ErrorFunc = func(error) { l.errs.n.Add(1) }
+	opt.ErrorFunc = l.errs.add
 	m, err := session.NewManager(opt)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +90,7 @@ func start(t *testing.T, opt session.Options) *load {
 	t.Cleanup(func() {
 		l.halt()
 		srv.Close()
-		if err := m.Close(t.Context()); err != nil {
+		if err := m.Close(context.Background()); err != nil {
 			t.Logf("closing: %v", err)
 		}
 	})
@@ -203,7 +212,7 @@ func (l *load) await(limit time.Duration) {
 			return
 		}
 	}
-	l.t.Errorf("after %v not all clients are served again", limit)
+	l.t.Errorf("after %v not all clients are served again; the last error: %v", limit, l.errs.last.Load())
 }
 
 // outcome is what the clients saw.
@@ -229,6 +238,7 @@ func (l *load) check(name string) outcome {
 		n, err := strconv.Atoi(strings.TrimSpace(body))
 		if err != nil || n > c.tried {
 			l.t.Errorf("client %d: its session holds %q, after %d writes", i, body, c.tried)
+			continue
 		}
 		if n < c.acked {
 			o.lost++

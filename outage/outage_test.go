@@ -1,11 +1,14 @@
 package outage
 
 import (
+	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
+	gomysql "github.com/go-sql-driver/mysql"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
@@ -15,6 +18,18 @@ import (
 	"github.com/flamego/session/postgres"
 	"github.com/flamego/session/redis"
 )
+
+// TestMain keeps the drivers from writing every broken connection to the log.
+func TestMain(m *testing.M) {
+	goredis.SetLogger(new(silence))
+	_ = gomysql.SetLogger(new(silence))
+	os.Exit(m.Run())
+}
+
+type silence struct{}
+
+func (*silence) Printf(context.Context, string, ...any) {}
+func (*silence) Print(...any)                           {}
 
 // system is a storage system with a way to reach it through another address.
 type system struct {
