@@ -2,15 +2,20 @@
 package examples
 
 import (
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/internal/testserver"
 )
 
 // restart is a step that stops the program and starts it again.
@@ -37,6 +42,9 @@ var programs = map[string][]step{
 	"memory": storing("Not authenticated"),
 	"file":   storing("Authenticated as 123"),
 	"sqlite": storing("Authenticated as 123"),
+
+	"postgres": storing("Authenticated as 123"),
+	"mysql":    storing("Authenticated as 123"),
 	"flash": {
 		{"/get", "No flash message"},
 		{"/set", "Succeed"},
@@ -65,6 +73,29 @@ var programs = map[string][]step{
 	},
 }
 
+// servers have, for the programs that need one, the variables that name it.
+var servers = map[string]func(t *testing.T) []string{
+	"postgres": func(t *testing.T) []string {
+		u, err := url.Parse(testserver.Postgres(t).DSN)
+		require.NoError(t, err)
+		password, _ := u.User.Password()
+		return []string{
+			"PGUSER=" + u.User.Username(), "PGPASSWORD=" + password, "PGHOST=" + u.Hostname(), "PGPORT=" + u.Port(),
+			"PGDATABASE=" + strings.TrimPrefix(u.Path, "/"), "PGSSLMODE=disable",
+		}
+	},
+	"mysql": func(t *testing.T) []string {
+		cfg, err := mysql.ParseDSN(testserver.MariaDB(t).DSN)
+		require.NoError(t, err)
+		host, port, err := net.SplitHostPort(cfg.Addr)
+		require.NoError(t, err)
+		return []string{
+			"MYSQL_USER=" + cfg.User, "MYSQL_PASSWORD=" + cfg.Passwd, "MYSQL_HOST=" + host, "MYSQL_PORT=" + port,
+			"MYSQL_DATABASE=" + cfg.DBName,
+		}
+	},
+}
+
 func TestPrograms(t *testing.T) {
 	var packages []string
 	for name := range programs {
@@ -75,9 +106,13 @@ func TestPrograms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
+			var env []string
+			if server := servers[name]; server != nil {
+				env = server(t)
+			}
 			start := func() (*exampletest.Process, string) {
 				return exampletest.StartOnPort(t, dir, filepath.Join(bin, name), func(addr string) []string {
-					return []string{"FLAMEGO_ADDR=" + addr, "TMPDIR=" + dir}
+					return append([]string{"FLAMEGO_ADDR=" + addr, "TMPDIR=" + dir}, env...)
 				})
 			}
 			p, addr := start()

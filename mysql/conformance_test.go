@@ -3,9 +3,9 @@ package mysql
 import (
 	"database/sql"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,10 +30,11 @@ func TestMain(m *testing.M) {
 var tables atomic.Int64
 
 // freshTable names a table that no other test has.
-func freshTable() string { return fmt.Sprintf("sessions_%d_%d", os.Getpid(), tables.Add(1)) }
+func freshTable() string {
+	return fmt.Sprintf("sessions_%d_%d", time.Now().UnixNano()%1e9, tables.Add(1))
+}
 
-func TestConformance(t *testing.T) {
-	dsn := serverDSN(t)
+func testConformance(t *testing.T, dsn string) {
 	var table string
 	sessiontest.Suite{
 		Open: func(*testing.T) func() session.Options {
@@ -53,7 +54,6 @@ func TestConformance(t *testing.T) {
 	}.Run(t)
 }
 
-func TestProcesses(t *testing.T) {
-	dsn := serverDSN(t)
+func testProcesses(t *testing.T, dsn string) {
 	sessiontest.Processes(t, "mysql", func(*testing.T) string { return freshTable() + " " + dsn })
 }

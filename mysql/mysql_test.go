@@ -14,10 +14,9 @@ import (
 	"github.com/flamego/session"
 )
 
-// TestWrongConfig checks that every wrong configuration is found at start, and
+// testWrongConfig checks that every wrong configuration is found at start, and
 // that the message names the field and the remedy.
-func TestWrongConfig(t *testing.T) {
-	dsn := serverDSN(t)
+func testWrongConfig(t *testing.T, dsn string) {
 	type other struct{}
 	for _, test := range []struct {
 		name string
@@ -93,10 +92,10 @@ func contract(t *testing.T, b session.Backend) {
 	require.NoError(t, b.Delete(ctx, "xyz"))
 }
 
-// TestConnections goes through the ways to name a database.
-func TestConnections(t *testing.T) {
+// testConnections goes through the ways to name a database.
+func testConnections(t *testing.T, dsn string) {
 	ctx := context.Background()
-	base := serverDSN(t)
+	base := dsn
 	for _, params := range []string{"", "?parseTime=true", "?parseTime=true&loc=America%2FNew_York", "?clientFoundRows=true", "?charset=utf8&parseTime=true", "?interpolateParams=true"} {
 		t.Run("DSN"+params, func(t *testing.T) {
 			b, _, err := open(ctx, Config{DSN: base + params, Table: freshTable(), InitTable: true})
@@ -120,11 +119,11 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestLegacyTable uses a table as v1.6.6 made it: whole seconds, 64 KiB, keys
+// testLegacyTable uses a table as v1.6.6 made it: whole seconds, 64 KiB, keys
 // without regard to case. InitTable adds the index.
-func TestLegacyTable(t *testing.T) {
+func testLegacyTable(t *testing.T, dsn string) {
 	ctx := context.Background()
-	dsn, table := serverDSN(t), freshTable()
+	table := freshTable()
 	db, err := sql.Open("mysql", dsn)
 	require.NoError(t, err)
 	defer func() { _ = db.Close() }()
@@ -148,11 +147,11 @@ func TestLegacyTable(t *testing.T) {
 	assert.Equal(t, 2, indexes)
 }
 
-// TestSweepBatches has several servers sweep at once: every expired row goes,
+// testSweepBatches has several servers sweep at once: every expired row goes,
 // every other one stays.
-func TestSweepBatches(t *testing.T) {
+func testSweepBatches(t *testing.T, dsn string) {
 	ctx := context.Background()
-	dsn, table := serverDSN(t), freshTable()
+	table := freshTable()
 	var stores []session.Store
 	for range 4 {
 		m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: dsn, Table: table, InitTable: true}})

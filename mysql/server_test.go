@@ -1,11 +1,21 @@
 package mysql
 
 import (
-	"os"
 	"testing"
+
+	"github.com/flamego/session/internal/testserver"
 )
 
-func serverDSN(t *testing.T) string {
-	t.Helper()
-	return os.Getenv("TEST_MARIADB_DSN")
+// TestMariaDB and TestMySQL run everything on one server each.
+func TestMariaDB(t *testing.T) { all(t, testserver.MariaDB(t).DSN) }
+
+func TestMySQL(t *testing.T) { all(t, testserver.MySQL(t).DSN) }
+
+func all(t *testing.T, dsn string) {
+	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
+	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })
+	t.Run("WrongConfig", func(t *testing.T) { testWrongConfig(t, dsn) })
+	t.Run("Connections", func(t *testing.T) { testConnections(t, dsn) })
+	t.Run("LegacyTable", func(t *testing.T) { testLegacyTable(t, dsn) })
+	t.Run("SweepBatches", func(t *testing.T) { testSweepBatches(t, dsn) })
 }

@@ -3,9 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -31,10 +31,11 @@ func TestMain(m *testing.M) {
 var tables atomic.Int64
 
 // freshTable names a table that no other test has.
-func freshTable() string { return fmt.Sprintf("sessions_%d_%d", os.Getpid(), tables.Add(1)) }
+func freshTable() string {
+	return fmt.Sprintf("sessions_%d_%d", time.Now().UnixNano()%1e9, tables.Add(1))
+}
 
-func TestConformance(t *testing.T) {
-	dsn := serverDSN(t)
+func testConformance(t *testing.T, dsn string) {
 	var table string
 	sessiontest.Suite{
 		Open: func(*testing.T) func() session.Options {
@@ -52,7 +53,6 @@ func TestConformance(t *testing.T) {
 	}.Run(t)
 }
 
-func TestProcesses(t *testing.T) {
-	dsn := serverDSN(t)
+func testProcesses(t *testing.T, dsn string) {
 	sessiontest.Processes(t, "postgres", func(*testing.T) string { return freshTable() + " " + dsn })
 }

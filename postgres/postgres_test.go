@@ -13,10 +13,9 @@ import (
 	"github.com/flamego/session"
 )
 
-// TestWrongConfig checks that every wrong configuration is found at start, and
+// testWrongConfig checks that every wrong configuration is found at start, and
 // that the message names the field and the remedy.
-func TestWrongConfig(t *testing.T) {
-	dsn := serverDSN(t)
+func testWrongConfig(t *testing.T, dsn string) {
 	type other struct{}
 	for _, test := range []struct {
 		name string
@@ -51,10 +50,10 @@ func TestServerDownAtStart(t *testing.T) {
 	assert.NoError(t, m.Close(t.Context()))
 }
 
-// TestPool uses a pool of the user's, in a schema of its own, and leaves it open.
-func TestPool(t *testing.T) {
+// testPool uses a pool of the user's, in a schema of its own, and leaves it open.
+func testPool(t *testing.T, dsn string) {
 	ctx := context.Background()
-	pool, err := pgxpool.New(ctx, serverDSN(t))
+	pool, err := pgxpool.New(ctx, dsn)
 	require.NoError(t, err)
 	defer pool.Close()
 	_, err = pool.Exec(ctx, `CREATE SCHEMA "my schema"`)
@@ -76,11 +75,11 @@ func TestPool(t *testing.T) {
 	assert.Equal(t, 1, n)
 }
 
-// TestSweepBatches has several servers sweep at once: every expired row goes,
+// testSweepBatches has several servers sweep at once: every expired row goes,
 // every other one stays.
-func TestSweepBatches(t *testing.T) {
+func testSweepBatches(t *testing.T, dsn string) {
 	ctx := context.Background()
-	dsn, table := serverDSN(t), freshTable()
+	table := freshTable()
 	var stores []session.Store
 	for range 4 {
 		m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: dsn, Table: table, InitTable: true}})
@@ -124,10 +123,10 @@ func TestSweepBatches(t *testing.T) {
 	assert.Contains(t, plan.String(), table+"_expired_at_idx")
 }
 
-// TestLegacyTable uses a table as v1.6.6 made it: InitTable adds the index.
-func TestLegacyTable(t *testing.T) {
+// testLegacyTable uses a table as v1.6.6 made it: InitTable adds the index.
+func testLegacyTable(t *testing.T, dsn string) {
 	ctx := context.Background()
-	dsn, table := serverDSN(t), freshTable()
+	table := freshTable()
 	pool, err := pgxpool.New(ctx, dsn)
 	require.NoError(t, err)
 	defer pool.Close()

@@ -1,11 +1,18 @@
 package postgres
 
 import (
-	"os"
 	"testing"
+
+	"github.com/flamego/session/internal/testserver"
 )
 
-func serverDSN(t *testing.T) string {
-	t.Helper()
-	return os.Getenv("TEST_POSTGRES_DSN")
+// TestPostgres runs everything on one server.
+func TestPostgres(t *testing.T) {
+	dsn := testserver.Postgres(t).DSN
+	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
+	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })
+	t.Run("WrongConfig", func(t *testing.T) { testWrongConfig(t, dsn) })
+	t.Run("Pool", func(t *testing.T) { testPool(t, dsn) })
+	t.Run("SweepBatches", func(t *testing.T) { testSweepBatches(t, dsn) })
+	t.Run("LegacyTable", func(t *testing.T) { testLegacyTable(t, dsn) })
 }
