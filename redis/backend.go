@@ -130,6 +130,12 @@ func (b *backend) fail(op, id string, err error) error {
 	if err == nil || errors.Is(err, session.ErrConflict) {
 		return err
 	}
+	var answer redis.Error
+	if c, ok := b.client.(*redis.ClusterClient); ok && !errors.As(err, &answer) {
+		// A replica may have taken over. By itself the client would ask after a
+		// minute, and until then send the master's sessions nowhere.
+		c.ReloadState(context.Background())
+	}
 	if id != "" && strings.Contains(err.Error(), id) {
 		err = errors.New(strings.ReplaceAll(err.Error(), id, "…"))
 	}

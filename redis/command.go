@@ -2,8 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // The name that Redis gives to a script.
-	"encoding/hex"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -37,8 +35,7 @@ var (
 
 func newScript(change string) script {
 	text := "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end " + change + " return 1"
-	sum := sha1.Sum([]byte(text)) //nolint:gosec // See above.
-	return script{text: text, sha: hex.EncodeToString(sum[:])}
+	return script{text: text, sha: redis.NewScript(text).Hash()}
 }
 
 // run runs a script, by its name unless the server has to be told it first, as

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -129,21 +130,18 @@ func (b *backend) connect(cfg Config) error {
 }
 
 // check tries a write that changes nothing, to tell a wrong configuration from
-// an outage: the server answers, and refuses.
+// an outage.
 func (b *backend) check(ctx context.Context) error {
 	err := b.Replace(ctx, "", []byte("?"), session.Record{})
-	var answer redis.Error
 	var certificate *tls.CertificateVerificationError
-	var noTLS tls.RecordHeaderError
+	var answer redis.Error
 	switch {
-	case errors.Is(err, session.ErrConflict), redis.IsMaxClientsError(err):
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%w: look at TLSConfig in Config.Options, or at your client", err)
+	case !errors.As(err, &answer), redis.IsMaxClientsError(err):
 		return nil
-	case redis.IsAuthError(err):
-		return fmt.Errorf("the server wants other credentials, look at Username and Password in Config.Options, or at your client: %w", err)
-	case errors.As(err, &certificate), errors.As(err, &noTLS):
-		return fmt.Errorf("no TLS connection can be made, look at TLSConfig in Config.Options, or at your client: %w", err)
-	case redis.IsPermissionError(err), errors.As(err, &answer) && redis.HasErrorPrefix(err, "ERR"):
-		return fmt.Errorf("the server refuses a script, look at DB and Username in Config.Options, or at your client: %w", err)
+	case redis.IsAuthError(err), redis.IsPermissionError(err), strings.HasPrefix(answer.Error(), "ERR "):
+		return fmt.Errorf("%w: look at Username, Password and DB in Config.Options, or at your client; scripts must be allowed", err)
 	}
-	return nil
+	return nil // It is starting, failing over or the like.
 }

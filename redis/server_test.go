@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -150,8 +149,4 @@ func loadData(t testing.TB, b session.Backend, id string) string {
 	r, err := b.Load(context.WithoutCancel(t.Context()), id)
 	require.NoError(t, err)
 	return string(r.Data)
-}
-
-func contains(err error, part string) bool {
-	return err != nil && strings.Contains(err.Error(), part)
 }

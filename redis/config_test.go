@@ -1,0 +1,127 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/testserver"
+)
+
+// Wrong configurations are errors at the start, which name the field and the
+// remedy.
+func TestConfig(t *testing.T) {
+	server, secure := testserver.Redis(t), func() *testserver.Server { s, _ := testserver.RedisTLS(t); return s }()
+	ctx := t.Context()
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	t.Cleanup(func() { assert.NoError(t, client.Close()) })
+	s := setup{Addrs: server.Addrs}.fresh()
+	user := "user-" + s.Prefix
+	require.NoError(t, client.Do(ctx, "acl", "setuser", user, "on", ">secret", "~*", "+@all", "-@scripting").Err())
+	t.Cleanup(func() { client.Do(context.WithoutCancel(ctx), "acl", "deluser", user) })
+
+	options := func(change func(o *Options)) Config {
+		o := s.options()
+		change(o)
+		return Config{Options: o}
+	}
+	for name, c := range map[string]struct {
+		cfg  Config
+		want []string
+	}{
+		"nothing":           {Config{}, []string{"Config.Options is nil", "address of the server", "Config.Client"}},
+		"nil client":        {Config{Client: nil, KeyPrefix: "x"}, []string{"Config.Options is nil"}},
+		"nil Client":        {Config{UniversalClient: (*redis.Client)(nil)}, []string{"Config.UniversalClient is a nil *redis.Client", "open client"}},
+		"nil ClusterClient": {Config{UniversalClient: (*redis.ClusterClient)(nil)}, []string{"Config.UniversalClient is a nil *redis.ClusterClient"}},
+		"two":               {Config{Client: client, Options: s.options()}, []string{"more than one", "set only"}},
+		"other two":         {Config{Client: client, UniversalClient: client}, []string{"more than one"}},
+		"replicas": {Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, RouteRandomly: true})},
+			[]string{"Config.UniversalClient reads from replicas", "without ReadOnly"}},
+		"password": {options(func(o *Options) { o.Username, o.Password = "nobody", "x" }), []string{"WRONGPASS", "look at Username, Password", "Config.Options"}},
+		"scripts":  {options(func(o *Options) { o.Username, o.Password = user, "secret" }), []string{"evalsha", "scripts must be allowed"}},
+		"DB":       {options(func(o *Options) { o.DB = 99999 }), []string{"DB index is out of range", "DB in Config.Options"}},
+		"no TLS":   {options(func(o *Options) { o.Addr, o.TLSConfig = secure.Addr, &tls.Config{} }), []string{"certificate", "TLSConfig in Config.Options"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			b, err := openBackend(ctx, c.cfg)
+			require.Error(t, err)
+			assert.Nil(t, b)
+			assert.Less(t, time.Since(start), 2*time.Second)
+			for _, part := range append(c.want, "redis: ") {
+				assert.ErrorContains(t, err, part)
+			}
+			store, err := Initer()(ctx, c.cfg)
+			require.Error(t, err)
+			assert.Nil(t, store)
+		})
+	}
+}
+
+func TestOptionsAreCopied(t *testing.T) {
+	s := kinds[0].start(t).fresh()
+	o := s.options()
+	b := newBackend(t, Config{Options: o, KeyPrefix: s.Prefix})
+	assert.False(t, o.ContextTimeoutEnabled)
+	assert.Zero(t, o.DialerRetries)
+	own := b.client.(*redis.Client).Options()
+	assert.True(t, own.ContextTimeoutEnabled)
+	assert.Equal(t, 1, own.DialerRetries)
+	assert.Equal(t, "session:", newBackend(t, Config{Options: o}).prefix)
+
+	o.DialerRetries = 3
+	assert.Equal(t, 3, newBackend(t, Config{Options: o}).client.(*redis.Client).Options().DialerRetries)
+}
+
+func TestClose(t *testing.T) {
+	s := kinds[0].start(t).fresh()
+	ctx := t.Context()
+	b, err := openBackend(ctx, s.config(nil))
+	require.NoError(t, err)
+	require.NoError(t, b.Close())
+	_, err = b.Load(ctx, "aaa")
+	assertOutage(t, err, "Load")
+
+	client := redis.NewClient(s.options())
+	for name, cfg := range map[string]Config{"Client": {Client: client}, "UniversalClient": {UniversalClient: client}} {
+		b, err := openBackend(ctx, cfg)
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		require.NoError(t, client.Ping(ctx).Err(), "the user's %s was closed", name)
+	}
+	require.NoError(t, client.Close())
+}
+
+func TestIniter(t *testing.T) {
+	s := kinds[0].start(t).fresh()
+	ctx, admin := t.Context(), s.admin(t)
+	idWriter := session.IDWriter(func(http.ResponseWriter, *http.Request, string) {})
+	_, err := Initer()(ctx, "localhost:6379", idWriter)
+	require.ErrorContains(t, err, "redis.Config")
+
+	cfg := s.config(nil)
+	cfg.Lifetime = time.Minute
+	store, err := Initer()(ctx, cfg, idWriter)
+	require.NoError(t, err)
+	sess, err := store.Read(ctx, "abcdef0123456789")
+	require.NoError(t, err)
+	sess.Set("name", "flamego")
+	require.NoError(t, store.Save(ctx, sess))
+	sess, err = store.Read(ctx, "abcdef0123456789")
+	require.NoError(t, err)
+	assert.Equal(t, "flamego", sess.Get("name"))
+
+	ttl, err := admin.PTTL(ctx, s.Prefix+"abcdef0123456789").Result()
+	require.NoError(t, err)
+	assert.InDelta(t, 61.5, ttl.Seconds(), 1.6, "the lifetime of the Config was not used")
+	require.Implements(t, (*io.Closer)(nil), store)
+	require.NoError(t, store.(io.Closer).Close())
+}

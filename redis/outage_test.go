@@ -1,0 +1,322 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/testserver"
+)
+
+// busy makes the client open some connections, which the outage leaves stale.
+func busy(t testing.TB, b session.Backend) {
+	t.Helper()
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wg.Go(func() {
+			_, err := b.Load(t.Context(), "aaa")
+			errs[i] = errors.Join(err, b.Touch(t.Context(), "aaa", later))
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+// heals waits until the backend works again, which it must do by itself.
+func heals(t testing.TB, within time.Duration, do func() error) {
+	t.Helper()
+	start := time.Now()
+	for {
+		err := do()
+		if err == nil {
+			t.Logf("healed %v after the server was back", time.Since(start).Round(time.Millisecond))
+			return
+		}
+		if time.Since(start) > within {
+			t.Fatalf("does not heal: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// A server that is gone: calls fail soon, each with an error that is none of the
+// sentinels, and work again when it is back.
+func TestServerGone(t *testing.T) {
+	server := testserver.Redis(t)
+	s := setup{Addrs: server.Addrs}.fresh()
+	b, ctx := newBackend(t, s.config(nil)), t.Context()
+	require.NoError(t, b.Create(ctx, "aaa", record("1")))
+	busy(t, b)
+
+	server.Kill(t)
+	for round := range 3 {
+		for name, call := range calls(b) {
+			start := time.Now()
+			err := call(ctx)
+			assertOutage(t, err, name)
+			assert.Less(t, time.Since(start), 2*time.Second, name)
+			t.Logf("round %d: %s failed in %v: %v", round, name, time.Since(start).Round(time.Millisecond), err)
+		}
+	}
+	server.Start(t)
+	heals(t, 3*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
+	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
+	busy(t, b)
+
+	// Back before anybody noticed: the connections are stale, and found to be so.
+	server.Kill(t)
+	server.Start(t)
+	require.NoError(t, b.Replace(ctx, "aaa", []byte("2"), record("3")), "a stale connection was used for a write")
+	busy(t, b)
+	assert.Equal(t, "3", loadData(t, b, "aaa"))
+}
+
+func assertOutage(t testing.TB, err error, name string) {
+	t.Helper()
+	require.Error(t, err, name)
+	for _, sentinel := range []error{session.ErrNotFound, session.ErrExists, session.ErrConflict} {
+		assert.NotErrorIs(t, err, sentinel, name)
+	}
+}
+
+// A server that hangs: calls end with their context.
+func TestServerHangs(t *testing.T) {
+	server := testserver.Redis(t)
+	s := setup{Addrs: server.Addrs}.fresh()
+	plain := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 300 * time.Millisecond, MaxRetries: -1})
+	t.Cleanup(func() { assert.NoError(t, plain.Close()) })
+	for name, cfg := range map[string]Config{
+		"Options": s.config(nil),
+		"Client":  {Client: plain, KeyPrefix: s.Prefix}, // Its timeout, as it ignores the context.
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackend(t, cfg)
+			require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
+			busy(t, b)
+			server.Pause(t)
+			for name, call := range calls(b) {
+				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+				start := time.Now()
+				err := call(ctx)
+				cancel()
+				assertOutage(t, err, name)
+				limit := time.Second
+				if name == "Move" {
+					limit += undoTimeout
+				}
+				assert.Less(t, time.Since(start), limit, name)
+			}
+			server.Resume(t)
+			heals(t, 3*time.Second, func() error { return b.Delete(t.Context(), "aaa") })
+		})
+	}
+}
+
+// Starting a server of the site while Redis is down is possible.
+func TestStartWhileDown(t *testing.T) {
+	server := testserver.Redis(t)
+	s := setup{Addrs: server.Addrs}.fresh()
+	server.Kill(t)
+	start := time.Now()
+	b := newBackend(t, s.config(nil))
+	assert.Less(t, time.Since(start), 2*time.Second)
+	_, err := b.Load(t.Context(), "aaa")
+	assertOutage(t, err, "Load")
+	server.Start(t)
+	heals(t, 3*time.Second, func() error { return b.Create(t.Context(), "aaa", record("1")) })
+
+	server.Pause(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // Or it takes startTimeout.
+	defer cancel()
+	b, err = openBackend(ctx, s.config(nil))
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, b.Close()) }()
+	server.Resume(t)
+	heals(t, 3*time.Second, func() error { _, err := b.Load(t.Context(), "aaa"); return err })
+}
+
+// The whole site over an outage: errors are 500, sessions are back with the server.
+func TestSiteOverOutage(t *testing.T) {
+	server := testserver.Redis(t)
+	get := counter(t, setup{Addrs: server.Addrs}.fresh().config(nil))
+	for i := range 3 {
+		status, body := get("/visit")
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, strconv.Itoa(i+1), body)
+	}
+	server.Kill(t)
+	for range 3 {
+		status, _ := get("/visit")
+		require.Equal(t, http.StatusInternalServerError, status)
+	}
+	server.Start(t)
+	heals(t, 3*time.Second, func() error {
+		if status, _ := get("/visits"); status != http.StatusOK {
+			return errors.New("status " + strconv.Itoa(status))
+		}
+		return nil
+	})
+	_, body := get("/visit")
+	assert.Equal(t, "4", body)
+}
+
+// failover is a fail-over under load. Replication is asynchronous, so the last
+// acknowledged visits may be lost with the master; none may count twice.
+func failover(t *testing.T, cfg Config, master *redis.Client, kill func()) {
+	b := newBackend(t, cfg)
+	require.NoError(t, b.Create(t.Context(), "aaa", record("0")))
+	n := 0
+	visit := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r, err := b.Load(ctx, "aaa")
+		if err != nil {
+			return err
+		}
+		return b.Replace(ctx, "aaa", r.Data, record(strconv.Itoa(atoi(string(r.Data))+1)))
+	}
+	for range 50 {
+		require.NoError(t, visit())
+		n++
+	}
+	// The replica must have it all, or there would be nothing to take over.
+	conn := master.Conn()
+	require.NoError(t, conn.Set(t.Context(), cfg.KeyPrefix+"wait", "x", time.Minute).Err())
+	replicas, err := conn.Wait(t.Context(), 1, 10*time.Second).Result()
+	require.NoError(t, err)
+	require.EqualValues(t, 1, replicas)
+	require.NoError(t, conn.Close())
+	kill()
+	failed := 0
+	start := time.Now()
+	for time.Since(start) < 30*time.Second {
+		if err := visit(); err == nil {
+			break
+		}
+		failed++
+		time.Sleep(50 * time.Millisecond)
+	}
+	n++
+	t.Logf("the first success %v after the kill, %d failed before it", time.Since(start).Round(10*time.Millisecond), failed)
+	for range 50 {
+		require.NoError(t, visit())
+		n++
+	}
+	got := atoi(loadData(t, b, "aaa"))
+	assert.GreaterOrEqual(t, got, n)
+	assert.LessOrEqual(t, got, n+failed)
+}
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return -1 << 30
+	}
+	return n
+}
+
+func TestFailoverSentinel(t *testing.T) {
+	server, master := testserver.RedisSentinel(t)
+	s := setup{Addrs: server.Addrs, Master: master}.fresh()
+	c := s.client().(*redis.Client)
+	t.Cleanup(func() { _ = c.Close() })
+	failover(t, s.config(c), c, func() { server.Node(0).Kill(t) })
+}
+
+func TestFailoverCluster(t *testing.T) {
+	server := testserver.RedisCluster(t)
+	s := setup{Addrs: server.Addrs, Cluster: true}.fresh()
+	s.Prefix = "{" + s.Prefix + "}"
+	c := s.client().(*redis.ClusterClient)
+	t.Cleanup(func() { _ = c.Close() })
+	master, err := c.MasterForKey(t.Context(), s.Prefix)
+	require.NoError(t, err)
+	failover(t, s.config(c), master, func() {
+		for i, addr := range server.Addrs {
+			if addr == master.Options().Addr {
+				server.Node(i).Kill(t)
+				return
+			}
+		}
+		t.Fatalf("no node is %s", master.Options().Addr)
+	})
+}
+
+// A key that moves to another node of the cluster, while it moves (ASK) and when
+// it has (MOVED), is followed without a retry of what must happen once.
+func TestClusterRedirects(t *testing.T) {
+	server := testserver.RedisCluster(t)
+	server.Node(0).Resume(t) // Skips the test if the cluster is not its own.
+	ctx := t.Context()
+	s := setup{Addrs: server.Addrs, Cluster: true, Prefix: "{moving}"}
+	c := s.client().(*redis.ClusterClient)
+	t.Cleanup(func() { _ = c.Close() })
+	b := newBackend(t, s.config(c))
+	require.NoError(t, b.Create(ctx, "aaa", record("1")))
+	require.NoError(t, b.Create(ctx, "bbb", record("1")))
+
+	from, err := c.MasterForKey(ctx, "{moving}")
+	require.NoError(t, err)
+	slot, err := c.ClusterKeySlot(ctx, "{moving}").Result()
+	require.NoError(t, err)
+	var to *redis.Client
+	ids := make(map[string]string)
+	masters := make(map[string]*redis.Client)
+	require.NoError(t, c.ForEachMaster(ctx, func(ctx context.Context, n *redis.Client) error {
+		id, err := n.Do(ctx, "cluster", "myid").Text()
+		ids[n.Options().Addr] = id
+		masters[n.Options().Addr] = n
+		return err
+	}))
+	for addr, n := range masters {
+		if addr != from.Options().Addr {
+			to = n
+		}
+	}
+	require.NoError(t, to.Do(ctx, "cluster", "setslot", slot, "importing", ids[from.Options().Addr]).Err())
+	require.NoError(t, from.Do(ctx, "cluster", "setslot", slot, "migrating", ids[to.Options().Addr]).Err())
+	host, port := split(to.Options().Addr)
+	require.NoError(t, from.Migrate(ctx, host, port, "{moving}aaa", 0, time.Second).Err())
+
+	// aaa has moved, bbb has not, ccc is new; the scripts are unknown over there.
+	use := func(round string) {
+		for _, id := range []string{"aaa", "bbb"} {
+			r, err := b.Load(ctx, id)
+			require.NoError(t, err, round)
+			require.NoError(t, b.Replace(ctx, id, r.Data, record(string(r.Data)+"1")), round)
+			require.ErrorIs(t, b.Replace(ctx, id, r.Data, record("x")), session.ErrConflict, round)
+			require.NoError(t, b.Touch(ctx, id, later), round)
+			require.ErrorIs(t, b.Create(ctx, id, record("x")), session.ErrExists, round)
+		}
+		require.NoError(t, b.Create(ctx, "ccc", record("1")), round)
+		require.NoError(t, b.Move(ctx, "ccc", "ddd", []byte("1"), record("2")), round)
+		require.NoError(t, b.Delete(ctx, "ddd"), round)
+	}
+	use("migrating")
+	require.NoError(t, from.Migrate(ctx, host, port, "{moving}bbb", 0, time.Second).Err())
+	require.NoError(t, c.ForEachMaster(ctx, func(ctx context.Context, n *redis.Client) error {
+		return n.Do(ctx, "cluster", "setslot", slot, "node", ids[to.Options().Addr]).Err()
+	}))
+	use("moved")
+	assert.Equal(t, "111", loadData(t, b, "aaa"))
+	assert.Equal(t, "111", loadData(t, b, "bbb"))
+}
+
+func split(addr string) (host, port string) {
+	for i := len(addr) - 1; i >= 0; i-- {
+		if addr[i] == ':' {
+			return addr[:i], addr[i+1:]
+		}
+	}
+	return addr, ""
+}
