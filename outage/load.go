@@ -254,7 +254,7 @@ func (l *load) check(name string) outcome {
 	if o.failures > 0 && l.errs.n.Load() == 0 {
 		l.t.Error("ErrorFunc heard of nothing")
 	}
-	l.t.Logf("%s: %d writes acknowledged, %d answered 500, %d sessions lost an acknowledged write; %d visitors served, %d not; slowest request %v",
+	l.t.Logf("COUNT %s: %d writes acknowledged, %d answered 500, %d sessions lost an acknowledged write; %d visitors served, %d not; slowest request %v",
 		name, o.writes, o.failures, o.lost, l.served.Load(), l.refused.Load(), time.Duration(l.slowest.Load()).Round(time.Millisecond))
 	return o
 }

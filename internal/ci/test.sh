@@ -31,17 +31,15 @@ vet_all() {
 	$GO vet ./... && GOOS=windows $GO vet ./... && GOOS=darwin $GO vet ./...
 }
 
-# A skipped test must not go unnoticed: the reasons are listed at the end. The
-# conformance suite skips what a kind of store can't promise, by name.
-unit() {
-	$GO test -race -shuffle=on -count=1 -timeout 15m -json ./... >"$log/test.json"
-	local rc=$?
-	$GO run ./internal/ci/report <"$log/test.json" || rc=1
+# tests NAME DIR [FLAGS…] runs the tests below DIR. A skipped test must not go
+# unnoticed: the reasons are printed, and those that say NOT TESTED end up in the
+# last lines.
+tests() {
+	local name=$1 dir=$2 rc=0
+	shift 2
+	(cd "$dir" && $GO vet ./... && $GO test -race -shuffle=on -count=1 -timeout 20m -json "$@" ./...) >"$log/$name.json" || rc=1
+	$GO run ./internal/ci/report -missing "$log/missing" <"$log/$name.json" || rc=1
 	return $rc
-}
-
-compat() {
-	(cd compat && $GO vet ./... && $GO test -race -shuffle=on -count=1 -timeout 10m ./...)
 }
 
 step "gofmt" gofmt_clean
@@ -52,8 +50,11 @@ else
 	tail -n 3 "$log/lint"
 	missing+=("golangci-lint could not be built")
 fi
-step "unit tests, conformance suite, examples and docs, with the race detector" unit
-step "compatibility with flamego/session v1.6.6" compat
+# Packages with servers of their own, one after the other: two cores are few.
+step "unit tests, conformance suite on every backend, examples and docs, with the race detector" tests main . -p 2
+step "compatibility with flamego/session v1.6.6" tests compat compat
+step "servers that fail under load" tests outage outage -v
+while IFS= read -r line; do missing+=("$line"); done < <(sort -u "$log/missing" 2>/dev/null)
 
 echo
 echo "== what was tested, in $((SECONDS - start)) s"

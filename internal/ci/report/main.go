@@ -1,10 +1,13 @@
 // Command report reads the output of go test -json from the standard input, and
-// prints what failed, what was skipped and why, and the sums.
+// prints what failed, what was skipped and why, the lines that a test logged with
+// COUNT in front, and the sums. Reasons that begin with "NOT TESTED: " go to the
+// file that -missing names, too.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"sort"
@@ -17,6 +20,8 @@ type event struct {
 }
 
 func main() {
+	missing := flag.String("missing", "", "the `file` to append what was not tested to")
+	flag.Parse()
 	outputs := make(map[string][]string) // of each test, until it has passed
 	skips := make(map[string][]string)   // reasons, with the tests
 	passed, failed, skipped := 0, 0, 0
@@ -31,6 +36,9 @@ func main() {
 		name := e.Package + " " + e.Test
 		switch e.Action {
 		case "output", "build-output":
+			if _, line, ok := strings.Cut(e.Output, "COUNT "); ok {
+				fmt.Printf("  %s: %s", e.Test, line)
+			}
 			outputs[name] = append(outputs[name], e.Output)
 		case "pass":
 			if e.Test != "" {
@@ -60,10 +68,34 @@ func main() {
 			fmt.Printf("  %s: %s\n", reason, strings.Join(skips[reason], ", "))
 		}
 	}
+	if err := note(*missing, skips); err != nil {
+		fmt.Println(err)
+		failed++
+	}
 	fmt.Printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped)
 	if failed > 0 || passed == 0 {
 		os.Exit(1)
 	}
+}
+
+// note appends what was not tested, and by which tests, to the file.
+func note(path string, skips map[string][]string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	for _, reason := range keys(skips) {
+		if why, ok := strings.CutPrefix(reason, "NOT TESTED: "); ok {
+			if _, err := fmt.Fprintf(f, "%s (%s)\n", why, strings.Join(skips[reason], ", ")); err != nil {
+				_ = f.Close()
+				return err
+			}
+		}
+	}
+	return f.Close()
 }
 
 // reason finds what t.Skip was called with: the last line of the output, less
