@@ -5,16 +5,20 @@ import (
 	"time"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/mysql"
+	"github.com/flamego/session/postgres"
+	"github.com/flamego/session/redis"
 	"github.com/flamego/session/sqlite"
 )
 
 // backend is a kind of store. All that differs between them in a program is two
 // options: the handlers are the same, whichever it is.
 type backend struct {
-	name  string // as in -backend
-	title string // as in "sessions are kept in …"
-	dsn   string // the default of -dsn; empty if there is nothing to name
-	lasts bool   // sessions outlive the program
+	name   string // as in -backend
+	title  string // as in "sessions are kept in …"
+	dsn    string // the default of -dsn; empty if there is nothing to name
+	lasts  bool   // sessions outlive the program
+	remote bool   // the DSN names a server, and may hold a password
 
 	// open makes the two options that choose a store.
 	open func(dsn string, lifetime time.Duration) (session.Initer, any)
@@ -47,6 +51,36 @@ var backends = []backend{
 		// The file is made if it is missing, and with InitTable the table in it.
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return sqlite.Initer(), sqlite.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
+		},
+	},
+	{
+		name:   "postgres",
+		title:  "PostgreSQL",
+		dsn:    "postgres://postgres@localhost:5432/postgres",
+		lasts:  true,
+		remote: true,
+		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
+			return postgres.Initer(), postgres.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
+		},
+	},
+	{
+		name:   "mysql",
+		title:  "MySQL",
+		dsn:    "root@tcp(localhost:3306)/test",
+		lasts:  true,
+		remote: true,
+		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
+			return mysql.Initer(), mysql.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
+		},
+	},
+	{
+		name:   "redis",
+		title:  "Redis",
+		dsn:    "localhost:6379",
+		lasts:  true,
+		remote: true,
+		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
+			return redis.Initer(), redis.Config{Lifetime: lifetime, Options: &redis.Options{Addr: dsn}}
 		},
 	},
 }

@@ -27,7 +27,7 @@ func parseFlags(args []string, out io.Writer) (config, error) {
 	flags.SetOutput(io.Discard) // The error is printed once, by main.
 	flags.StringVar(&cfg.addr, "addr", "localhost:2830", "`host:port` to listen on; port 0 takes a free one")
 	name := flags.String("backend", "sqlite", "where sessions are kept: "+backendNames())
-	flags.StringVar(&cfg.dsn, "dsn", "", "`path` of the file or folder (default "+backendDefaults()+")")
+	flags.StringVar(&cfg.dsn, "dsn", "", "`path` of the file or folder, or where the server is (default "+backendDefaults()+")")
 	flags.DurationVar(&cfg.lifetime, "lifetime", time.Hour, "how long a session lives without being used")
 
 	err := flags.Parse(args)
@@ -62,6 +62,8 @@ func (c *config) locate() (err error) {
 	switch {
 	case c.backend.dsn == "" && c.dsn != "":
 		return fmt.Errorf("-dsn says nothing to -backend %s: leave it out", c.backend.name)
+	case c.backend.remote && c.dsn == "":
+		c.dsn = c.backend.dsn
 	case c.backend.dsn != "" && c.dsn == "":
 		c.dsn, err = filepath.Abs(c.backend.dsn)
 		c.place += ", " + c.dsn

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/internal/testserver"
 )
 
 // program is one running demo.
@@ -52,11 +53,21 @@ func TestProgram(t *testing.T) {
 	t.Run("flags", func(t *testing.T) { testFlags(t, exe) })
 }
 
+// remotes start the servers of the backends that have one, and return the DSN.
+var remotes = map[string]func(t *testing.T) string{
+	"postgres": func(t *testing.T) string { return testserver.Postgres(t).DSN },
+	"mysql":    func(t *testing.T) string { return testserver.MariaDB(t).DSN },
+	"redis":    func(t *testing.T) string { return testserver.Redis(t).Addr },
+}
+
 // testBackend walks through the site, with a restart in the middle.
 func testBackend(t *testing.T, exe string, backend backend) {
 	dir := t.TempDir()
 	args := []string{"-backend", backend.name}
-	if backend.dsn != "" {
+	switch {
+	case backend.remote:
+		args = append(args, "-dsn", remotes[backend.name](t))
+	case backend.dsn != "":
 		args = append(args, "-dsn", filepath.Join(dir, "store"))
 	}
 	p := start(t, exe, dir, args...)
@@ -112,10 +123,10 @@ func testFlags(t *testing.T, exe string) {
 		code int
 		want []string
 	}{
-		{"help", []string{"-help"}, 0, []string{"-addr", "-backend", "-dsn", "-lifetime", "memory, file, sqlite", "localhost:2830", "demo.db for sqlite"}},
+		{"help", []string{"-help"}, 0, []string{"-addr", "-backend", "-dsn", "-lifetime", "memory, file, sqlite, postgres, mysql, redis", "localhost:2830", "demo.db for sqlite"}},
 		{"unknown flag", []string{"-port", "1"}, 2, []string{"-port", "-help lists"}},
 		{"argument", []string{"sqlite"}, 2, []string{`"sqlite" is no flag`, "-help lists"}},
-		{"backend", []string{"-backend", "oracle"}, 2, []string{`-backend "oracle" is unknown`, "memory, file, sqlite"}},
+		{"backend", []string{"-backend", "oracle"}, 2, []string{`-backend "oracle" is unknown`, "memory, file, sqlite, postgres, mysql, redis"}},
 		{"DSN of memory", []string{"-backend", "memory", "-dsn", "x"}, 2, []string{"-dsn says nothing to -backend memory"}},
 		{"lifetime", []string{"-lifetime", "5ms"}, 2, []string{"-lifetime is 5ms", "one second at least"}},
 		{"no duration", []string{"-lifetime", "soon"}, 2, []string{`"soon"`, "-lifetime"}},
