@@ -39,6 +39,13 @@ cluster-allow-replica-migration no
 		c.Close()
 		return nil, err
 	}
+	c.settled = func() error {
+		return until(20*time.Second, func() error {
+			return parallel(nodes, func(_ int, n *Server) error {
+				return expect(portOf(n), []string{"CLUSTER", "INFO"}, "cluster_state:ok")
+			})
+		})
+	}
 	return c, nil
 }
 

@@ -18,9 +18,10 @@ type Server struct {
 	// without parameters, mongodb://…; empty for Redis.
 	DSN string
 
-	nodes []*Server // of a cluster or sentinel set-up
-	own   engine    // nil when it is not ours, or consists of nodes
-	extra any       // what the kind's function hands out besides
+	nodes   []*Server    // of a cluster or sentinel set-up
+	own     engine       // nil when it is not ours, or consists of nodes
+	settled func() error // nil when all nodes work together; may itself be nil
+	extra   any          // what the kind's function hands out besides
 }
 
 // engine is what runs a server. Its methods may be called concurrently.
@@ -68,10 +69,16 @@ func (s *Server) Kill(t testing.TB) {
 }
 
 // Start starts the server again after Kill, at the same address and with the data
-// it had, and waits until it answers. A server that runs is an error.
+// it had, and waits until it answers; a whole cluster also until its nodes agree
+// again, which takes about 2 s. A server that runs is an error.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	s.each(t, "start", engine.start)
+	if s.settled != nil {
+		if err := s.settled(); err != nil {
+			t.Fatalf("testserver: start %s: %v", s.Name, err)
+		}
+	}
 }
 
 func (s *Server) each(t testing.TB, what string, do func(engine) error) {

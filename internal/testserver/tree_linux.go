@@ -20,9 +20,9 @@ type process struct {
 	state       byte // R, S, D, T stopped, Z dead and not waited for
 }
 
-// descendants are the processes below this one. A process group would not do:
-// every process of PostgreSQL is a group of its own.
-func descendants() ([]process, error) {
+// descendants are the processes below one. A process group would not do: every
+// process of PostgreSQL is a group of its own.
+func descendants(root int) ([]process, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -49,12 +49,10 @@ func descendants() ([]process, error) {
 		byParent[parent] = append(byParent[parent], process{pid, parent, fields[0][0]})
 	}
 	var found []process
-	for todo := []int{os.Getpid()}; len(todo) > 0; todo = todo[1:] {
+	for todo := []int{root}; len(todo) > 0; todo = todo[1:] {
 		for _, p := range byParent[todo[0]] {
 			todo = append(todo, p.pid)
-			if p.state != 'Z' { // Nothing can be done to it, but it may have children.
-				found = append(found, p)
-			}
+			found = append(found, p)
 		}
 	}
 	return found, nil
@@ -65,13 +63,13 @@ func descendants() ([]process, error) {
 func signalTree(sig syscall.Signal) error {
 	var done []int
 	for {
-		list, err := descendants()
+		list, err := descendants(os.Getpid())
 		if err != nil {
 			return err
 		}
 		fresh := false
 		for _, p := range list {
-			if slices.Contains(done, p.pid) {
+			if p.state == 'Z' || slices.Contains(done, p.pid) {
 				continue
 			}
 			fresh = true
@@ -93,14 +91,14 @@ func pauseTree() error {
 		if err := signalTree(syscall.SIGSTOP); err != nil {
 			return err
 		}
-		list, err := descendants()
+		list, err := descendants(os.Getpid())
 		if err != nil {
 			return err
 		}
 		if len(list) == 0 {
 			return errNotRunning
 		}
-		if !slices.ContainsFunc(list, func(p process) bool { return p.state != 'T' }) {
+		if !slices.ContainsFunc(list, func(p process) bool { return p.state != 'T' && p.state != 'Z' }) {
 			return nil
 		}
 		time.Sleep(time.Millisecond)
@@ -108,13 +106,15 @@ func pauseTree() error {
 	return errors.New("processes did not stop within 5 s")
 }
 
-// untilNone calls f until there are no descendants.
+// untilNone calls f, which waits for the dead, until there are no descendants. One
+// that is dead and not waited for counts: its other threads may still be at work,
+// and its connections open.
 func untilNone(limit time.Duration, f func() error) error {
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if err := f(); err != nil {
 			return err
 		}
-		list, err := descendants()
+		list, err := descendants(os.Getpid())
 		if err != nil {
 			return err
 		}
