@@ -1,59 +1,71 @@
 package redis
 
 import (
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/sessiontest"
 )
 
-func TestConformance(t *testing.T) {
+// TestKinds runs what holds on every kind of set-up on each of them.
+func TestKinds(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
 			server := kind.start(t)
-			admin := server.admin(t)
-			var s setup
-			sessiontest.Suite{
-				Open: func(t *testing.T) func() session.Options {
-					s = server.fresh()
-					c := s.client() // One for all servers, as the application's own.
+			for name, test := range map[string]func(*testing.T, *backend){
+				"Contract": contract, "EndedContext": endedContext,
+			} {
+				t.Run(name, func(t *testing.T) {
+					s := server.fresh()
+					c := s.client()
 					if c != nil {
-						t.Cleanup(func() { require.NoError(t, c.Close()) })
-						require.NoError(t, c.Ping(t.Context()).Err())
+						t.Cleanup(func() { assert.NoError(t, c.Close()) })
 					}
-					return func() session.Options {
-						return session.Options{Initer: Initer(), Config: s.config(c)}
-					}
-				},
-				Corrupt: func(t *testing.T, id string) {
-					res, err := admin.SetXX(t.Context(), s.Prefix+id, "garbage", redis.KeepTTL).Result()
-					require.NoError(t, err)
-					require.True(t, res)
-				},
-			}.Run(t)
+					test(t, newBackend(t, s.config(c)))
+				})
+			}
+			t.Run("Conformance", func(t *testing.T) { conformance(t, server) })
+			if !server.Ring { // Its client does nothing else than the plain one, twice.
+				t.Run("Processes", func(t *testing.T) { processes(t, server) })
+			}
 		})
 	}
 }
 
-func TestProcesses(t *testing.T) {
-	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) {
-			server := kind.start(t)
-			sessiontest.Processes(t, "redis", func(t *testing.T) string {
-				arg, err := json.Marshal(server.fresh())
-				require.NoError(t, err)
-				return string(arg)
-			})
-		})
-	}
+func conformance(t *testing.T, server setup) {
+	admin := server.admin(t)
+	var s setup
+	sessiontest.Suite{
+		Open: func(t *testing.T) func() session.Options {
+			s = server.fresh()
+			c := s.client() // One for all servers, as the application's own.
+			if c != nil {
+				t.Cleanup(func() { assert.NoError(t, c.Close()) })
+				// Clients of Sentinel and Cluster start goroutines with the first command,
+				// which are not the library's.
+				require.NoError(t, c.Ping(t.Context()).Err())
+			}
+			return func() session.Options {
+				return session.Options{Initer: Initer(), Config: s.config(c)}
+			}
+		},
+		Corrupt: func(t *testing.T, id string) {
+			res, err := admin.SetXX(t.Context(), s.Prefix+id, "garbage", redis.KeepTTL).Result()
+			require.NoError(t, err)
+			require.True(t, res)
+		},
+	}.Run(t)
 }
 
-func pemOf(c *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+func processes(t *testing.T, server setup) {
+	sessiontest.Processes(t, "redis", func(t *testing.T) string {
+		arg, err := json.Marshal(server.fresh())
+		require.NoError(t, err)
+		return string(arg)
+	})
 }

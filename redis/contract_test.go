@@ -12,52 +12,44 @@ import (
 	"github.com/flamego/session"
 )
 
-func TestContract(t *testing.T) {
-	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) {
-			s := kind.start(t).fresh()
-			c := s.client()
-			if c != nil {
-				t.Cleanup(func() { assert.NoError(t, c.Close()) })
-			}
-			b, ctx := newBackend(t, s.config(c)), t.Context()
+// contract is what a Backend promises, call by call.
+func contract(t *testing.T, b *backend) {
+	ctx := t.Context()
 
-			_, err := b.Load(ctx, "aaa")
-			require.ErrorIs(t, err, session.ErrNotFound)
-			require.ErrorIs(t, b.Touch(ctx, "aaa", later), session.ErrNotFound)
-			require.ErrorIs(t, b.Replace(ctx, "aaa", nil, record("x")), session.ErrConflict)
-			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", nil, record("x")), session.ErrConflict)
-			_, err = b.Load(ctx, "bbb")
-			require.ErrorIs(t, err, session.ErrNotFound, "a move of nothing left something")
-			require.NoError(t, b.Delete(ctx, "aaa"))
+	_, err := b.Load(ctx, "aaa")
+	require.ErrorIs(t, err, session.ErrNotFound)
+	require.ErrorIs(t, b.Touch(ctx, "aaa", later), session.ErrNotFound)
+	require.ErrorIs(t, b.Replace(ctx, "aaa", nil, record("x")), session.ErrConflict)
+	require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", nil, record("x")), session.ErrConflict)
+	_, err = b.Load(ctx, "bbb")
+	require.ErrorIs(t, err, session.ErrNotFound, "a move of nothing left something")
+	require.NoError(t, b.Delete(ctx, "aaa"))
 
-			require.NoError(t, b.Create(ctx, "aaa", record("1\x00\xff\r\n")))
-			require.ErrorIs(t, b.Create(ctx, "aaa", record("2")), session.ErrExists)
-			assert.Equal(t, "1\x00\xff\r\n", loadData(t, b, "aaa"))
+	require.NoError(t, b.Create(ctx, "aaa", record("1\x00\xff\r\n")))
+	require.ErrorIs(t, b.Create(ctx, "aaa", record("2")), session.ErrExists)
+	assert.Equal(t, "1\x00\xff\r\n", loadData(t, b, "aaa"))
 
-			require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("1"), record("2")), session.ErrConflict)
-			require.NoError(t, b.Replace(ctx, "aaa", []byte("1\x00\xff\r\n"), record("2")))
-			assert.Equal(t, "2", loadData(t, b, "aaa"))
+	require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("1"), record("2")), session.ErrConflict)
+	require.NoError(t, b.Replace(ctx, "aaa", []byte("1\x00\xff\r\n"), record("2")))
+	assert.Equal(t, "2", loadData(t, b, "aaa"))
 
-			require.NoError(t, b.Create(ctx, "bbb", record("other")))
-			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")), session.ErrExists)
-			assert.Equal(t, "other", loadData(t, b, "bbb"), "a move took an ID that was taken")
-			require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", []byte("1"), record("3")), session.ErrConflict)
-			assert.Equal(t, "2", loadData(t, b, "aaa"), "a move that failed changed the record")
-			_, err = b.Load(ctx, "ccc")
-			require.ErrorIs(t, err, session.ErrNotFound, "a move that failed was not undone")
-			require.NoError(t, b.Move(ctx, "aaa", "ccc", []byte("2"), record("3")))
-			assert.Equal(t, "3", loadData(t, b, "ccc"))
-			_, err = b.Load(ctx, "aaa")
-			require.ErrorIs(t, err, session.ErrNotFound, "the old ID outlived the move")
+	require.NoError(t, b.Create(ctx, "bbb", record("other")))
+	require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")), session.ErrExists)
+	assert.Equal(t, "other", loadData(t, b, "bbb"), "a move took an ID that was taken")
+	require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", []byte("1"), record("3")), session.ErrConflict)
+	assert.Equal(t, "2", loadData(t, b, "aaa"), "a move that failed changed the record")
+	_, err = b.Load(ctx, "ccc")
+	require.ErrorIs(t, err, session.ErrNotFound, "a move that failed was not undone")
+	require.NoError(t, b.Move(ctx, "aaa", "ccc", []byte("2"), record("3")))
+	assert.Equal(t, "3", loadData(t, b, "ccc"))
+	_, err = b.Load(ctx, "aaa")
+	require.ErrorIs(t, err, session.ErrNotFound, "the old ID outlived the move")
 
-			n, err := b.DeleteExpired(ctx, later.Add(time.Hour), 10)
-			require.NoError(t, err)
-			assert.Zero(t, n)
-			require.NoError(t, b.Delete(ctx, "ccc"))
-			require.ErrorIs(t, b.Replace(ctx, "ccc", []byte("3"), record("4")), session.ErrConflict, "a write revived what was deleted")
-		})
-	}
+	n, err := b.DeleteExpired(ctx, later.Add(time.Hour), 10)
+	require.NoError(t, err)
+	assert.Zero(t, n)
+	require.NoError(t, b.Delete(ctx, "ccc"))
+	require.ErrorIs(t, b.Replace(ctx, "ccc", []byte("3"), record("4")), session.ErrConflict, "a write revived what was deleted")
 }
 
 func TestEmptyData(t *testing.T) {
@@ -191,30 +183,21 @@ func calls(b session.Backend) map[string]func(ctx context.Context) error {
 	}
 }
 
-func TestEndedContext(t *testing.T) {
-	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) {
-			s := kind.start(t).fresh()
-			c := s.client()
-			if c != nil {
-				t.Cleanup(func() { assert.NoError(t, c.Close()) })
-			}
-			b := newBackend(t, s.config(c))
-			require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
-			cancelled, cancel := context.WithCancel(t.Context())
-			cancel()
-			late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-			defer cancel()
-			for name, call := range calls(b) {
-				require.ErrorIs(t, call(cancelled), context.Canceled, name)
-				require.ErrorIs(t, call(late), context.DeadlineExceeded, name)
-			}
-			assert.Equal(t, "1", loadData(t, b, "aaa"))
-			for _, id := range []string{"new", "bbb"} {
-				_, err := b.Load(t.Context(), id)
-				require.ErrorIs(t, err, session.ErrNotFound)
-			}
-		})
+// endedContext is that no call begins after its time.
+func endedContext(t *testing.T, b *backend) {
+	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for name, call := range calls(b) {
+		require.ErrorIs(t, call(cancelled), context.Canceled, name)
+		require.ErrorIs(t, call(late), context.DeadlineExceeded, name)
+	}
+	assert.Equal(t, "1", loadData(t, b, "aaa"))
+	for _, id := range []string{"new", "bbb"} {
+		_, err := b.Load(t.Context(), id)
+		require.ErrorIs(t, err, session.ErrNotFound)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -91,8 +92,6 @@ func (s setup) admin(t testing.TB) redis.UniversalClient {
 		c = redis.NewClient(s.options())
 	}
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
-	// Sentinel and Cluster clients start their goroutines with the first command.
-	require.NoError(t, c.Ping(t.Context()).Err())
 	return c
 }
 
@@ -125,7 +124,8 @@ func rootsOf(t testing.TB, addr string, cfg *tls.Config) []byte {
 	defer func() { _ = c.Close() }()
 	chains := c.ConnectionState().VerifiedChains
 	require.NotEmpty(t, chains)
-	return pemOf(chains[0][len(chains[0])-1])
+	root := chains[0][len(chains[0])-1]
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})
 }
 
 // newBackend opens a backend that is closed with the test.
