@@ -13,20 +13,24 @@ import (
 	"github.com/flamego/flamego"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/mysql"
+	"github.com/flamego/session/postgres"
+	"github.com/flamego/session/redis"
 	"github.com/flamego/session/sqlite"
 )
 
 // Config says where a server keeps its sessions. It travels to the other process
 // as JSON.
 type Config struct {
-	Store      string        // "memory", "file" or "sqlite"
-	Path       string        // the folder, or the DSN
-	Table      string        // of sqlite; "" for the default
-	InitTable  bool          // of sqlite
+	Store      string        // "memory", "file", "sqlite", "postgres", "mysql" or "redis"
+	Path       string        // the folder, the DSN, or the address
+	DB         int           // of redis
+	Table      string        // of the SQL stores; "" for the default
+	InitTable  bool          // of the SQL stores
 	Lifetime   time.Duration // 0 for the default
 	IDLength   int           // 0 for the default, which differs between versions
 	GCInterval time.Duration // 0 for the default
-	JSON       bool          // of file and sqlite: JSON instead of gob
+	JSON       bool          // JSON instead of gob, but for memory
 }
 
 // Options returns the options of the middleware.
@@ -52,6 +56,24 @@ func Options(cfg Config) session.Options {
 		opt.Initer = sqlite.Initer()
 		opt.Config = sqlite.Config{
 			DSN: cfg.Path, Table: cfg.Table, InitTable: cfg.InitTable,
+			Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec,
+		}
+	case "postgres":
+		opt.Initer = postgres.Initer()
+		opt.Config = postgres.Config{
+			DSN: cfg.Path, Table: cfg.Table, InitTable: cfg.InitTable,
+			Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec,
+		}
+	case "mysql":
+		opt.Initer = mysql.Initer()
+		opt.Config = mysql.Config{
+			DSN: cfg.Path, Table: cfg.Table, InitTable: cfg.InitTable,
+			Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec,
+		}
+	case "redis":
+		opt.Initer = redis.Initer()
+		opt.Config = redis.Config{
+			Options:  &redis.Options{Addr: cfg.Path, DB: cfg.DB},
 			Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec,
 		}
 	default:

@@ -122,7 +122,8 @@ var values = []struct{ key, set, got any }{
 	{key: Point{1, -2}, set: "struct key"},
 	{key: true, set: 1},
 	{key: 2.5, set: "float key"},
-	{key: "text of 100 kB", set: strings.Repeat("0123456789", 10_000)},
+	// What goes into the BLOB that v1.6.6 makes in MySQL.
+	{key: "text of 50 kB", set: strings.Repeat("0123456789", 5_000)},
 }
 
 func profile(name string) Profile {

@@ -1,0 +1,152 @@
+package compat
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/compat/legacy/app"
+	"github.com/flamego/session/internal/testserver"
+)
+
+func init() { storages = append(storages, postgresStorage, mysqlStorage, redisStorage) }
+
+// shared is a server that all tests of the process use, each with a database of
+// its own. It ends with the process.
+type shared struct {
+	kind   string
+	once   sync.Once
+	server *testserver.Server
+	err    error
+	used   atomic.Int64
+}
+
+func (s *shared) get(t *testing.T) *testserver.Server {
+	t.Helper()
+	s.once.Do(func() { s.server, _, s.err = testserver.Launch(s.kind) })
+	if s.err != nil {
+		if os.Getenv("REQUIRE_ALL") == "1" {
+			t.Fatal(s.err)
+		}
+		t.Skipf("NOT TESTED: compatibility on %s: %v", s.kind, s.err)
+	}
+	return s.server
+}
+
+var (
+	postgresServer = &shared{kind: "postgres"}
+	mariadbServer  = &shared{kind: "mariadb"}
+	redisServer    = &shared{kind: "redis"}
+)
+
+// sqlStorage is that of a database server. Queries are written with "?".
+func sqlStorage(name, driver, shift string, server *shared, fresh func(dsn, db string) string) storage {
+	open := func(t *testing.T, dsn string) *sql.DB {
+		t.Helper()
+		db, err := sql.Open(driver, dsn)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		return db
+	}
+	key := "key"
+	number := func(q string) string { return q }
+	if driver == "mysql" {
+		key = "`key`"
+	} else {
+		number = func(q string) string {
+			for n := 1; strings.Contains(q, "?"); n++ {
+				q = strings.Replace(q, "?", fmt.Sprint("$", n), 1)
+			}
+			return q
+		}
+	}
+	return storage{
+		name: name,
+		config: func(t *testing.T) app.Config {
+			dsn := server.get(t).DSN
+			db := fmt.Sprintf("compat%d", server.used.Add(1))
+			_, err := open(t, dsn).Exec("CREATE DATABASE " + db)
+			require.NoError(t, err)
+			return app.Config{Store: name, Path: fresh(dsn, db), InitTable: true, Lifetime: lifetime}
+		},
+		age: func(t *testing.T, cfg app.Config, id string, by time.Duration) {
+			_, err := open(t, cfg.Path).Exec(number("UPDATE sessions SET expired_at = "+shift+" WHERE "+key+" = ?"), by.Seconds(), id)
+			require.NoError(t, err)
+		},
+		duplicate: func(t *testing.T, cfg app.Config, id, newID string) {
+			_, err := open(t, cfg.Path).Exec(number("INSERT INTO sessions ("+key+", data, expired_at) SELECT "+cast(driver)+", data, expired_at FROM sessions WHERE "+key+" = ?"), newID, id)
+			require.NoError(t, err)
+		},
+		exists: func(t *testing.T, cfg app.Config, id string) bool {
+			var n int
+			require.NoError(t, open(t, cfg.Path).QueryRow(number("SELECT count(*) FROM sessions WHERE "+key+" = ?"), id).Scan(&n))
+			return n == 1
+		},
+		doubles: true,
+	}
+}
+
+// cast is a parameter of which PostgreSQL would not know the type.
+func cast(driver string) string {
+	if driver == "pgx" {
+		return "CAST(? AS TEXT)"
+	}
+	return "?"
+}
+
+var postgresStorage = sqlStorage("postgres", "pgx", "expired_at - make_interval(secs => ?)", postgresServer, func(dsn, db string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		panic(err)
+	}
+	u.Path = "/" + db
+	return u.String()
+})
+
+// v1.6.6 reads no times without parseTime.
+var mysqlStorage = sqlStorage("mysql", "mysql", "DATE_SUB(expired_at, INTERVAL ? SECOND)", mariadbServer, func(dsn, db string) string {
+	return dsn[:strings.LastIndex(dsn, "/")+1] + db + "?parseTime=true"
+})
+
+var redisStorage = storage{
+	name: "redis",
+	config: func(t *testing.T) app.Config {
+		cfg := app.Config{Store: "redis", Path: redisServer.get(t).Addr, DB: int(redisServer.used.Add(1) % 16), Lifetime: lifetime}
+		require.NoError(t, redisClient(t, cfg).FlushDB(context.Background()).Err())
+		return cfg
+	},
+	age: func(t *testing.T, cfg app.Config, id string, by time.Duration) {
+		c, ctx := redisClient(t, cfg), context.Background()
+		left, err := c.PTTL(ctx, "session:"+id).Result()
+		require.NoError(t, err)
+		require.Positive(t, left)
+		require.NoError(t, c.PExpire(ctx, "session:"+id, left-by).Err())
+	},
+	duplicate: func(t *testing.T, cfg app.Config, id, newID string) {
+		require.NoError(t, redisClient(t, cfg).Copy(context.Background(), "session:"+id, "session:"+newID, cfg.DB, false).Err())
+	},
+	exists: func(t *testing.T, cfg app.Config, id string) bool {
+		n, err := redisClient(t, cfg).Exists(context.Background(), "session:"+id).Result()
+		require.NoError(t, err)
+		return n == 1
+	},
+}
+
+func redisClient(t *testing.T, cfg app.Config) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: cfg.Path, DB: cfg.DB})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
