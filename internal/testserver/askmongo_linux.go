@@ -13,7 +13,7 @@ func askMongo(port int) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := conn.Write(pingMessage()); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func askPostgres(port int) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	hello := append([]byte{0, 0, 0, 0, 0, 3, 0, 0}, "user\x00postgres\x00database\x00postgres\x00\x00"...)
 	binary.BigEndian.PutUint32(hello, uint32(len(hello)))
 	if _, err := conn.Write(hello); err != nil {
@@ -69,7 +69,7 @@ func askMySQL(port int) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	var head [5]byte // length and number of the packet, version of the protocol
 	if _, err := io.ReadFull(conn, head[:]); err != nil {
 		return err

@@ -77,7 +77,7 @@ func prepared(name string, make func(k *keeper) (path string, err error)) (strin
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	if exists(path) {
 		return path, nil
 	}

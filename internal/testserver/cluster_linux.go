@@ -40,7 +40,7 @@ cluster-allow-replica-migration no
 		return nil, err
 	}
 	c.settled = func() error {
-		return until(20*time.Second, func() error {
+		return until(func() error {
 			return parallel(nodes, func(_ int, n *Server) error {
 				return expect(portOf(n), []string{"CLUSTER", "INFO"}, "cluster_state:ok")
 			})
@@ -110,7 +110,7 @@ func join(nodes []*Server) error {
 	}
 	// A replica can only be made of a node that knows its master.
 	for i := clusterMasters; i < len(nodes); i++ {
-		err := until(20*time.Second, func() error {
+		err := until(func() error {
 			_, err := askRESP(ports[i], nil, "CLUSTER", "REPLICATE", ids[i-clusterMasters])
 			return err
 		})
@@ -118,7 +118,7 @@ func join(nodes []*Server) error {
 			return err
 		}
 	}
-	return until(20*time.Second, func() error { return joined(ports) })
+	return until(func() error { return joined(ports) })
 }
 
 // joined is nil when every node knows all, and all replicas follow.
@@ -153,15 +153,18 @@ func joined(ports []int) error {
 	return nil
 }
 
+// agreeWithin is how long nodes may take to agree on something: seconds, usually.
+const agreeWithin = 20 * time.Second
+
 // until calls f until it is nil.
-func until(limit time.Duration, f func() error) error {
-	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
+func until(f func() error) error {
+	for deadline := time.Now().Add(agreeWithin); ; time.Sleep(10 * time.Millisecond) {
 		err := f()
 		if err == nil {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %v: %w", limit, err)
+			return fmt.Errorf("not within %v: %w", agreeWithin, err)
 		}
 	}
 }

@@ -50,6 +50,7 @@ func (c *client) ask(sql string) (string, bool) {
 
 // What a server has acknowledged before it is killed is there when it is back.
 func TestDurable(t *testing.T) {
+	fromHere(t)
 	sql := func(c *client) (insert func(n int) bool, stored func() string) {
 		insert = func(n int) bool {
 			answer, ok := c.ask(fmt.Sprintf("INSERT INTO t VALUES (%d) RETURNING n;", n))

@@ -26,7 +26,7 @@ func installed(look func() error, packages ...string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	if look() == nil {
 		return nil // Another test has installed it meanwhile.
 	}
@@ -95,7 +95,7 @@ func install(lock *os.File, packages []string) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	cmd := exec.Command("/bin/sh", slices.Concat([]string{"-c", installScript, "install"}, packages)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{lock} // Held until the script ends, too.

@@ -70,7 +70,7 @@ func keep(parent string) int {
 	// Children get SIGKILL when this thread ends (PR_SET_PDEATHSIG is bound to the
 	// thread), so this must be the thread that lasts as long as the process.
 	runtime.LockOSThread()
-	os.Unsetenv(keeperEnv)
+	_ = os.Unsetenv(keeperEnv)
 	// Processes whose parent has died become ours: nothing escapes from the tree.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 1
@@ -155,12 +155,12 @@ func (w *warden) spawn(c command) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0, err
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	attr := &syscall.ProcAttr{
 		Dir:   c.Dir,
 		Env:   c.Env,
@@ -208,14 +208,19 @@ func (w *warden) reap() {
 	}
 }
 
+// ended is an error unless the process ended well.
 func ended(status syscall.WaitStatus) error {
-	switch {
-	case status.Signaled():
-		return fmt.Errorf("ended by signal %d", status.Signal())
-	case status.ExitStatus() != 0:
-		return fmt.Errorf("exit status %d", status.ExitStatus())
+	if status.Exited() && status.ExitStatus() == 0 {
+		return nil
 	}
-	return nil
+	return errors.New(outcome(status))
+}
+
+func outcome(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return fmt.Sprintf("ended by signal %d", status.Signal())
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
 }
 
 // alive is an error unless every spawned process runs.
@@ -226,7 +231,7 @@ func (w *warden) alive() error {
 	}
 	for _, c := range w.children {
 		if c.exited {
-			return fmt.Errorf("%w: %v", errNotRunning, ended(c.status))
+			return fmt.Errorf("%w: %s", errNotRunning, outcome(c.status))
 		}
 	}
 	return nil

@@ -47,10 +47,12 @@ func mysqlDSN(port int) string {
 func mariadbTemplate(path, version string) (string, error) {
 	return prepared("mariadb-"+version+"-data-"+strconv.Itoa(os.Getuid()), func(k *keeper) (string, error) {
 		data := k.dir + "/data"
+		// With --force it does not mind that the machine's own name leads nowhere, as
+		// in some containers.
 		return data, k.run(command{
 			Args: append([]string{
 				path, "--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal",
-				"--skip-test-db", mysqlLogSize("innodb-log-file-size"),
+				"--force", "--skip-test-db", mysqlLogSize("innodb-log-file-size"),
 			}, mysqlUser()...),
 			Env: plainEnv(),
 		})

@@ -36,7 +36,7 @@ func askRESP(port int, cfg *tls.Config, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer r.conn.Close()
+	defer func() { _ = r.conn.Close() }()
 	return r.do(args...)
 }
 

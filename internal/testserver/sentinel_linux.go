@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const sentinels = 3
@@ -41,7 +40,7 @@ func (s *Server) addSentinelNodes(path, version string) error {
 	}
 	s.nodes = append(s.nodes, replica)
 	// A sentinel that finds no replica at first looks again after 10 s only.
-	err = until(20*time.Second, func() error {
+	err = until(func() error {
 		return expect(portOf(master), []string{"INFO", "replication"}, "connected_slaves:1", "state=online")
 	})
 	if err != nil {
@@ -68,7 +67,7 @@ sentinel failover-timeout NAME 3000
 	}
 	s.Addr = s.Addrs[0]
 	for _, w := range watchers {
-		if err := until(20*time.Second, func() error { return watches(portOf(w)) }); err != nil {
+		if err := until(func() error { return watches(portOf(w)) }); err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,7 @@ import (
 func main() {
 	all := flag.Bool("all", false, "also the servers that take minutes the first time")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "usage: up [-all] [%s]\n", strings.Join(testserver.Kinds(true), "|"))
+		_, _ = fmt.Fprintf(flag.CommandLine.Output(), "usage: up [-all] [%s]\n", strings.Join(testserver.Kinds(true), "|"))
 	}
 	flag.Parse()
 	names := flag.Args()
