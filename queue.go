@@ -35,7 +35,11 @@ func (q *queues) enter(ctx context.Context, id string) (leave func(), err error)
 // processes do not come back in step.
 func pause(ctx context.Context, retry int) error {
 	most := min(200*time.Microsecond<<min(retry, 10), 20*time.Millisecond)
-	t := time.NewTimer(rand.N(most))
+	return wait(ctx, rand.N(most))
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -232,14 +232,21 @@ func valuesOf(sess Session) (*values, error) {
 	return gobCodec.unmarshal(b)
 }
 
+// GC sweeps in batches, each with a pause after it that is as long as the batch
+// took: then at least half of the time is for the visitors, however many expired
+// at once, and also when old transactions or other sweeps make a batch slow.
 func (s *store) GC(ctx context.Context) error {
 	for {
+		begin := time.Now()
 		n, err := s.sweep(ctx, s.now(), sweepLimit)
 		if err != nil {
 			return fmt.Errorf("session: sweep: %w", err)
 		}
 		if n < sweepLimit {
 			return nil
+		}
+		if err := wait(ctx, time.Since(begin)); err != nil {
+			return fmt.Errorf("session: sweep: %w", err)
 		}
 	}
 }
