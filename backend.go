@@ -68,8 +68,8 @@ type Backend interface {
 	// DeleteExpired removes records whose expiry is not after now, at most limit of
 	// them in one statement, so that no table or key space stays locked for long.
 	// It returns how many it removed; the library calls it again, after a pause as
-	// long as the call took, unless that is less than the limit. A backend whose removals hold up nobody may remove all at
-	// once, and return 0. Where the storage system removes expired records by itself, it does
-	// nothing.
+	// long as the call took, unless that is less than the limit. A backend whose
+	// removals hold up nobody may remove all at once, and return 0. Where the storage
+	// system removes expired records by itself, it does nothing.
 	DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error)
 }
