@@ -3,13 +3,14 @@
 # make lint   golangci-lint, built once into .cache/bin
 # make fuzz   each fuzz target for FUZZTIME
 # make bench  the benchmarks
+# make scale  sweeping and reading at a million sessions; a judgement of speed, so no part of the tests
 
 GO       ?= go
 FUZZTIME ?= 1m
 LINT     := golangci-lint
 LINT_VERSION := v2.15.0
 
-.PHONY: test quick lint vet fuzz bench
+.PHONY: test quick lint vet fuzz bench scale
 
 test:
 	@GO=$(GO) bash internal/ci/test.sh
@@ -35,3 +36,6 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
+
+scale:
+	cd benchmarks && $(GO) test -v -count=1 -timeout 30m ./...

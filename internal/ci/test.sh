@@ -54,8 +54,6 @@ fi
 step "unit tests, conformance suite on every backend, examples and docs, with the race detector" tests main . -p 2
 step "compatibility with flamego/session v1.6.6" tests compat compat
 step "servers that fail under load" tests outage outage -v
-# Without the race detector: it would be the slowest part of what is measured.
-step "a million sessions" tests scale benchmarks -v -race=false
 while IFS= read -r line; do missing+=("$line"); done < <(sort -u "$log/missing" 2>/dev/null)
 
 echo
