@@ -19,38 +19,57 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/testproxy"
 	"github.com/flamego/session/internal/testserver"
 )
+
+// answerLoss is the ways to lose an answer.
+var answerLoss = []struct {
+	name    string
+	silent  bool
+	timeout time.Duration
+}{
+	{"connection cut", false, 5 * time.Second},
+	{"no answer", true, 400 * time.Millisecond},
+}
+
+// lose is Lose for commands of that name.
+func lose(p *testproxy.Proxy, command string, n int, silent bool) {
+	if command != "" {
+		command = "\r\n" + command + "\r\n"
+	}
+	p.Lose(command, n, silent)
+}
 
 // proxied are clients of all kinds that go through the proxy, with their defaults
 // as to retries.
 var proxied = []struct {
 	name  string
-	start func(t testing.TB, p *proxy) Config
+	start func(t testing.TB, p *testproxy.Proxy) Config
 }{
-	{"Options", func(t testing.TB, p *proxy) Config {
-		return Config{Options: &Options{Addr: testserver.Redis(t).Addr, Dialer: p.dial}}
+	{"Options", func(t testing.TB, p *testproxy.Proxy) Config {
+		return Config{Options: &Options{Addr: testserver.Redis(t).Addr, Dialer: p.DialContext}}
 	}},
-	{"Client", func(t testing.TB, p *proxy) Config {
+	{"Client", func(t testing.TB, p *testproxy.Proxy) Config {
 		// Without ContextTimeoutEnabled, so that its own timeout comes first.
 		return Config{Client: redis.NewClient(&redis.Options{
-			Addr: testserver.Redis(t).Addr, Dialer: p.dial, ReadTimeout: 200 * time.Millisecond,
+			Addr: testserver.Redis(t).Addr, Dialer: p.DialContext, ReadTimeout: 200 * time.Millisecond,
 		})}
 	}},
-	{"Cluster", func(t testing.TB, p *proxy) Config {
+	{"Cluster", func(t testing.TB, p *testproxy.Proxy) Config {
 		return Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{
-			Addrs: testserver.RedisCluster(t).Addrs, Dialer: p.dial, ContextTimeoutEnabled: true,
+			Addrs: testserver.RedisCluster(t).Addrs, Dialer: p.DialContext, ContextTimeoutEnabled: true,
 		})}
 	}},
-	{"Sentinel", func(t testing.TB, p *proxy) Config {
+	{"Sentinel", func(t testing.TB, p *testproxy.Proxy) Config {
 		s, master := testserver.RedisSentinel(t)
 		return Config{UniversalClient: redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: master, SentinelAddrs: s.Addrs, Dialer: p.dial, ContextTimeoutEnabled: true,
+			MasterName: master, SentinelAddrs: s.Addrs, Dialer: p.DialContext, ContextTimeoutEnabled: true,
 		})}
 	}},
-	{"Ring", func(t testing.TB, p *proxy) Config {
+	{"Ring", func(t testing.TB, p *testproxy.Proxy) Config {
 		return Config{UniversalClient: redis.NewRing(&redis.RingOptions{
-			Addrs: map[string]string{"a": testserver.Redis(t).Addr}, Dialer: p.dial, ContextTimeoutEnabled: true,
+			Addrs: map[string]string{"a": testserver.Redis(t).Addr}, Dialer: p.DialContext, ContextTimeoutEnabled: true,
 		})}
 	}},
 }
@@ -70,7 +89,7 @@ func closeClient(t testing.TB, cfg Config) {
 func TestLostAnswer(t *testing.T) {
 	for _, client := range proxied {
 		t.Run(client.name, func(t *testing.T) {
-			p := newProxy(t)
+			p := testproxy.New(t)
 			cfg := client.start(t, p)
 			cfg.KeyPrefix = "{" + setup{}.fresh().Prefix + "}" // All on one node of a Cluster,
 			closeClient(t, cfg)
@@ -81,35 +100,35 @@ func TestLostAnswer(t *testing.T) {
 				t.Run(loss.name, func(t *testing.T) {
 					id := "id" + strconv.FormatInt(prefixes.Add(1), 10)
 					ctx, cancel := context.WithTimeout(t.Context(), loss.timeout)
-					p.lose("set", 1, loss.silent)
+					lose(p, "set", 1, loss.silent)
 					err := b.Create(ctx, id, record("0"))
 					cancel()
 					require.Error(t, err)
 					require.NotErrorIs(t, err, session.ErrExists, "sent again")
-					assert.Equal(t, 1, p.requests(), "requests to create")
-					p.lose("", 0, false)
+					assert.Equal(t, 1, p.Requests(), "requests to create")
+					lose(p, "", 0, false)
 					assert.Equal(t, "0", loadData(t, b, id), "the test means to lose the answer, not the request")
 
 					ctx, cancel = context.WithTimeout(t.Context(), loss.timeout)
-					p.lose("evalsha", 1, loss.silent)
+					lose(p, "evalsha", 1, loss.silent)
 					err = b.Replace(ctx, id, []byte("0"), record("1"))
 					cancel()
 					require.Error(t, err)
 					require.NotErrorIs(t, err, session.ErrConflict, "sent again")
-					assert.Equal(t, 1, p.requests(), "requests to replace")
-					p.lose("", 0, false)
+					assert.Equal(t, 1, p.Requests(), "requests to replace")
+					lose(p, "", 0, false)
 					assert.Equal(t, "1", loadData(t, b, id))
 
 					// The second step of a move: the session is gone then, and must not be in
 					// the store under the new ID, of which nobody was told.
 					ctx, cancel = context.WithTimeout(t.Context(), loss.timeout)
-					p.lose("evalsha", 1, loss.silent)
+					lose(p, "evalsha", 1, loss.silent)
 					err = b.Move(ctx, id, id+"new", []byte("1"), record("2"))
 					cancel()
 					require.Error(t, err)
 					require.NotErrorIs(t, err, session.ErrConflict, "sent again")
-					assert.Equal(t, 1, p.requests(), "requests to remove")
-					p.lose("", 0, false)
+					assert.Equal(t, 1, p.Requests(), "requests to remove")
+					lose(p, "", 0, false)
 					_, err = b.Load(t.Context(), id+"new")
 					require.ErrorIs(t, err, session.ErrNotFound)
 
@@ -126,9 +145,9 @@ func TestLostAnswer(t *testing.T) {
 						if verb == "pttl" && client.name == "Ring" {
 							continue // It does not repeat pipelines.
 						}
-						p.lose(verb, 1, false)
+						lose(p, verb, 1, false)
 						require.NoError(t, call(), verb)
-						assert.Equal(t, 2, p.requests(), verb)
+						assert.Equal(t, 2, p.Requests(), verb)
 						if verb == "del" {
 							require.NoError(t, b.Create(t.Context(), id+"x", record("x")))
 						}
@@ -174,7 +193,7 @@ func counter(t testing.TB, cfg Config) (get func(path string) (status int, body 
 }
 
 // lostAnswerUpdate is that one visit counts once, whatever becomes of the answers.
-func lostAnswerUpdate(t *testing.T, p *proxy, cfg Config) {
+func lostAnswerUpdate(t *testing.T, p *testproxy.Proxy, cfg Config) {
 	get := counter(t, cfg)
 	for range 2 { // The second one tells the server the script.
 		status, body := get("/visit")
@@ -185,7 +204,7 @@ func lostAnswerUpdate(t *testing.T, p *proxy, cfg Config) {
 	failed := 0
 	for i := range 30 {
 		if i%3 == 0 {
-			p.lose("evalsha", 1, false)
+			lose(p, "evalsha", 1, false)
 		}
 		if status, _ := get("/visit"); status != http.StatusOK {
 			assert.Equal(t, http.StatusInternalServerError, status)
@@ -204,7 +223,7 @@ func lostAnswerUpdate(t *testing.T, p *proxy, cfg Config) {
 		wg.Go(func() {
 			for i := range 20 {
 				if i%5 == 0 {
-					p.lose("evalsha", 1, false)
+					lose(p, "evalsha", 1, false)
 				}
 				if status, _ := get("/visit"); status == http.StatusOK {
 					ok.Add(1)

@@ -1,4 +1,5 @@
-package redis
+// Package testproxy is a TCP proxy for tests of backends, which loses answers.
+package testproxy
 
 import (
 	"bytes"
@@ -7,48 +8,48 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 )
 
-// proxy stands between a client and its servers, and loses answers: the server
-// has done what it was asked to, and the client does not hear of it.
-type proxy struct {
+// Proxy stands between a client and its servers, and loses answers: the server
+// has done what it was asked to, and the client does not hear of it. Its methods
+// may be called concurrently.
+type Proxy struct {
 	t testing.TB
 
 	mu      sync.Mutex
 	entries map[string]net.Addr // by the address of the server
-	verb    []byte              // requests that hold it lose their answer, unless it is empty
+	pattern []byte              // requests that hold it lose their answer, unless it is empty
 	left    int                 // so many more times
 	silent  bool                // by waiting, not by closing
-	seen    int                 // requests that held verb
+	seen    int                 // requests that held the pattern
 	conns   []net.Conn
 }
 
-func newProxy(t testing.TB) *proxy {
-	p := &proxy{t: t, entries: make(map[string]net.Addr)}
+// New returns a proxy that ends with the test.
+func New(t testing.TB) *Proxy {
+	p := &Proxy{t: t, entries: make(map[string]net.Addr)}
 	t.Cleanup(p.close)
 	return p
 }
 
-// lose makes the next n requests with the verb, in lower case, lose their answers, and starts to
-// count such requests.
-func (p *proxy) lose(verb string, n int, silent bool) {
+// Lose makes the next n requests that hold the pattern lose their answers: by
+// closing the connection, or if silent by leaving it at that. It starts to count
+// such requests. An empty pattern is in none.
+func (p *Proxy) Lose(pattern string, n int, silent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.verb, p.left, p.silent, p.seen = nil, n, silent, 0
-	if verb != "" {
-		p.verb = []byte("\r\n" + verb + "\r\n")
-	}
+	p.pattern, p.left, p.silent, p.seen = []byte(pattern), n, silent, 0
 }
 
-func (p *proxy) requests() int {
+// Requests returns how many requests held the pattern since Lose.
+func (p *Proxy) Requests() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.seen
 }
 
-// dial is a client's Dialer.
-func (p *proxy) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+// DialContext connects to a server through the proxy. It is for the client's Dialer.
+func (p *Proxy) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	p.mu.Lock()
 	entry := p.entries[addr]
 	if entry == nil {
@@ -67,7 +68,7 @@ func (p *proxy) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return d.DialContext(ctx, network, entry.String())
 }
 
-func (p *proxy) serve(l net.Listener, addr string) {
+func (p *Proxy) serve(l net.Listener, addr string) {
 	for {
 		client, err := l.Accept()
 		if err != nil {
@@ -87,7 +88,7 @@ func (p *proxy) serve(l net.Listener, addr string) {
 
 // relay carries one request and one answer at a time, as the clients do it. Each
 // fits in a packet or is carried on by the next round.
-func (p *proxy) relay(client, server net.Conn) {
+func (p *Proxy) relay(client, server net.Conn) {
 	var lost sync.Mutex
 	losing := false
 	go func() {
@@ -127,16 +128,16 @@ func (p *proxy) relay(client, server net.Conn) {
 	}
 }
 
-func (p *proxy) isSilent() bool {
+func (p *Proxy) isSilent() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.silent
 }
 
-func (p *proxy) decide(request []byte) bool {
+func (p *Proxy) decide(request []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.verb) == 0 || !bytes.Contains(request, p.verb) {
+	if len(p.pattern) == 0 || !bytes.Contains(request, p.pattern) {
 		return false
 	}
 	p.seen++
@@ -148,21 +149,11 @@ func (p *proxy) decide(request []byte) bool {
 }
 
 // close ends all connections. The listeners end with the test.
-func (p *proxy) close() {
+func (p *Proxy) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
 		_ = c.Close()
 	}
 	p.conns = nil
-}
-
-// answerLoss is the ways to lose an answer.
-var answerLoss = []struct {
-	name    string
-	silent  bool
-	timeout time.Duration
-}{
-	{"connection cut", false, 5 * time.Second},
-	{"no answer", true, 400 * time.Millisecond},
 }

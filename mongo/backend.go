@@ -1,0 +1,152 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"github.com/flamego/session"
+)
+
+var _ session.Backend = (*backend)(nil)
+
+// Load implements session.Backend. A document whose fields are of other types than
+// this library writes is no session: failing here would lock its visitor out.
+func (b *backend) Load(ctx context.Context, id string) (session.Record, error) {
+	var doc struct {
+		Data   bson.RawValue `bson:"data"`
+		Expiry bson.RawValue `bson:"expired_at"`
+	}
+	err := b.sessions.FindOne(ctx, byKey(id), load).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return session.Record{}, session.ErrNotFound
+	}
+	if err != nil {
+		return session.Record{}, fail("load", err, id)
+	}
+	subtype, data, isBinary := doc.Data.BinaryOK()
+	ms, isTime := doc.Expiry.DateTimeOK()
+	// The bytes of another subtype would match no filter.
+	if !isBinary || subtype != bson.TypeBinaryGeneric || !isTime {
+		return session.Record{}, session.ErrNotFound
+	}
+	return session.Record{Data: data, Expiry: time.UnixMilli(ms)}, nil
+}
+
+var load = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "data", Value: 1}, {Key: "expired_at", Value: 1}})
+
+// Create implements session.Backend. The unique index decides between those who
+// come with the same ID, so it must be there.
+func (b *backend) Create(ctx context.Context, id string, r session.Record) error {
+	if _, err := b.prepare(ctx); err != nil {
+		return err
+	}
+	_, err := b.sessions.InsertOne(ctx, append(byKey(id), fields(r)...))
+	if mongo.IsDuplicateKeyError(err) {
+		return session.ErrExists
+	}
+	return fail("create", err, id)
+}
+
+// Replace implements session.Backend. A server does the condition and the change
+// as one, on the latest version of the document.
+func (b *backend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+	err := b.update(ctx, append(byKey(id), dataIs(old)), fields(r), session.ErrConflict)
+	return fail("replace", err, id)
+}
+
+// Move implements session.Backend. It changes the key of the document in place,
+// so that no moment has two records, or none.
+func (b *backend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+	if _, err := b.prepare(ctx); err != nil {
+		return err
+	}
+	err := b.update(ctx, append(byKey(id), dataIs(old)), append(byKey(newID), fields(r)...), session.ErrConflict)
+	if mongo.IsDuplicateKeyError(err) {
+		return session.ErrExists
+	}
+	return fail("move", err, id, newID)
+}
+
+// Touch implements session.Backend.
+func (b *backend) Touch(ctx context.Context, id string, expiry time.Time) error {
+	err := b.update(ctx, byKey(id), bson.D{expiredAt(expiry)}, session.ErrNotFound)
+	return fail("touch", err, id)
+}
+
+// update sets fields of the document that the filter matches, or returns missing.
+func (b *backend) update(ctx context.Context, filter, set bson.D, missing error) error {
+	res, err := b.sessions.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: set}})
+	if err == nil && res.MatchedCount == 0 {
+		return missing
+	}
+	return err
+}
+
+// Delete implements session.Backend.
+func (b *backend) Delete(ctx context.Context, id string) error {
+	_, err := b.sessions.DeleteOne(ctx, byKey(id))
+	return fail("delete", err, id)
+}
+
+// DeleteExpired implements session.Backend. The TTL index does the same, but in
+// its own time, and not on every server that speaks the protocol.
+func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
+	expired := bson.E{Key: "expired_at", Value: bson.D{{Key: "$lte", Value: milliseconds(now)}}}
+	o := options.Find().SetSort(bson.D{{Key: "expired_at", Value: 1}}).SetLimit(int64(limit)).SetProjection(bson.D{{Key: "_id", Value: 1}})
+	found, err := b.sessions.Find(ctx, bson.D{expired}, o)
+	if err != nil {
+		return 0, fail("delete expired", err)
+	}
+	var docs []struct {
+		ID bson.RawValue `bson:"_id"`
+	}
+	if err := found.All(ctx, &docs); err != nil {
+		return 0, fail("delete expired", err)
+	}
+	if len(docs) == 0 {
+		return 0, nil
+	}
+	ids := make(bson.A, len(docs))
+	for i, doc := range docs {
+		ids[i] = doc.ID
+	}
+	// One that has been touched meanwhile is not expired any more.
+	res, err := b.sessions.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, expired})
+	if err != nil {
+		return 0, fail("delete expired", err)
+	}
+	return int(res.DeletedCount), nil
+}
+
+func byKey(id string) bson.D { return bson.D{{Key: "key", Value: id}} }
+
+func dataIs(data []byte) bson.E { return bson.E{Key: "data", Value: primitive.Binary{Data: data}} }
+
+func expiredAt(t time.Time) bson.E { return bson.E{Key: "expired_at", Value: milliseconds(t)} }
+
+func fields(r session.Record) bson.D { return bson.D{dataIs(r.Data), expiredAt(r.Expiry)} }
+
+// milliseconds cuts off what a document does not hold.
+func milliseconds(t time.Time) primitive.DateTime { return primitive.DateTime(t.UnixMilli()) }
+
+// fail puts the backend's name before an error. The server may repeat values in
+// its message, and IDs are nobody's business.
+func fail(op string, err error, ids ...string) error {
+	if err == nil || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
+		return err
+	}
+	for _, id := range ids {
+		if strings.Contains(err.Error(), id) {
+			err = errors.New(strings.ReplaceAll(err.Error(), id, "…"))
+		}
+	}
+	return fmt.Errorf("mongo: %s: %w", op, err)
+}

@@ -1,0 +1,195 @@
+package mongo
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo/readpref"
+	"go.mongodb.org/mongo-driver/mongo/writeconcern"
+
+	"github.com/flamego/session"
+)
+
+// Wrong configurations are errors at the start, which name the field and the
+// remedy.
+func TestConfig(t *testing.T) {
+	s, _ := start(t)
+	ctx := t.Context()
+	client := s.admin(t).Database().Client()
+	at := func(uri string) *Options { return options.Client().ApplyURI(uri) }
+	for name, c := range map[string]struct {
+		cfg  Config
+		want []string
+	}{
+		"nothing":        {Config{}, []string{"Config.Options is nil", "ApplyURI", "Config.Client"}},
+		"two":            {Config{Options: at(s.URI), Client: client, Database: s.Database}, []string{"both Options and Client", "set only"}},
+		"database":       {Config{Options: at(s.URI)}, []string{"Config.Database is empty", "name of the database"}},
+		"database too":   {Config{Client: client}, []string{"Config.Database is empty"}},
+		"scheme":         {Config{Options: at("http://localhost"), Database: "x"}, []string{"Config.Options are not valid", "scheme"}},
+		"unacknowledged": {Config{Options: at(s.URI).SetWriteConcern(writeconcern.Unacknowledged()), Database: s.Database}, []string{"unacknowledged", "set another"}},
+		"password": {Config{Options: at(s.URI).SetAuth(options.Credential{Username: "nobody", Password: "x"}), Database: s.Database},
+			[]string{"look at the user in Config.Options", "readWrite"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := openBackend(ctx, c.cfg)
+			require.Error(t, err)
+			assert.Nil(t, b)
+			for _, part := range append(c.want, "mongo: ") {
+				assert.ErrorContains(t, err, part)
+			}
+			store, err := Initer()(ctx, c.cfg)
+			require.Error(t, err)
+			assert.Nil(t, store)
+		})
+	}
+	require.NoError(t, client.Ping(ctx, nil), "the user's client was closed")
+}
+
+// indexes returns what there is: the keys of an index, and its further options.
+func indexes(t *testing.T, coll *mongo.Collection) map[string]bson.M {
+	t.Helper()
+	cur, err := coll.Indexes().List(t.Context())
+	require.NoError(t, err)
+	var list []bson.M
+	require.NoError(t, cur.All(t.Context(), &list))
+	found := make(map[string]bson.M)
+	for _, index := range list {
+		found[index["name"].(string)] = index
+	}
+	return found
+}
+
+func TestIndexes(t *testing.T) {
+	s, _ := start(t)
+	for range 2 { // The second start finds them.
+		newBackend(t, s.config())
+		is := indexes(t, s.admin(t))
+		require.Contains(t, is, "key_1")
+		require.Contains(t, is, "expired_at_1")
+		assert.Equal(t, true, is["key_1"]["unique"])
+		assert.EqualValues(t, 0, is["expired_at_1"]["expireAfterSeconds"])
+		assert.Len(t, is, 3)
+	}
+}
+
+// A collection that v1.6.6 wrote has no index, and so perhaps two documents of one
+// session. The error must not show its ID.
+func TestIndexesCannotBeMade(t *testing.T) {
+	server, _ := start(t)
+	ctx := t.Context()
+	t.Run("duplicates", func(t *testing.T) {
+		s := server.fresh()
+		secret := "abcdefghijklmnop"
+		for range 2 {
+			_, err := s.admin(t).InsertOne(ctx, append(key(secret), fields(record("x"))...))
+			require.NoError(t, err)
+		}
+		_, err := openBackend(ctx, s.config())
+		for _, part := range []string{s.Collection, "Config.Collection", "remove documents with the same key"} {
+			require.ErrorContains(t, err, part)
+		}
+		assert.NotContains(t, err.Error(), secret)
+	})
+	t.Run("without unique", func(t *testing.T) {
+		s := server.fresh()
+		_, err := s.admin(t).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "key", Value: 1}}})
+		require.NoError(t, err)
+		_, err = openBackend(ctx, s.config())
+		require.ErrorContains(t, err, "other options: drop that")
+	})
+	t.Run("other time", func(t *testing.T) {
+		s := server.fresh()
+		_, err := s.admin(t).Indexes().CreateOne(ctx, mongo.IndexModel{
+			Keys: bson.D{{Key: "expired_at", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(60),
+		})
+		require.NoError(t, err)
+		_, err = openBackend(ctx, s.config())
+		require.ErrorContains(t, err, "other options: drop that")
+	})
+}
+
+// What v1.6.6 stored is found, and replaced.
+func TestOldDocuments(t *testing.T) {
+	s, _ := start(t)
+	ctx, admin := t.Context(), s.admin(t)
+	_, err := admin.InsertOne(ctx, bson.M{"key": "aaa", "data": []byte("1"), "expired_at": later.UTC()})
+	require.NoError(t, err)
+	b := newBackend(t, s.config())
+	assert.Equal(t, "1", loadData(t, b, "aaa"))
+	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
+	var doc bson.M
+	require.NoError(t, admin.FindOne(ctx, key("aaa")).Decode(&doc))
+	delete(doc, "_id")
+	assert.Equal(t, bson.M{"key": "aaa", "data": primitive.Binary{Data: []byte("2")}, "expired_at": primitive.NewDateTimeFromTime(later)}, doc)
+}
+
+func TestSettings(t *testing.T) {
+	s, _ := start(t)
+	o := options.Client().ApplyURI(s.URI)
+	b := newBackend(t, Config{Options: o, Database: s.Database})
+	assert.Equal(t, "sessions", b.sessions.Name())
+	assert.Nil(t, o.RetryWrites, "the user's Options were changed")
+	assert.Nil(t, o.ServerSelectionTimeout, "the user's Options were changed")
+
+	// A client of an application that reads from secondaries, and wants its writes
+	// acknowledged by one server.
+	o.SetReadPreference(readpref.SecondaryPreferred()).SetWriteConcern(writeconcern.W1())
+	client, err := mongo.Connect(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, client.Disconnect(t.Context())) })
+	b = newBackend(t, Config{Client: client, Database: s.Database})
+	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
+	assert.Equal(t, "1", loadData(t, b, "aaa"))
+}
+
+func TestClose(t *testing.T) {
+	s, _ := start(t)
+	ctx := t.Context()
+	b, err := openBackend(ctx, s.config())
+	require.NoError(t, err)
+	require.NoError(t, b.Close())
+	_, err = b.Load(ctx, "aaa")
+	require.ErrorIs(t, err, mongo.ErrClientDisconnected)
+
+	client := s.admin(t).Database().Client()
+	b, err = openBackend(ctx, Config{Client: client, Database: s.Database})
+	require.NoError(t, err)
+	require.NoError(t, b.Close())
+	require.NoError(t, client.Ping(ctx, nil), "the user's client was closed")
+}
+
+func TestIniter(t *testing.T) {
+	s, _ := start(t)
+	ctx := t.Context()
+	idWriter := session.IDWriter(func(http.ResponseWriter, *http.Request, string) {})
+	_, err := Initer()(ctx, s.URI, idWriter)
+	require.ErrorContains(t, err, "mongo.Config")
+
+	cfg := s.config()
+	cfg.Lifetime = time.Minute
+	store, err := Initer()(ctx, cfg, idWriter)
+	require.NoError(t, err)
+	sess, err := store.Read(ctx, "abcdef0123456789")
+	require.NoError(t, err)
+	sess.Set("name", "flamego")
+	require.NoError(t, store.Save(ctx, sess))
+	sess, err = store.Read(ctx, "abcdef0123456789")
+	require.NoError(t, err)
+	assert.Equal(t, "flamego", sess.Get("name"))
+
+	var doc struct {
+		Expiry time.Time `bson:"expired_at"`
+	}
+	require.NoError(t, s.admin(t).FindOne(ctx, key("abcdef0123456789")).Decode(&doc))
+	assert.InDelta(t, 61.5, time.Until(doc.Expiry).Seconds(), 1.6, "the lifetime of the Config was not used")
+	require.Implements(t, (*io.Closer)(nil), store)
+	require.NoError(t, store.(io.Closer).Close())
+}

@@ -1,0 +1,37 @@
+package mongo
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/bson"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sessiontest"
+)
+
+func TestConformance(t *testing.T) {
+	server, _ := start(t)
+	var s setup
+	sessiontest.Suite{
+		Open: func(t *testing.T) func() session.Options {
+			s = server.fresh()
+			return func() session.Options { return session.Options{Initer: Initer(), Config: s.config()} }
+		},
+		Corrupt: func(t *testing.T, id string) {
+			res, err := s.admin(t).UpdateOne(t.Context(), key(id), bson.D{{Key: "$set", Value: bson.D{dataIs([]byte("garbage"))}}})
+			require.NoError(t, err)
+			require.EqualValues(t, 1, res.MatchedCount)
+		},
+	}.Run(t)
+}
+
+func TestProcesses(t *testing.T) {
+	server, _ := start(t)
+	sessiontest.Processes(t, "mongo", func(t *testing.T) string {
+		arg, err := json.Marshal(server.fresh())
+		require.NoError(t, err)
+		return string(arg)
+	})
+}

@@ -1,0 +1,52 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+)
+
+// prepare makes the indexes, unless that has been done. Of several servers that do
+// it at the same time one makes them. refused tells an error that is for the
+// administrator from one that passes.
+func (b *backend) prepare(ctx context.Context) (refused bool, err error) {
+	if b.prepared.Load() {
+		return false, nil
+	}
+	_, err = b.sessions.Indexes().CreateMany(ctx, []mongo.IndexModel{
+		{Keys: bson.D{{Key: "key", Value: 1}}, Options: options.Index().SetUnique(true)},
+		{Keys: bson.D{{Key: "expired_at", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)},
+	})
+	if err == nil {
+		b.prepared.Store(true)
+		return false, nil
+	}
+	what := fmt.Sprintf("mongo: the indexes of the collection %q (Config.Collection) cannot be made", b.sessions.Name())
+	const same = "remove documents with the same key, as v1.6.6 could leave, or drop the collection, which signs everybody out"
+	var answer mongo.ServerError
+	isAnswer := errors.As(err, &answer)
+	switch {
+	case mongo.IsDuplicateKeyError(err): // Its text has an ID in it.
+		return true, fmt.Errorf("%s: %s", what, same)
+	case isAnswer && answer.HasErrorCode(codeInternal): // FerretDB's way of saying the same.
+		return true, fmt.Errorf("%s: if the reason is none of the server's own, %s: %w", what, same, err)
+	case isAnswer && (answer.HasErrorCode(codeIndexOptions) || answer.HasErrorCode(codeIndexKeys)):
+		return true, fmt.Errorf("%s: it has an index on key or expired_at with other options: drop that: %w", what, err)
+	case isAnswer && answer.HasErrorCode(codeUnauthorized), strings.Contains(err.Error(), "auth error"):
+		return true, fmt.Errorf("%s: look at the user in Config.Options or Config.Client, who needs the role readWrite: %w", what, err)
+	}
+	return false, fmt.Errorf("%s: %w", what, err)
+}
+
+// Codes of MongoDB's errors.
+const (
+	codeInternal     = 1
+	codeUnauthorized = 13
+	codeIndexOptions = 85
+	codeIndexKeys    = 86
+)

@@ -1,0 +1,156 @@
+// Package mongo keeps sessions in a MongoDB collection, by MongoDB's driver:
+//
+//	f.Use(session.Sessioner(session.Options{
+//		Initer: mongo.Initer(),
+//		Config: mongo.Config{
+//			Options:  options.Client().ApplyURI("mongodb://localhost:27017"),
+//			Database: "app",
+//		},
+//	}))
+//
+// Any number of servers may share the collection. Every call is one command on
+// one document, without a transaction around it.
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo/readpref"
+	"go.mongodb.org/mongo-driver/mongo/writeconcern"
+
+	"github.com/flamego/session"
+)
+
+// Options keeps the settings to set up MongoDB client connection.
+type Options = options.ClientOptions
+
+// Config contains options for the MongoDB session store. One of Options and
+// Client is required, and only one.
+//
+// Whatever they say, sessions are read from the primary. Without a write concern
+// a write waits for the majority of a replica set.
+type Config struct {
+	// Options is the settings to set up the MongoDB client connection. Without
+	// RetryWrites writes are not retried: set it, or retryWrites=true in the URI,
+	// only for servers that tell a retry from a second write, as MongoDB's replica
+	// sets do. Without ServerSelectionTimeout a request waits 2 seconds for a server.
+	Options *Options
+	// Client is a client that is connected already. Its settings are left alone, and
+	// closing it is up to you. What Options says about RetryWrites goes for it too,
+	// but its default is to retry.
+	Client *mongo.Client
+	// Database is the database name of the MongoDB. It is required.
+	Database string
+	// Collection is the collection name for storing session data. It gets a unique
+	// index on key and a TTL index on expired_at. Default is "sessions".
+	Collection string
+	// Lifetime is the duration to have no access to a session before it expires.
+	// Default is 3600 seconds, also for anything under a second.
+	Lifetime time.Duration
+	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
+	Encoder session.Encoder
+	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
+	Decoder session.Decoder
+}
+
+const (
+	// startTimeout bounds what the start waits for the server.
+	startTimeout = 15 * time.Second
+	// selectionTimeout is how long requests wait for a primary: an election that is
+	// quick is waited out, but an outage must not pile up requests.
+	selectionTimeout = 2 * time.Second
+	// closeTimeout bounds what the end waits for calls under way.
+	closeTimeout = 5 * time.Second
+)
+
+// Initer returns the session.Initer for the MongoDB session store. Its Config is a
+// Config. The store's Close method closes the client that was made of Options.
+//
+// A server that is down at the start is no error: requests that need it fail
+// until it is back, and the first session to be stored then makes the indexes.
+func Initer() session.Initer { return session.BackendIniter(open) }
+
+func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	b, err := openBackend(ctx, cfg)
+	if err != nil {
+		return nil, sc, err // A nil *backend would be a Backend.
+	}
+	return b, sc, nil
+}
+
+func openBackend(ctx context.Context, cfg Config) (*backend, error) {
+	switch {
+	case cfg.Options == nil && cfg.Client == nil:
+		return nil, errors.New("mongo: Config.Options is nil: set it to options.Client().ApplyURI(…), or Config.Client to a connected client")
+	case cfg.Options != nil && cfg.Client != nil:
+		return nil, errors.New("mongo: Config has both Options and Client: set only the one that is to be used")
+	case cfg.Database == "":
+		return nil, errors.New("mongo: Config.Database is empty: set it to the name of the database")
+	case cfg.Collection == "":
+		cfg.Collection = "sessions"
+	}
+	b := &backend{}
+	client := cfg.Client
+	if client == nil {
+		o := *cfg.Options
+		if o.RetryWrites == nil {
+			o.SetRetryWrites(false)
+		}
+		if o.ServerSelectionTimeout == nil {
+			o.SetServerSelectionTimeout(selectionTimeout)
+		}
+		var err error
+		if client, err = mongo.Connect(ctx, &o); err != nil {
+			return nil, fmt.Errorf("mongo: Config.Options are not valid: %w", err)
+		}
+		b.own = client
+	}
+	err := b.use(ctx, client.Database(cfg.Database), cfg.Collection)
+	if err != nil {
+		_ = b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// use takes a collection, and makes its indexes if the server can be reached.
+func (b *backend) use(ctx context.Context, db *mongo.Database, name string) error {
+	o := options.Collection().SetReadPreference(readpref.Primary())
+	switch wc := db.WriteConcern(); {
+	case wc == nil:
+		o.SetWriteConcern(writeconcern.Majority())
+	case !wc.Acknowledged():
+		return errors.New("mongo: the write concern of Config.Options or Config.Client is unacknowledged, so that no write is known to be stored: set another, or none")
+	}
+	b.sessions = db.Collection(name, o)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if refused, err := b.prepare(ctx); refused {
+		return err
+	}
+	return nil
+}
+
+// backend is a session.Backend with a document for each session.
+type backend struct {
+	sessions *mongo.Collection
+	prepared atomic.Bool
+	own      *mongo.Client // nil if it is the user's
+}
+
+// Close closes the client, if it is the library's.
+func (b *backend) Close() error {
+	if b.own == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return b.own.Disconnect(ctx)
+}

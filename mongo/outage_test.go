@@ -1,0 +1,112 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// busy makes the client open some connections, which the outage leaves stale.
+func busy(t testing.TB, b session.Backend) {
+	t.Helper()
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wg.Go(func() {
+			_, err := b.Load(t.Context(), "aaa")
+			errs[i] = errors.Join(err, b.Touch(t.Context(), "aaa", later))
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+// heals waits until the backend works again, which it must do by itself.
+func heals(t testing.TB, within time.Duration, do func() error) {
+	t.Helper()
+	start := time.Now()
+	for {
+		err := do()
+		if err == nil {
+			t.Logf("healed %v after the server was back", time.Since(start).Round(time.Millisecond))
+			return
+		}
+		if time.Since(start) > within {
+			t.Fatalf("does not heal: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func assertOutage(t testing.TB, err error, name string) {
+	t.Helper()
+	require.Error(t, err, name)
+	for _, sentinel := range []error{session.ErrNotFound, session.ErrExists, session.ErrConflict} {
+		assert.NotErrorIs(t, err, sentinel, name)
+	}
+}
+
+// A server that is gone: calls fail soon, each with an error that is none of the
+// sentinels, and work again when it is back.
+func TestServerGone(t *testing.T) {
+	s, server := start(t)
+	b, ctx := newBackend(t, s.config()), t.Context()
+	require.NoError(t, b.Create(ctx, "aaa", record("1")))
+	busy(t, b)
+
+	server.Kill(t)
+	for name, call := range calls(b) {
+		start := time.Now()
+		assertOutage(t, call(ctx), name)
+		assert.Less(t, time.Since(start), selectionTimeout+time.Second, name)
+		t.Logf("%s failed in %v", name, time.Since(start).Round(time.Millisecond))
+	}
+	server.Start(t)
+	heals(t, 5*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
+	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
+	busy(t, b)
+	assert.Equal(t, "2", loadData(t, b, "aaa"))
+}
+
+// A server that hangs: calls end with their context.
+func TestServerHangs(t *testing.T) {
+	s, server := start(t)
+	b := newBackend(t, s.config())
+	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
+	busy(t, b)
+	server.Pause(t)
+	for name, call := range calls(b) {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		start := time.Now()
+		err := call(ctx)
+		cancel()
+		assertOutage(t, err, name)
+		assert.Less(t, time.Since(start), time.Second, name)
+	}
+	server.Resume(t)
+	heals(t, 5*time.Second, func() error { return b.Delete(t.Context(), "aaa") })
+}
+
+// Starting a server of the site while the database is down is possible. The
+// indexes are made when it is back, before anything is stored.
+func TestStartWhileDown(t *testing.T) {
+	s, server := start(t)
+	server.Kill(t)
+	begin := time.Now()
+	b := newBackend(t, s.config())
+	assert.Less(t, time.Since(begin), selectionTimeout+time.Second)
+	_, err := b.Load(t.Context(), "aaa")
+	assertOutage(t, err, "Load")
+	assertOutage(t, b.Create(t.Context(), "aaa", record("1")), "Create")
+	server.Start(t)
+	heals(t, 5*time.Second, func() error { return b.Create(t.Context(), "aaa", record("1")) })
+	assert.Contains(t, indexes(t, s.admin(t)), "key_1")
+	require.ErrorIs(t, b.Create(t.Context(), "aaa", record("1")), session.ErrExists)
+}

@@ -1,0 +1,98 @@
+package mongo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/testserver"
+	"github.com/flamego/session/sessiontest"
+)
+
+func TestMain(m *testing.M) {
+	sessiontest.Main(m, map[string]func(string) session.Options{"mongo": func(arg string) session.Options {
+		var s setup
+		if err := json.Unmarshal([]byte(arg), &s); err != nil {
+			panic(err)
+		}
+		return session.Options{Initer: Initer(), Config: s.config()}
+	}})
+}
+
+// setup says where sessions are, also to another process.
+type setup struct{ URI, Database, Collection string }
+
+var names atomic.Int64
+
+// start starts a server, or takes the one that there is, with a database that is
+// dropped at the end.
+func start(t testing.TB) (setup, *testserver.Server) {
+	t.Helper()
+	server := testserver.Mongo(t)
+	s := setup{URI: server.DSN, Database: fmt.Sprintf("test_%d_%d", os.Getpid(), names.Add(1))}.fresh()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		c, err := mongo.Connect(ctx, options.Client().ApplyURI(s.URI))
+		if err == nil {
+			_ = c.Database(s.Database).Drop(ctx)
+			_ = c.Disconnect(ctx)
+		}
+	})
+	return s, server
+}
+
+// fresh is another collection.
+func (s setup) fresh() setup {
+	s.Collection = fmt.Sprint("sessions", names.Add(1))
+	return s
+}
+
+func (s setup) config() Config {
+	return Config{Options: options.Client().ApplyURI(s.URI), Database: s.Database, Collection: s.Collection}
+}
+
+// admin is the collection over a client of the test's own.
+func (s setup) admin(t testing.TB) *mongo.Collection {
+	t.Helper()
+	c, err := mongo.Connect(t.Context(), options.Client().ApplyURI(s.URI))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Disconnect(context.Background()) })
+	return c.Database(s.Database).Collection(s.Collection)
+}
+
+// newBackend opens a backend that is closed with the test.
+func newBackend(t testing.TB, cfg Config) *backend {
+	t.Helper()
+	b, err := openBackend(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, b.Close()) })
+	return b
+}
+
+// later is an expiry that is whole in milliseconds, as stored.
+var later = time.Now().Add(time.Hour).Truncate(time.Millisecond)
+
+func record(data string) session.Record {
+	return session.Record{Data: []byte(data), Expiry: later}
+}
+
+func loadData(t testing.TB, b session.Backend, id string) string {
+	t.Helper()
+	r, err := b.Load(t.Context(), id)
+	require.NoError(t, err)
+	return string(r.Data)
+}
+
+func key(id string) bson.D { return bson.D{{Key: "key", Value: id}} }
