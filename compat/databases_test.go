@@ -16,12 +16,16 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/bson/primitive"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"github.com/flamego/session/compat/legacy/app"
 	"github.com/flamego/session/internal/testserver"
 )
 
-func init() { storages = append(storages, postgresStorage, mysqlStorage, redisStorage) }
+func init() { storages = append(storages, postgresStorage, mysqlStorage, redisStorage, mongoStorage) }
 
 // shared is a server that all tests of the process use, each with a database of
 // its own. It ends with the process.
@@ -49,6 +53,7 @@ var (
 	postgresServer = &shared{kind: "postgres"}
 	mariadbServer  = &shared{kind: "mariadb"}
 	redisServer    = &shared{kind: "redis"}
+	mongoServer    = &shared{kind: "mongo"}
 )
 
 // sqlStorage is that of a database server. Queries are written with "?".
@@ -149,4 +154,45 @@ func redisClient(t *testing.T, cfg app.Config) *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: cfg.Path, DB: cfg.DB})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+var mongoStorage = storage{
+	name: "mongo",
+	config: func(t *testing.T) app.Config {
+		return app.Config{
+			Store: "mongo", Path: mongoServer.get(t).DSN, Table: fmt.Sprintf("compat%d", mongoServer.used.Add(1)),
+			Lifetime: lifetime,
+		}
+	},
+	age: func(t *testing.T, cfg app.Config, id string, by time.Duration) {
+		c, ctx := collection(t, cfg), context.Background()
+		var doc bson.M
+		require.NoError(t, c.FindOne(ctx, bson.M{"key": id}).Decode(&doc))
+		at := doc["expired_at"].(primitive.DateTime).Time().Add(-by)
+		_, err := c.UpdateOne(ctx, bson.M{"key": id}, bson.M{"$set": bson.M{"expired_at": at}})
+		require.NoError(t, err)
+	},
+	duplicate: func(t *testing.T, cfg app.Config, id, newID string) {
+		c, ctx := collection(t, cfg), context.Background()
+		var doc bson.M
+		require.NoError(t, c.FindOne(ctx, bson.M{"key": id}).Decode(&doc))
+		delete(doc, "_id")
+		doc["key"] = newID
+		_, err := c.InsertOne(ctx, doc)
+		require.NoError(t, err)
+	},
+	exists: func(t *testing.T, cfg app.Config, id string) bool {
+		n, err := collection(t, cfg).CountDocuments(context.Background(), bson.M{"key": id})
+		require.NoError(t, err)
+		return n == 1
+	},
+	doubles: true,
+}
+
+func collection(t *testing.T, cfg app.Config) *mongo.Collection {
+	t.Helper()
+	c, err := mongo.Connect(context.Background(), options.Client().ApplyURI(cfg.Path))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Disconnect(context.Background()) })
+	return c.Database(cfg.Table).Collection("sessions")
 }

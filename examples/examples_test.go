@@ -45,6 +45,8 @@ var programs = map[string][]step{
 
 	"postgres": storing("Authenticated as 123"),
 	"mysql":    storing("Authenticated as 123"),
+	"redis":    storing("Authenticated as 123"),
+	"mongo":    storing("Authenticated as 123"),
 	"flash": {
 		{"/get", "No flash message"},
 		{"/set", "Succeed"},
@@ -93,6 +95,14 @@ var servers = map[string]func(t *testing.T) []string{
 			"MYSQL_USER=" + cfg.User, "MYSQL_PASSWORD=" + cfg.Passwd, "MYSQL_HOST=" + host, "MYSQL_PORT=" + port,
 			"MYSQL_DATABASE=" + cfg.DBName,
 		}
+	},
+	"redis": func(t *testing.T) []string {
+		host, port, err := net.SplitHostPort(testserver.Redis(t).Addr)
+		require.NoError(t, err)
+		return []string{"REDIS_HOST=" + host, "REDIS_PORT=" + port}
+	},
+	"mongo": func(t *testing.T) []string {
+		return []string{"MONGODB_URI=" + testserver.Mongo(t).DSN, "MONGODB_DATABASE=examples"}
 	},
 }
 

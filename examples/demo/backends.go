@@ -4,7 +4,10 @@ import (
 	"strings"
 	"time"
 
+	"go.mongodb.org/mongo-driver/mongo/options"
+
 	"github.com/flamego/session"
+	"github.com/flamego/session/mongo"
 	"github.com/flamego/session/mysql"
 	"github.com/flamego/session/postgres"
 	"github.com/flamego/session/redis"
@@ -81,6 +84,16 @@ var backends = []backend{
 		remote: true,
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return redis.Initer(), redis.Config{Lifetime: lifetime, Options: &redis.Options{Addr: dsn}}
+		},
+	},
+	{
+		name:   "mongo",
+		title:  "MongoDB",
+		dsn:    "mongodb://localhost:27017",
+		lasts:  true,
+		remote: true,
+		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
+			return mongo.Initer(), mongo.Config{Lifetime: lifetime, Options: options.Client().ApplyURI(dsn), Database: "demo"}
 		},
 	},
 }

@@ -58,6 +58,7 @@ var remotes = map[string]func(t *testing.T) string{
 	"postgres": func(t *testing.T) string { return testserver.Postgres(t).DSN },
 	"mysql":    func(t *testing.T) string { return testserver.MariaDB(t).DSN },
 	"redis":    func(t *testing.T) string { return testserver.Redis(t).Addr },
+	"mongo":    func(t *testing.T) string { return testserver.Mongo(t).DSN },
 }
 
 // testBackend walks through the site, with a restart in the middle.
@@ -123,10 +124,10 @@ func testFlags(t *testing.T, exe string) {
 		code int
 		want []string
 	}{
-		{"help", []string{"-help"}, 0, []string{"-addr", "-backend", "-dsn", "-lifetime", "memory, file, sqlite, postgres, mysql, redis", "localhost:2830", "demo.db for sqlite"}},
+		{"help", []string{"-help"}, 0, []string{"-addr", "-backend", "-dsn", "-lifetime", "memory, file, sqlite, postgres, mysql, redis, mongo", "localhost:2830", "demo.db for sqlite"}},
 		{"unknown flag", []string{"-port", "1"}, 2, []string{"-port", "-help lists"}},
 		{"argument", []string{"sqlite"}, 2, []string{`"sqlite" is no flag`, "-help lists"}},
-		{"backend", []string{"-backend", "oracle"}, 2, []string{`-backend "oracle" is unknown`, "memory, file, sqlite, postgres, mysql, redis"}},
+		{"backend", []string{"-backend", "oracle"}, 2, []string{`-backend "oracle" is unknown`, "memory, file, sqlite, postgres, mysql, redis, mongo"}},
 		{"DSN of memory", []string{"-backend", "memory", "-dsn", "x"}, 2, []string{"-dsn says nothing to -backend memory"}},
 		{"lifetime", []string{"-lifetime", "5ms"}, 2, []string{"-lifetime is 5ms", "one second at least"}},
 		{"no duration", []string{"-lifetime", "soon"}, 2, []string{`"soon"`, "-lifetime"}},

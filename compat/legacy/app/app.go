@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/flamego/flamego"
+	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/mongo"
 	"github.com/flamego/session/mysql"
 	"github.com/flamego/session/postgres"
 	"github.com/flamego/session/redis"
@@ -22,10 +24,10 @@ import (
 // Config says where a server keeps its sessions. It travels to the other process
 // as JSON.
 type Config struct {
-	Store      string        // "memory", "file", "sqlite", "postgres", "mysql" or "redis"
+	Store      string        // "memory", "file", "sqlite", "postgres", "mysql", "redis" or "mongo"
 	Path       string        // the folder, the DSN, or the address
 	DB         int           // of redis
-	Table      string        // of the SQL stores; "" for the default
+	Table      string        // of the SQL stores, or the database of mongo
 	InitTable  bool          // of the SQL stores
 	Lifetime   time.Duration // 0 for the default
 	IDLength   int           // 0 for the default, which differs between versions
@@ -74,6 +76,12 @@ func Options(cfg Config) session.Options {
 		opt.Initer = redis.Initer()
 		opt.Config = redis.Config{
 			Options:  &redis.Options{Addr: cfg.Path, DB: cfg.DB},
+			Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec,
+		}
+	case "mongo":
+		opt.Initer = mongo.Initer()
+		opt.Config = mongo.Config{
+			Options: options.Client().ApplyURI(cfg.Path), Database: cfg.Table,
 			Lifetime: cfg.Lifetime, Encoder: enc, Decoder: dec,
 		}
 	default:
