@@ -33,7 +33,9 @@ func newKeeper(parent string) (*keeper, error) {
 		parent = os.TempDir()
 	}
 	cmd := exec.Command("/proc/self/exe") // Even if the file has been removed.
-	cmd.Env = append(os.Environ(), keeperEnv+"="+parent)
+	// With the race detector a program waits a second before it exits, for races to
+	// show; a keeper has nobody to tell them.
+	cmd.Env = append(os.Environ(), keeperEnv+"="+parent, "GORACE=atexit_sleep_ms=0")
 	// Out of reach of Ctrl-C, which goes to all of a terminal's process group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// Nothing of the test's own output: go test would wait for the keeper.
