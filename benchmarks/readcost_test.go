@@ -24,6 +24,7 @@ func TestReadCost(t *testing.T) {
 		{"PostgreSQL", sqlSystems[0].twoStores},
 		{"MariaDB", sqlSystems[1].twoStores},
 		{"Redis", redisStores},
+		{"MongoDB", mongoStores},
 	} {
 		t.Run(sys.name, func(t *testing.T) {
 			begin := time.Now()
