@@ -24,6 +24,9 @@ var imports = map[string]string{
 	"flamego": "github.com/flamego/flamego",
 	"session": "github.com/flamego/session",
 	"sqlite":  "github.com/flamego/session/sqlite",
+	"redis":   "github.com/flamego/session/redis",
+	"mongo":   "github.com/flamego/session/mongo",
+	"options": "go.mongodb.org/mongo-driver/mongo/options",
 }
 
 // TestGoBlocks builds every Go block of README.md and of the guides: whole files

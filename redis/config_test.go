@@ -3,8 +3,14 @@ package redis
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +68,46 @@ func TestConfig(t *testing.T) {
 			store, err := Initer()(ctx, c.cfg)
 			require.Error(t, err)
 			assert.Nil(t, store)
+		})
+	}
+}
+
+// The rights that docs/backends.md asks for are enough, and needed.
+func TestACL(t *testing.T) {
+	guide, err := os.ReadFile("../docs/backends.md")
+	require.NoError(t, err)
+	m := regexp.MustCompile(`(?m)^    ACL SETUSER app on >secret ~session:\* (.*)$`).FindSubmatch(guide)
+	require.NotNil(t, m, "docs/backends.md has no ACL SETUSER line")
+	rights := strings.Fields(string(m[1]))
+
+	s := kinds[0].start(t).fresh()
+	ctx, admin := t.Context(), s.admin(t)
+	user := "user-" + s.Prefix
+	t.Cleanup(func() { admin.Do(context.WithoutCancel(ctx), "acl", "deluser", user) })
+	try := func(t *testing.T, rights []string) error {
+		args := []any{"acl", "setuser", user, "reset", "on", ">secret", "~" + s.Prefix + "*"}
+		for _, right := range rights {
+			args = append(args, right)
+		}
+		require.NoError(t, admin.Do(ctx, args...).Err())
+		o := s.options()
+		o.Username, o.Password, o.DB = user, "secret", 1
+		b, err := openBackend(ctx, Config{Options: o, KeyPrefix: s.Prefix})
+		if err != nil {
+			return err
+		}
+		defer func() { assert.NoError(t, b.Close()) }()
+		id := strconv.FormatInt(prefixes.Add(1), 10)
+		create := b.Create(ctx, id, record("1"))
+		_, load := b.Load(ctx, id)
+		return errors.Join(create, load, b.Replace(ctx, id, []byte("1"), record("2")),
+			b.Touch(ctx, id, later), b.Move(ctx, id, id+"new", []byte("2"), record("3")), b.Delete(ctx, id+"new"))
+	}
+	require.NoError(t, try(t, rights))
+	for i, right := range rights {
+		t.Run(right, func(t *testing.T) {
+			require.NoError(t, admin.ScriptFlush(ctx).Err()) // Or EVAL would not be needed.
+			assert.Error(t, try(t, slices.Delete(slices.Clone(rights), i, i+1)))
 		})
 	}
 }
