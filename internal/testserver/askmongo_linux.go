@@ -7,7 +7,8 @@ import (
 	"io"
 )
 
-// askMongo sends {ping: 1} and is nil when the answer has ok: 1.
+// askMongo sends {ping: 1} and is nil when the answer has ok: 1. FerretDB listens
+// before its PostgreSQL is reached, so that it takes connections says nothing.
 func askMongo(port int) error {
 	conn, err := dial(port)
 	if err != nil {
@@ -22,6 +23,7 @@ func askMongo(port int) error {
 		return err
 	}
 	n := binary.LittleEndian.Uint32(size[:])
+	// Somebody else may have the port: believe no size.
 	if n < 16 || n > 1<<16 {
 		return errors.New("not MongoDB's protocol")
 	}

@@ -15,7 +15,8 @@ import (
 // shared memory is freed, nothing is written.
 const stopPostgres = syscall.SIGQUIT
 
-// dial connects to a server for one question.
+// dial connects to a server for one question, which has a deadline: a server that
+// hangs, or another program on the port, must not hold up the test.
 func dial(port int) (net.Conn, error) {
 	conn, err := net.DialTimeout("tcp", loopback(port), askWithin)
 	if err != nil {
@@ -28,13 +29,16 @@ func dial(port int) (net.Conn, error) {
 	return conn, nil
 }
 
-// askPostgres signs in, and is nil when the server would take a query.
+// askPostgres signs in, and is nil when the server would take a query. It speaks
+// the protocol itself: the tests that need a driver bring their own, and psql may
+// not be installed.
 func askPostgres(port int) error {
 	conn, err := dial(port)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
+	// The length, which counts itself, then version 3.0, then names and values.
 	hello := append([]byte{0, 0, 0, 0, 0, 3, 0, 0}, "user\x00postgres\x00database\x00postgres\x00\x00"...)
 	binary.BigEndian.PutUint32(hello, uint32(len(hello)))
 	if _, err := conn.Write(hello); err != nil {
@@ -57,6 +61,7 @@ func askPostgres(port int) error {
 		case 'Z': // ready for query
 			return nil
 		case 'E':
+			// During recovery, that it is starting up.
 			return fmt.Errorf("postgres answers %q", body)
 		}
 	}

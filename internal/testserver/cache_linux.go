@@ -13,6 +13,7 @@ import (
 
 // cacheDir is where prepared things are kept for the next test.
 func cacheDir() (string, error) {
+	// A folder of one's own is for CI, which may keep it from one run to the next.
 	dir := os.Getenv("FLAMEGO_SESSION_CACHE")
 	if dir == "" {
 		user, err := os.UserCacheDir()
@@ -42,6 +43,7 @@ func lockFile(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Asking again and again, since a call that waits could not be given up.
 	for deadline := time.Now().Add(lockWithin); ; time.Sleep(50 * time.Millisecond) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -70,6 +72,7 @@ func prepared(name string, make func(k *keeper) (path string, err error)) (strin
 		return "", err
 	}
 	path := filepath.Join(dir, name)
+	// Nearly always it is there, and needs no lock: it appeared as a whole.
 	if exists(path) {
 		return path, nil
 	}
@@ -78,6 +81,7 @@ func prepared(name string, make func(k *keeper) (path string, err error)) (strin
 		return "", err
 	}
 	defer func() { _ = lock.Close() }()
+	// Whoever had the lock before has probably made it.
 	if exists(path) {
 		return path, nil
 	}
@@ -92,6 +96,9 @@ func prepared(name string, make func(k *keeper) (path string, err error)) (strin
 	return path, nil
 }
 
+// prepare lets make work below a keeper, so that what it runs, and what it has
+// written, goes with a test that is killed in the middle. The keeper's folder is in
+// the cache folder, as only there a rename is one step.
 func prepare(dir, path string, make func(k *keeper) (string, error)) error {
 	k, err := newKeeper(dir)
 	if err != nil {
@@ -105,6 +112,8 @@ func prepare(dir, path string, make func(k *keeper) (string, error)) error {
 	return os.Rename(made, path)
 }
 
+// exists takes a link that leads nowhere for something, too: a new one could not be
+// put in its place.
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

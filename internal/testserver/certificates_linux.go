@@ -20,6 +20,8 @@ import (
 // needs that trusts this authority and no other.
 func writeCertificates(dir string) (*tls.Config, error) {
 	now := time.Now()
+	// Valid since an hour ago, for clocks that differ, and for no longer than a test
+	// may take: the key is in a temporary folder.
 	authority := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "throwaway authority"},
@@ -34,10 +36,11 @@ func writeCertificates(dir string) (*tls.Config, error) {
 		Subject:      pkix.Name{CommonName: "throwaway server"},
 		NotBefore:    authority.NotBefore,
 		NotAfter:     authority.NotAfter,
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames:     []string{"localhost"},
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		// Tests connect to the address, Redis itself to either.
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:    []string{"localhost"},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -55,6 +58,7 @@ func writeCertificates(dir string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The authority's key is forgotten: nothing else is to be signed by it.
 	keyDER, err := x509.MarshalPKCS8PrivateKey(serverKey)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,8 @@ func newKeeper(parent string) (*keeper, error) {
 	return k, nil
 }
 
+// reply reads an answer. That a server does not run is an error that callers tell
+// from others, so it gets its identity back.
 func (k *keeper) reply() (reply, error) {
 	var r reply
 	if err := k.out.Decode(&r); err != nil {
@@ -79,6 +81,8 @@ func (k *keeper) reply() (reply, error) {
 	return r, nil
 }
 
+// do gives an order and waits for the answer. One at a time: the answers carry no
+// names.
 func (k *keeper) do(o order) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -95,6 +99,8 @@ func (k *keeper) run(c command) error { return k.execute("run", c) }
 // spawn starts a command that goes on.
 func (k *keeper) spawn(c command) error { return k.execute("spawn", c) }
 
+// execute tells the end of the log with an error: what the program itself said is
+// the best explanation.
 func (k *keeper) execute(op string, c command) error {
 	if c.Log == "" {
 		c.Log = filepath.Join(k.dir, "log")
@@ -105,6 +111,7 @@ func (k *keeper) execute(op string, c command) error {
 	return nil
 }
 
+// alive is an error unless everything that was spawned still runs.
 func (k *keeper) alive() error  { return k.do(order{Op: "alive"}) }
 func (k *keeper) pause() error  { return k.do(order{Op: "pause"}) }
 func (k *keeper) resume() error { return k.do(order{Op: "resume"}) }
@@ -136,7 +143,7 @@ func (k *keeper) await(ready func() error) error {
 func (k *keeper) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	_ = k.in.Close()
+	_ = k.in.Close() // This is the order: the same that a dying test gives.
 	// It takes 8 s at most. Waiting longer could only be for a process that the
 	// kernel does not let die.
 	timer := time.AfterFunc(20*time.Second, func() { _ = k.cmd.Process.Kill() })

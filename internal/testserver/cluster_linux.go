@@ -12,7 +12,10 @@ const (
 	clusterSlots   = 16384
 )
 
-// startRedisCluster starts masters 0 to 2 and replicas 3 to 5, in this order.
+// startRedisCluster sets the cluster up itself instead of by redis-cli, which asks
+// the nodes once a second and decides itself which replica goes to which master.
+//
+// It starts masters 0 to 2 and replicas 3 to 5, in this order.
 func startRedisCluster() (*Server, error) {
 	path, version, err := redisProgram()
 	if err != nil {
@@ -86,6 +89,7 @@ func join(nodes []*Server) error {
 	for i, n := range nodes {
 		ports[i] = portOf(n)
 		var err error
+		// Nodes know each other by these names, not by their addresses.
 		if ids[i], err = askRESP(ports[i], nil, "CLUSTER", "MYID"); err != nil {
 			return err
 		}
@@ -94,6 +98,7 @@ func join(nodes []*Server) error {
 			return err
 		}
 		if i < clusterMasters {
+			// Slots one by one: ranges are known to Redis 7 only.
 			add := []string{"CLUSTER", "ADDSLOTS"}
 			for slot := i * clusterSlots / clusterMasters; slot < (i+1)*clusterSlots/clusterMasters; slot++ {
 				add = append(add, strconv.Itoa(slot))
@@ -103,6 +108,7 @@ func join(nodes []*Server) error {
 			}
 		}
 	}
+	// One introduces all; the others hear of each other by gossip.
 	for _, port := range ports[1:] {
 		if _, err := askRESP(ports[0], nil, "CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(port)); err != nil {
 			return err

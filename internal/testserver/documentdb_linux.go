@@ -30,6 +30,7 @@ func makeDocumentDB(k *keeper) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Inside, and as the user that the server will run as: the data is theirs.
 	run := func(args ...string) error {
 		return k.run(command{Args: args, Env: plainEnv(), Chroot: root}.as(documentDBUser))
 	}
@@ -47,6 +48,7 @@ func makeDocumentDB(k *keeper) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// The extension takes seconds to create, so that is part of the template.
 	if err := k.spawn(c); err != nil {
 		return "", err
 	}
@@ -58,6 +60,7 @@ func makeDocumentDB(k *keeper) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Properly, so that a copy starts without a recovery.
 	return root, run(bin+"/pg_ctl", "--pgdata=/data", "--mode=fast", "--wait", "stop")
 }
 
@@ -65,8 +68,9 @@ func makeDocumentDB(k *keeper) (string, error) {
 // is needed.
 func completeRoot(root string) error {
 	for path, text := range map[string]string{
-		"etc/passwd":        fmt.Sprintf("root:x:0:0::/:/bin/sh\npostgres:x:%d:%d::/:/bin/sh\n", documentDBUser.uid, documentDBUser.gid),
-		"etc/group":         fmt.Sprintf("root:x:0:\npostgres:x:%d:\n", documentDBUser.gid),
+		"etc/passwd": fmt.Sprintf("root:x:0:0::/:/bin/sh\npostgres:x:%d:%d::/:/bin/sh\n", documentDBUser.uid, documentDBUser.gid),
+		"etc/group":  fmt.Sprintf("root:x:0:\npostgres:x:%d:\n", documentDBUser.gid),
+		// Jobs of pg_cron look localhost up.
 		"etc/hosts":         "127.0.0.1 localhost\n",
 		"etc/nsswitch.conf": "hosts: files\n",
 	} {
@@ -74,6 +78,7 @@ func completeRoot(root string) error {
 			return err
 		}
 	}
+	// The alternatives that postgis would have registered, and the shell.
 	for _, link := range []struct{ from, to string }{
 		{"usr/bin/sh", "dash"},
 		{"usr/share/postgresql/18/extension/postgis.control", "postgis-3.control"},
@@ -84,6 +89,7 @@ func completeRoot(root string) error {
 			}
 		}
 	}
+	// By cp, which makes a device like another without its numbers being told.
 	for _, name := range []string{"null", "zero", "random", "urandom"} {
 		out, err := exec.Command("cp", "-a", "/dev/"+name, filepath.Join(root, "dev")).CombinedOutput()
 		if err != nil {
@@ -112,11 +118,14 @@ func postgresIn(root string) (string, error) {
 	return "/" + bin, err
 }
 
+// documentDBCommand starts the PostgreSQL of a template, and of servers. What the
+// extension needs is on the command line, so that old templates get it as well.
 func documentDBCommand(root, data string, port int) (command, error) {
 	bin, err := postgresIn(root)
 	if err != nil {
 		return command{}, err
 	}
+	// Paths are those inside: the folder is entered before the program is executed.
 	c := postgresCommand(bin+"/postgres", data, port).as(documentDBUser)
 	c.Chroot = root
 	c.Args = append(c.Args,

@@ -30,6 +30,7 @@ func installed(look func() error, packages ...string) error {
 	if look() == nil {
 		return nil // Another test has installed it meanwhile.
 	}
+	// A mirror that is out of reach is so for the next test of this package, too.
 	name := "apt " + strings.Join(packages, " ")
 	if err, ok := failed.Load(name); ok {
 		return err.(error)
@@ -46,6 +47,7 @@ func installed(look func() error, packages ...string) error {
 
 // installable tells why nothing can be installed here.
 func installable() error {
+	// Others have other names for the packages, and may not want them from a test.
 	switch release, _ := osRelease(); {
 	case release["ID"] != "debian":
 		return errors.New("this is not Debian; install it by hand, or name a running server in the environment")
@@ -86,6 +88,8 @@ apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 \
 	-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" 3>&-
 `
 
+// install runs installScript. That the test waits for it is all that they have to
+// do with each other.
 func install(lock *os.File, packages []string) error {
 	dir, err := cacheDir()
 	if err != nil {
@@ -97,9 +101,10 @@ func install(lock *os.File, packages []string) error {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command("/bin/sh", slices.Concat([]string{"-c", installScript, "install"}, packages)...)
+	// Into a file, since a pipe to a test that has died would kill the script.
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{lock} // Held until the script ends, too.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.ExtraFiles = []*os.File{lock}                    // Held until the script ends, too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it.
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("apt-get install %s: %w%s", strings.Join(packages, " "), err, tail(log.Name()))
 	}
@@ -133,7 +138,8 @@ func programPath(name string) (string, error) {
 	return "", fmt.Errorf("%s is not installed", name)
 }
 
-// programPaths finds several.
+// programPaths finds several, or fails with the first that is missing: a half
+// installed package must not be started.
 func programPaths(paths map[string]string, names ...string) error {
 	for _, name := range names {
 		path, err := programPath(name)

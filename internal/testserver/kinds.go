@@ -14,7 +14,7 @@ import (
 type kind struct {
 	name    string // as cmd up takes it, and in starters
 	title   string
-	env     string // names a server that runs already; "" when none can
+	env     string // names a server that runs already; "" when that makes no sense
 	slow    bool   // second tier: much to prepare before the first start
 	fromEnv func(value string) *Server
 }
@@ -65,7 +65,7 @@ func RedisSentinel(t testing.TB) (s *Server, master string) {
 	t.Helper()
 	s = get(t, "redis-sentinel")
 	master = os.Getenv("TEST_REDIS_SENTINEL_MASTER")
-	if master == "" || s.nodes != nil {
+	if master == "" || s.nodes != nil { // The variable is not about ours.
 		master = sentinelMaster
 	}
 	return s, master
@@ -77,6 +77,8 @@ func RedisSentinel(t testing.TB) (s *Server, master string) {
 // machine takes two minutes.
 func Mongo(t testing.TB) *Server { t.Helper(); return get(t, "mongo") }
 
+// get follows the order of the package documentation: environment, installed,
+// to be installed; the starters know the latter two.
 func get(t testing.TB, name string) *Server {
 	t.Helper()
 	k := kindOf(name)
@@ -86,6 +88,7 @@ func get(t testing.TB, name string) *Server {
 		t.Log(s.Name)
 		return s
 	}
+	// The inner loop is to be quick, and to need nothing.
 	if testing.Short() {
 		absent(t, k.title, errors.New("with -short no server is started; run without it, or set "+k.env))
 	}
@@ -108,6 +111,7 @@ func absent(t testing.TB, title string, why error) {
 	t.Skip(reason)
 }
 
+// launch starts a fresh server, whatever the environment says.
 func launch(k kind) (*Server, error) {
 	start, ok := starters[k.name]
 	if !ok {
@@ -120,6 +124,7 @@ func launch(k kind) (*Server, error) {
 	return start()
 }
 
+// kindOf panics, as names come from this package or were checked against Kinds.
 func kindOf(name string) kind {
 	for _, k := range kinds {
 		if k.name == name {
@@ -155,6 +160,8 @@ func Launch(name string) (s *Server, env string, err error) {
 	return s, k.env + "=" + value, nil
 }
 
+// serversAt, serverAtURL and serverAtDSN take what an environment variable has. They
+// don't complain: the backend under test does, and its message is the better one.
 func serversAt(value string) *Server {
 	addrs := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
 	if len(addrs) == 0 {

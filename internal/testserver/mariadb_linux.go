@@ -5,6 +5,8 @@ import (
 	"strconv"
 )
 
+// startMariaDB needs the packages that end in -core only: the server's own package
+// would set up a database and a service.
 func startMariaDB() (*Server, error) {
 	paths := make(map[string]string)
 	err := installed(func() error {
@@ -13,6 +15,7 @@ func startMariaDB() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nothing in /etc/mysql, which is for another server, may change anything.
 	version, err := versionOf(paths["mariadbd"], "--no-defaults")
 	if err != nil {
 		return nil, err
@@ -39,6 +42,7 @@ func startMariaDB() (*Server, error) {
 	})
 }
 
+// mysqlDSN has a user with a password, as DSNs in production have.
 func mysqlDSN(port int) string {
 	return "session:session@tcp(" + loopback(port) + ")/session"
 }
@@ -82,11 +86,13 @@ func (s *throwaway) mysqlArgs(port int) []string {
 		"--init-file=" + s.path("init.sql"),
 		"--innodb-flush-log-at-trx-commit=2",
 		"--skip-log-bin",
+		// 127.0.0.1 must not become localhost, whose accounts are others.
 		"--skip-name-resolve",
 	}, mysqlUser()...)
 }
 
-// writeSQLInit writes what the server executes whenever it starts.
+// writeSQLInit writes what the server executes whenever it starts, before it takes
+// connections. This way no client program is needed to create the database.
 func (s *throwaway) writeSQLInit() error {
 	return os.WriteFile(s.path("init.sql"), []byte(`CREATE DATABASE IF NOT EXISTS session;
 CREATE USER IF NOT EXISTS 'session'@'%' IDENTIFIED BY 'session';

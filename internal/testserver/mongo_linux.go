@@ -32,6 +32,7 @@ func startMongo() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The data must be inside of what PostgreSQL takes for the whole system.
 	return fresh(filepath.Join(root, "srv"), func(s *throwaway) (*Server, error) {
 		if err := s.copy(filepath.Join(root, "data"), s.path("data")); err != nil {
 			return nil, err
@@ -64,6 +65,7 @@ func startMongo() (*Server, error) {
 
 // ferretDB builds FerretDB from the module in folder ferretdb.
 func ferretDB() (string, error) {
+	// Not by go:embed, which leaves out what belongs to another module.
 	_, file, _, _ := runtime.Caller(0)
 	source := filepath.Join(filepath.Dir(file), "ferretdb")
 	hash := sha256.New()
@@ -74,6 +76,8 @@ func ferretDB() (string, error) {
 		}
 		hash.Write(text)
 	}
+	// Another Go, or another FerretDB, builds anew; the old one stays until the cache
+	// is removed.
 	hash.Write([]byte(runtime.Version()))
 	return prepared("ferretdb-"+hex.EncodeToString(hash.Sum(nil))[:12], func(k *keeper) (string, error) {
 		goTool, err := exec.LookPath("go")
@@ -84,7 +88,8 @@ func ferretDB() (string, error) {
 		return path, k.run(command{
 			Args: []string{goTool, "build", "-o", path, "."},
 			Dir:  source,
-			Env:  append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0"),
+			// Settings for the test's own build, such as a workspace, are not for it.
+			Env: append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0"),
 		})
 	})
 }

@@ -21,6 +21,7 @@ func startMySQL() (*Server, error) {
 		if err != nil {
 			return "", err
 		}
+		// Making the data takes two seconds, so that is part of what is prepared.
 		args = slices.Concat(args, mysqlUser(), []string{
 			"--initialize-insecure", "--datadir=" + filepath.Join(root, "data"), mysqlLogSize("innodb-redo-log-capacity"),
 		})
@@ -46,6 +47,7 @@ func startMySQL() (*Server, error) {
 		}
 		err := s.serve(program{
 			command: func(port int) (command, error) {
+				// Without a second port, and without statistics, which take memory and time.
 				args := slices.Concat(args, s.mysqlArgs(port), []string{"--mysqlx=OFF", "--performance-schema=OFF"})
 				return command{Args: args, Env: plainEnv()}, nil
 			},
@@ -61,6 +63,7 @@ func mysqlProgram(root string) ([]string, error) {
 	if len(loaders) != 1 {
 		return nil, fmt.Errorf("%d loaders in %s; remove that folder", len(loaders), root)
 	}
+	// It was built for /usr, and looks there unless told.
 	share := filepath.Join(root, "usr/share/mysql")
 	return []string{
 		loaders[0], "--library-path", filepath.Dir(loaders[0]),

@@ -40,6 +40,7 @@ func freePort() (*ports, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	// By chance and not in order, so that tests that start together seldom meet.
 	for range 1000 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1)
 		lock := &unix.Flock_t{Type: unix.F_WRLCK, Start: int64(port), Len: 1}
@@ -50,6 +51,7 @@ func freePort() (*ports, int, error) {
 			_ = f.Close()
 			return nil, 0, fmt.Errorf("reserve a port: %w", err)
 		}
+		// Programs that know nothing of the locks have ports, too.
 		if silent(port) && silent(port+busOffset) {
 			return &ports{lock: f}, port, nil
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+// startPostgres installs the package that has no version in its name: it is the one
+// of this Debian's own version.
 func startPostgres() (*Server, error) {
 	var bin string
 	err := installed(func() (err error) { bin, err = postgresPrograms(); return err }, "postgresql")
@@ -41,11 +43,14 @@ func startPostgres() (*Server, error) {
 	})
 }
 
+// postgresDSN has no password: whoever is on this machine may do anything to a
+// database that lives for a test.
 func postgresDSN(port int) string {
 	return "postgres://postgres@" + loopback(port) + "/postgres?sslmode=disable"
 }
 
-// postgresPrograms finds the folder of the latest version.
+// postgresPrograms finds the folder of the latest version. Debian keeps versions
+// side by side and out of the PATH.
 func postgresPrograms() (string, error) {
 	best, bin := 0, ""
 	for _, dir := range globs("/usr/lib/postgresql/*/bin") {
@@ -86,6 +91,7 @@ func postgresTemplate(bin, version string, who *account) (string, error) {
 		}
 		defer tmp.close()
 		data := filepath.Join(tmp.dir, "data")
+		// Made here, as that user may not make it in the keeper's folder.
 		if err := os.Mkdir(data, 0o700); err != nil {
 			return "", err
 		}
@@ -107,7 +113,10 @@ func postgresTemplate(bin, version string, who *account) (string, error) {
 	})
 }
 
-// postgresCommand loses nothing when processes are killed: then the system still
+// postgresCommand listens by TCP only: the paths of sockets are short, and those of
+// temporary folders may be long.
+//
+// It loses nothing when processes are killed: then the system still
 // has what was written, so fsync may be off.
 func postgresCommand(path, data string, port int) command {
 	return command{
@@ -116,6 +125,7 @@ func postgresCommand(path, data string, port int) command {
 			"-c", "listen_addresses=127.0.0.1",
 			"-c", "unix_socket_directories=",
 			"-c", "fsync=off",
+			// Several pools of a test are open at the same time.
 			"-c", "max_connections=200",
 			// Files that go with the folder, instead of shared memory that stays.
 			"-c", "dynamic_shared_memory_type=mmap",
@@ -125,7 +135,8 @@ func postgresCommand(path, data string, port int) command {
 	}
 }
 
-// copy copies a folder with owners and permissions.
+// copy copies a folder with owners and permissions, and where the file system can
+// without copying the contents. Below the keeper, which ends it if the test ends.
 func (k *keeper) copy(from, to string) error {
 	cp, err := programPath("cp")
 	if err != nil {

@@ -46,10 +46,13 @@ func redisProgram() (path, version string, err error) {
 	return path, version, err
 }
 
+// redisNode starts one with a folder of its own.
 func redisNode(r redis) (*Server, error) {
 	return fresh("", func(s *throwaway) (*Server, error) { return s.serveRedis(r) })
 }
 
+// serveRedis starts one in a folder that may already have what its configuration
+// names.
 func (s *throwaway) serveRedis(r redis) (*Server, error) {
 	err := s.serve(program{
 		command: func(port int) (command, error) {
@@ -65,6 +68,8 @@ func (s *throwaway) serveRedis(r redis) (*Server, error) {
 	return s.server(r.name, ""), err
 }
 
+// writeRedisConf writes a file and not a command line, as only with a file a node
+// that was made a master remembers it when it is started again.
 func (s *throwaway) writeRedisConf(r redis, port int) (path string, err error) {
 	path = s.path(fmt.Sprintf("redis-%d.conf", port))
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -72,7 +77,7 @@ func (s *throwaway) writeRedisConf(r redis, port int) (path string, err error) {
 	}
 	var conf strings.Builder
 	fmt.Fprintf(&conf, "dir %q\n", s.dir)
-	if r.tls {
+	if r.tls { // Without another port that would take plain connections.
 		fmt.Fprintf(&conf, "port 0\ntls-port %d\n", port)
 	} else {
 		fmt.Fprintf(&conf, "port %d\n", port)
@@ -84,11 +89,14 @@ func (s *throwaway) writeRedisConf(r redis, port int) (path string, err error) {
 // askRedis is an error while a Redis loads its data.
 func askRedis(port int) error { return askRedisTLS(port, nil) }
 
+// askRedisTLS is askRedis by TLS, or without it for nil.
 func askRedisTLS(port int, cfg *tls.Config) error {
 	_, err := askRESP(port, cfg, "PING")
 	return err
 }
 
+// startRedis starts one that keeps its data, also for tests that don't need it: it
+// is hardly slower.
 func startRedis() (*Server, error) {
 	path, version, err := redisProgram()
 	if err != nil {
@@ -97,6 +105,8 @@ func startRedis() (*Server, error) {
 	return redisNode(redis{path: path, name: "Redis " + version, ready: askRedis, conf: redisConf})
 }
 
+// startRedisTLS makes an authority for each server, so that no two tests trust each
+// other.
 func startRedisTLS() (*Server, error) {
 	path, version, err := redisProgram()
 	if err != nil {
@@ -110,7 +120,8 @@ func startRedisTLS() (*Server, error) {
 		server, err := s.serveRedis(redis{
 			path: path, name: "Redis " + version + " with TLS", tls: true,
 			ready: func(port int) error { return askRedisTLS(port, cfg) },
-			// Paths from its own folder, where it goes first.
+			// Paths are from its own folder, where it goes first. Clients need no
+			// certificates: a password or the network is what usually protects a Redis.
 			conf: redisConf + `
 tls-cert-file server.crt
 tls-key-file server.key

@@ -18,6 +18,8 @@ type resp struct {
 	in   *bufio.Reader
 }
 
+// dialRESP shakes hands with the first command; the deadline of dial is for that,
+// too.
 func dialRESP(port int, cfg *tls.Config) (*resp, error) {
 	conn, err := dial(port)
 	if err != nil {
@@ -40,6 +42,8 @@ func askRESP(port int, cfg *tls.Config, args ...string) (string, error) {
 	return r.do(args...)
 }
 
+// do sends a command in the form that also takes binary arguments, and so needs no
+// quoting.
 func (r *resp) do(args ...string) (string, error) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "*%d\r\n", len(args))
@@ -56,6 +60,8 @@ func (r *resp) do(args ...string) (string, error) {
 	return answer, nil
 }
 
+// read reads one answer of version 2 of the protocol, which every Redis speaks
+// unless asked for another.
 func (r *resp) read() (string, error) {
 	line, err := r.in.ReadString('\n')
 	if err != nil {
@@ -69,7 +75,7 @@ func (r *resp) read() (string, error) {
 	switch kind {
 	case '+', ':':
 		return rest, nil
-	case '-':
+	case '-': // Such as LOADING, or CLUSTERDOWN: in time it may go away.
 		return "", errors.New(rest)
 	}
 	n, err := strconv.Atoi(rest)
@@ -84,6 +90,7 @@ func (r *resp) read() (string, error) {
 		_, err := io.ReadFull(r.in, text)
 		return string(text[:n]), err
 	}
+	// Commands here answer with short lists; names and values by turns, mostly.
 	list := make([]string, n)
 	for i := range list {
 		if list[i], err = r.read(); err != nil {

@@ -23,6 +23,8 @@ func startRedisSentinel() (*Server, error) {
 	return all, nil
 }
 
+// addSentinelNodes adds each node to s as soon as it runs, so that the caller can
+// end them if a later one fails.
 func (s *Server) addSentinelNodes(path, version string) error {
 	master, err := redisNode(redis{path: path, name: "Redis " + version + ", master", ready: askRedis, conf: redisConf})
 	if err != nil {
@@ -47,6 +49,8 @@ func (s *Server) addSentinelNodes(path, version string) error {
 		return err
 	}
 
+	// Two of three must agree that the master is gone, which they call it after half
+	// a second of silence; a fail-over that doesn't succeed is tried again after three.
 	watchers, err := redisNodes(sentinels, func(i int) (*Server, error) {
 		return redisNode(redis{
 			path: path, name: fmt.Sprintf("Redis %s, sentinel %d", version, i), ready: askRedis, sentinel: true,

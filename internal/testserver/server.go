@@ -39,7 +39,7 @@ type engine interface {
 // starts with, 1 the replica, 2 to 4 are the sentinels. Any other server is its
 // own only node.
 func (s *Server) Node(i int) *Server {
-	if len(s.nodes) == 0 && i == 0 {
+	if len(s.nodes) == 0 && i == 0 { // Any other i panics below: the test is wrong.
 		return s
 	}
 	return s.nodes[i]
@@ -81,6 +81,7 @@ func (s *Server) Start(t testing.TB) {
 	}
 }
 
+// each does something to all processes, and lets the test fail in its own line.
 func (s *Server) each(t testing.TB, what string, do func(engine) error) {
 	t.Helper()
 	if s.own == nil && len(s.nodes) == 0 {

@@ -38,6 +38,7 @@ func unpackSid(k *keeper, packages ...string) (root string, err error) {
 			return "", err
 		}
 	}
+	// This file is read first, and says that there are no others.
 	env := append(os.Environ(), "APT_CONFIG="+filepath.Join(apt, "apt.conf"), "DEBIAN_FRONTEND=noninteractive")
 	get, err := exec.LookPath("apt-get")
 	if err != nil {
@@ -71,7 +72,9 @@ done
 rm -rf "$1"
 `
 
-// makeRoot makes what packages expect in a root folder.
+// makeRoot makes what packages expect in a root folder: first of all that /bin and
+// the like are links into /usr, as otherwise they would come to be folders, and half
+// of the libraries out of sight.
 func makeRoot(root string) error {
 	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} {
 		if err := os.MkdirAll(filepath.Join(root, "usr", dir), 0o755); err != nil {
@@ -134,6 +137,8 @@ func debianMirror() (string, error) {
 	if !exists(sidKeyring) {
 		return "", errors.New("there is no " + sidKeyring)
 	}
+	// Other sources, of other vendors, are in the same folder: the one that has this
+	// release itself is the one that has sid.
 	for _, file := range slices.Concat(
 		globs("/etc/apt/sources.list.d/*.sources"), globs("/etc/apt/sources.list.d/*.list"), globs("/etc/apt/sources.list")) {
 		text, err := os.ReadFile(file)
@@ -164,6 +169,7 @@ func mirrorOfSources(text, codename string) string {
 				suite = slices.Contains(words, codename)
 			}
 		}
+		// Suites such as bookworm-security have mirrors of their own, without sid.
 		if suite && uri != "" {
 			return uri
 		}
@@ -178,6 +184,7 @@ func mirrorOfList(text, codename string) string {
 		if len(words) == 0 || words[0] != "deb" {
 			continue
 		}
+		// Options in brackets may stand before the URI; the suite follows it.
 		for i, word := range words[:len(words)-1] {
 			if words[i+1] == codename && firstHTTP([]string{word}) != "" {
 				return word
@@ -187,6 +194,7 @@ func mirrorOfList(text, codename string) string {
 	return ""
 }
 
+// firstHTTP leaves out lists of mirrors and media, which have no sid.
 func firstHTTP(uris []string) string {
 	for _, uri := range uris {
 		if strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") {

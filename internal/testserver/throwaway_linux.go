@@ -62,6 +62,7 @@ func (s *throwaway) serve(programs ...program) error {
 			return err
 		}
 		s.ports, s.port = ports, port
+		// A new log, or the last try's complaint would be found again.
 		log := s.path("log")
 		_ = os.Remove(log)
 		err = s.launch()
@@ -80,6 +81,7 @@ func (s *throwaway) serve(programs ...program) error {
 // taken finds in a log that the port was in use.
 var taken = regexp.MustCompile(`(?i)address already in use`)
 
+// launch starts the programs one after the other, the first time and after a kill.
 func (s *throwaway) launch() error {
 	for _, p := range s.programs {
 		c, err := p.command(s.port)
@@ -96,6 +98,8 @@ func (s *throwaway) launch() error {
 	return nil
 }
 
+// start is for a server that was killed. It uses the port it has: the lock on it
+// was never given back.
 func (s *throwaway) start() error {
 	if err := s.alive(); err == nil {
 		return errors.New("it runs already")
@@ -110,6 +114,7 @@ func (s *throwaway) start() error {
 	return nil
 }
 
+// close gives the port back when nothing listens there any more.
 func (s *throwaway) close() {
 	s.keeper.close()
 	s.ports.release()
@@ -123,6 +128,7 @@ func (s *throwaway) path(elem ...string) string {
 // addr is where clients connect.
 func (s *throwaway) addr() string { return loopback(s.port) }
 
+// loopback is an address that nobody outside of this machine reaches.
 func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 
 // server describes it to tests.

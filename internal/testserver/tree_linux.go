@@ -33,6 +33,8 @@ func descendants(root int) ([]process, error) {
 		if err != nil {
 			continue
 		}
+		// One line has all that is needed here; /proc/*/task/*/children would be
+		// shorter to read, but not every kernel has it.
 		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
 		if err != nil {
 			continue // It ended meanwhile.
@@ -72,7 +74,7 @@ func signalTree(sig syscall.Signal) error {
 			if p.state == 'Z' || slices.Contains(done, p.pid) {
 				continue
 			}
-			fresh = true
+			fresh = true // It may have had time to fork.
 			done = append(done, p.pid)
 			if err := syscall.Kill(p.pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("signal %d to process %d: %w", sig, p.pid, err)
@@ -95,7 +97,7 @@ func pauseTree() error {
 		if err != nil {
 			return err
 		}
-		if len(list) == 0 {
+		if len(list) == 0 { // Pausing what does not run is a mistake of the test.
 			return errNotRunning
 		}
 		if !slices.ContainsFunc(list, func(p process) bool { return p.state != 'T' && p.state != 'Z' }) {
@@ -140,7 +142,14 @@ func freeSharedMemory(pidFile string) {
 	if len(key) != 2 {
 		return
 	}
-	if id, err := strconv.Atoi(key[1]); err == nil {
-		_, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil)
+	id, err := strconv.Atoi(key[1])
+	if err != nil {
+		return
 	}
+	// Numbers are given out again, keys say whose it is.
+	var segment unix.SysvShmDesc
+	if _, err := unix.SysvShmCtl(id, unix.IPC_STAT, &segment); err != nil || fmt.Sprint(uint32(segment.Perm.Key)) != key[0] {
+		return
+	}
+	_, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil)
 }
