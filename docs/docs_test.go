@@ -21,12 +21,14 @@ var block = regexp.MustCompile("(?ms)^```go\n(.*?)^```")
 var imports = map[string]string{
 	"context": "context", "fmt": "fmt", "http": "net/http", "log": "log", "os": "os",
 	"strings": "strings", "time": "time", "gob": "encoding/gob",
-	"flamego": "github.com/flamego/flamego",
-	"session": "github.com/flamego/session",
-	"sqlite":  "github.com/flamego/session/sqlite",
-	"redis":   "github.com/flamego/session/redis",
-	"mongo":   "github.com/flamego/session/mongo",
-	"options": "go.mongodb.org/mongo-driver/mongo/options",
+	"flamego":  "github.com/flamego/flamego",
+	"session":  "github.com/flamego/session",
+	"sqlite":   "github.com/flamego/session/sqlite",
+	"postgres": "github.com/flamego/session/postgres",
+	"mysql":    "github.com/flamego/session/mysql",
+	"redis":    "github.com/flamego/session/redis",
+	"mongo":    "github.com/flamego/session/mongo",
+	"options":  "go.mongodb.org/mongo-driver/mongo/options",
 }
 
 // TestGoBlocks builds every Go block of README.md and of the guides: whole files
@@ -36,7 +38,10 @@ func TestGoBlocks(t *testing.T) {
 	require.NoError(t, err)
 	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	require.NoError(t, err)
-	files = append(files, filepath.Join(root, "README.md"))
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "backends", "*.md"))
+	require.NoError(t, err)
+	require.NotEmpty(t, pages)
+	files = append(append(files, pages...), filepath.Join(root, "README.md"))
 
 	// Within the module, or they could not import it; the underscore hides them from
 	// the patterns of other go commands.

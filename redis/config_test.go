@@ -72,12 +72,12 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// The rights that docs/backends.md asks for are enough, and needed.
+// The rights that docs/backends/redis.md asks for are enough, and needed.
 func TestACL(t *testing.T) {
-	guide, err := os.ReadFile("../docs/backends.md")
+	guide, err := os.ReadFile("../docs/backends/redis.md")
 	require.NoError(t, err)
 	m := regexp.MustCompile(`(?m)^    ACL SETUSER app on >secret ~session:\* (.*)$`).FindSubmatch(guide)
-	require.NotNil(t, m, "docs/backends.md has no ACL SETUSER line")
+	require.NotNil(t, m, "docs/backends/redis.md has no ACL SETUSER line")
 	rights := strings.Fields(string(m[1]))
 
 	s := kinds[0].start(t).fresh()
