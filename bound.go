@@ -14,7 +14,7 @@ type boundStore struct {
 func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 	s := &b.req.live
 	s.mu.Lock()
-	own, moving := sid == s.id, s.newID != ""
+	own, moving := s.id != "" && sid == s.id, s.newID != ""
 	if moving {
 		own = sid == s.newID
 	}

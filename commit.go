@@ -32,18 +32,11 @@ func (s *liveSession) commit(ctx context.Context) error {
 	}
 
 	// 2. Take up the changes. The session stays usable meanwhile.
-	a, ch := s.takeUp()
+	a, ch, err := s.takeUp()
 
 	// 3. Store them: in a new record, or in place of the version they were made on.
-	var err error
-	switch {
-	case !a.stored:
-		if !a.asked && len(ch.apply(noValues).pairs) == 0 {
-			break // Nothing was put in: no session.
-		}
-		err = s.create(ctx, &a, ch)
-	case !ch.empty() || a.newID != "":
-		err = s.swap(ctx, &a, ch)
+	if err == nil {
+		err = s.put(ctx, &a, ch)
 	}
 
 	// 4. Settle: the new version, or everything as it was.
@@ -79,40 +72,103 @@ func (s *liveSession) removeEnded(ctx context.Context) error {
 	return nil
 }
 
-func (s *liveSession) takeUp() (attempt, *changes) {
+// takeUp moves the changes out of the way of new ones. When the version under them
+// has changed since they were made, their Updates are done anew.
+func (s *liveSession) takeUp() (attempt, *changes, error) {
+	s.mu.Lock()
+	ch, moved := s.pending, s.moved
+	s.pending, s.inflight, s.moved = changes{}, &ch, false
+	if wanted := s.asked || len(ch.apply(noValues).pairs) > 0; !wanted && !s.stored {
+		s.id = ""
+	} else if s.id == "" {
+		s.id = s.freshID() // Now, so that ID agrees when it is called meanwhile.
+	}
+	a := attempt{id: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}
+	s.mu.Unlock()
+	if !moved {
+		return a, &ch, nil
+	}
+	anew, err := redo(&ch, a.base)
+	if err != nil {
+		s.mu.Lock()
+		s.moved = true
+		s.mu.Unlock()
+		return a, &ch, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ch := s.pending
-	s.pending, s.inflight = changes{}, &ch
-	return attempt{id: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}, &ch
+	if s.lives == a.lives {
+		s.inflight = anew
+	}
+	return a, anew, nil
 }
+
+// put stores the changes. A panic of the backend is an error like any other: the
+// changes must not be lost on the way out.
+func (s *liveSession) put(ctx context.Context, a *attempt, ch *changes) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	switch {
+	case a.stored:
+		if ch.empty() && a.newID == "" {
+			return nil
+		}
+		return s.swap(ctx, a, ch)
+	case a.id == "":
+		return nil // Nothing was put in: no session.
+	default:
+		return s.create(ctx, a, ch)
+	}
+}
+
+// createTries bounds how often an ID is looked for, or the record under it. More
+// than one try is for the unlikely.
+const createTries = 5
 
 // create makes a record under a free ID (G8).
 func (s *liveSession) create(ctx context.Context, a *attempt, ch *changes) error {
-	for {
-		if a.id == "" {
-			a.id = s.freshID()
-		}
+	for try := 1; ; try++ {
 		snap, err := s.store.create(ctx, a.id, ch, s.store.expiry(s.store.now()))
 		switch {
 		case err == nil:
 			a.base, a.stored = snap, true
 			return nil
-		case !errors.Is(err, ErrExists):
+		case !errors.Is(err, ErrExists) || try == createTries:
 			return err
 		case s.req == nil: // Store.Save: somebody else was first.
-			if a.base, err = s.store.find(ctx, a.id); err != nil {
+			err = s.saveOver(ctx, a, ch)
+			if !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict) {
 				return err
 			}
-			return s.swap(ctx, a, ch.on(a.base))
 		case a.asked:
 			return err // The application has seen this ID already.
+		default:
+			a.id = s.freshID()
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		a.id = ""
 	}
+}
+
+// saveOver is create where there is a record already. One that has expired
+// counts as none: nothing of it stays. The record may be gone again by now.
+func (s *liveSession) saveOver(ctx context.Context, a *attempt, ch *changes) error {
+	old, err := s.store.load(ctx, a.id)
+	if err != nil {
+		return err
+	}
+	now := s.store.now()
+	if !old.expired(now) {
+		a.base = old
+		return s.swap(ctx, a, ch.on(old))
+	}
+	all := changes{flushed: true, list: ch.list}
+	snap, err := s.store.replace(ctx, a.id, old, &all, s.store.expiry(now))
+	if err == nil {
+		a.base, a.stored = snap, true
+	}
+	return err
 }
 
 // swap puts the changes on top of the stored version, by compare-and-swap, until
@@ -122,11 +178,21 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 	defer turn.end()
 	for {
 		now := s.store.now()
-		if a.base.expired(now) {
-			return ErrEnded
-		}
 		var snap snapshot
 		var err error
+		if a.base.expired(now) {
+			// Other requests may have kept it alive since it was loaded.
+			if a.base, err = s.store.find(ctx, a.id); errors.Is(err, ErrNotFound) {
+				return ErrEnded
+			}
+			if err == nil {
+				ch, err = redo(ch, a.base)
+			}
+			if err != nil {
+				return err
+			}
+			s.show(a, ch)
+		}
 		if a.newID != "" {
 			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, s.store.expiry(now))
 		} else {
@@ -173,6 +239,8 @@ func (s *liveSession) show(a *attempt, ch *changes) {
 	defer s.mu.Unlock()
 	if s.lives == a.lives {
 		s.base, s.inflight = a.base, ch
+		s.moved = true
+		s.edits++ // An Update under way has read the old version.
 	}
 }
 

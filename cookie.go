@@ -145,6 +145,21 @@ func (c *cookieWriter) remove(w http.ResponseWriter, r *http.Request) {
 
 // put sets the cookie line in the place of an earlier one for the same cookie.
 func (c *cookieWriter) put(h http.Header, line string) {
+	h["Set-Cookie"] = append(c.others(h), line)
+	noStore(h)
+}
+
+// withdraw leaves the client the cookie that it has.
+func (c *cookieWriter) withdraw(h http.Header) {
+	if kept := c.others(h); len(kept) > 0 {
+		h["Set-Cookie"] = kept
+	} else {
+		delete(h, "Set-Cookie")
+	}
+}
+
+// others returns the lines of all other cookies.
+func (c *cookieWriter) others(h http.Header) []string {
 	lines := h["Set-Cookie"]
 	kept := make([]string, 0, len(lines)+1)
 	for _, l := range lines {
@@ -152,8 +167,7 @@ func (c *cookieWriter) put(h http.Header, line string) {
 			kept = append(kept, l)
 		}
 	}
-	h["Set-Cookie"] = append(kept, line)
-	noStore(h)
+	return kept
 }
 
 // noStore keeps a response that carries an ID out of caches (OWASP session

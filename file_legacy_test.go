@@ -55,10 +55,17 @@ func TestFileLegacy(t *testing.T) {
 	assert.Less(t, left, time.Hour+4*time.Minute)
 
 	// Their Touch, and ours.
+	require.NoError(t, os.Chtimes(filePath(dir, fileID), time.Time{}, before.Add(-50*time.Minute)))
+	require.NoError(t, store.Touch(t.Context(), fileID))
+	fi, err = os.Stat(filePath(dir, fileID))
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, fi.ModTime().Add(time.Hour).Sub(before), time.Hour-time.Millisecond)
+
+	// Neither brings back what has expired.
 	require.NoError(t, os.Chtimes(filePath(dir, fileID), time.Time{}, before.Add(-2*time.Hour)))
 	assert.False(t, store.Exist(t.Context(), fileID))
 	require.NoError(t, store.Touch(t.Context(), fileID))
-	assert.True(t, store.Exist(t.Context(), fileID))
+	assert.False(t, store.Exist(t.Context(), fileID))
 }
 
 // While v1.6.6 rewrites a file it is empty for a moment.

@@ -24,7 +24,7 @@ func Pop[T any](s Session, key interface{}) (T, bool) {
 // the zero value if the key is missing or holds another type. It is atomic
 // across requests and servers: when another request commits first, fn runs
 // again, on the value which that one left. So fn must have no side effects, and
-// must not change its argument in place.
+// must not change its argument in place, and must not call Commit.
 //
 // It returns the new value as this request sees it. It may be called
 // concurrently; on a Session that is not of this library it is Get and Set.
@@ -59,7 +59,9 @@ func Destroy(s Session) {
 // before a WebSocket takes over the connection, or in the middle of a long
 // stream. It waits for the context, but no longer than Options.StoreTimeout. An
 // error means that the changes are not stored; they are tried again with the
-// response, unless it is ErrEnded, which says that they have nowhere to go.
+// response, unless it is ErrEnded, which says that they have nowhere to go. A
+// store that fails may have done its work all the same: an Update that is tried
+// again then counts twice.
 //
 // Before the response starts it sets the cookie if there is a new ID, and must
 // then be called from the goroutine of the handler. A Session that is not of

@@ -19,18 +19,19 @@ const failureText = "Internal Server Error\n"
 type gate struct {
 	inner  http.ResponseWriter
 	unseen http.Header
+	keep   func(http.ResponseWriter)
 	sent   bool
 }
 
 // closeGate may be called in a Before hook, where nothing may be written: what
 // Flamego's writer does next then goes through the gate.
-func closeGate(w flamego.ResponseWriter) error {
+func closeGate(w flamego.ResponseWriter, keep func(http.ResponseWriter)) error {
 	field, err := innerWriter(w)
 	if err != nil {
 		return err
 	}
 	inner := field.Interface().(http.ResponseWriter)
-	field.Set(reflect.ValueOf(&gate{inner: inner, unseen: make(http.Header)}))
+	field.Set(reflect.ValueOf(&gate{inner: inner, unseen: make(http.Header), keep: keep}))
 	return nil
 }
 
@@ -54,7 +55,7 @@ func (g *gate) Header() http.Header { return g.unseen }
 func (g *gate) WriteHeader(int) {
 	if !g.sent {
 		g.sent = true
-		sendFailure(g.inner)
+		sendFailure(g.inner, g.keep)
 	}
 }
 
@@ -74,13 +75,17 @@ func (g *gate) Push(string, *http.PushOptions) error {
 	return errors.New("session: the session was not stored")
 }
 
-// sendFailure answers 500 with none of what the handler prepared.
-func sendFailure(w http.ResponseWriter) {
+// sendFailure answers 500 with none of what the handler prepared. What holds all
+// the same is put in by keep.
+func sendFailure(w http.ResponseWriter, keep func(http.ResponseWriter)) {
 	h := w.Header()
 	for name := range h {
 		if !isPolicy(name) {
 			delete(h, name)
 		}
+	}
+	if keep != nil {
+		keep(w)
 	}
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")

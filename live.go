@@ -26,6 +26,7 @@ type liveSession struct {
 	pending  changes    // made since the last commit
 	inflight *changes   // being committed right now
 	edits    int        // counts changes, for Update
+	moved    bool       // base is another since pending was made: its Updates are to be done anew
 	lives    int        // counts the sessions that this one has been, for a commit under way
 	changed  bool
 	lost     bool // it was ended elsewhere: the client may hold a newer one
@@ -136,7 +137,9 @@ func (s *liveSession) Delete(key interface{}) {
 	mustCompare(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.view().get(key); !ok {
+	// A change that came to nothing so far could come to something on a newer version.
+	untouched := s.pending.find(key) == nil && (s.inflight == nil || s.inflight.find(key) == nil)
+	if _, ok := s.view().get(key); !ok && untouched {
 		s.used, s.changed = true, true
 		return // Nothing to delete, nothing to store.
 	}
@@ -180,15 +183,15 @@ func (s *liveSession) destroy() {
 		s.ended = s.id
 	}
 	s.forget()
-	s.edits++
 	s.used, s.changed = true, true
 }
 
 // forget makes the session that of a visitor who has none. It needs mu.
 func (s *liveSession) forget() {
 	s.id, s.newID, s.base, s.stored, s.asked = "", "", snapshot{}, false, false
-	s.pending = changes{}
+	s.pending, s.inflight, s.moved = changes{}, nil, false
 	s.lives++
+	s.edits++
 }
 
 func (s *liveSession) Encode() ([]byte, error) {

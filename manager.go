@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"reflect"
@@ -105,15 +106,26 @@ func (m *Manager) Close(ctx context.Context) error {
 		case <-m.stopped:
 		case <-ctx.Done():
 			m.closing = fmt.Errorf("session: close: %w", ctx.Err())
+			go func() { // The connections, once nobody uses them any more.
+				<-m.stopped
+				if err := m.closeStore(); err != nil {
+					m.report(err)
+				}
+			}()
 			return
 		}
-		if c, ok := m.outer.(io.Closer); ok {
-			if err := c.Close(); err != nil {
-				m.closing = fmt.Errorf("session: close: %w", err)
-			}
-		}
+		m.closing = m.closeStore()
 	})
 	return m.closing
+}
+
+func (m *Manager) closeStore() error {
+	if c, ok := m.outer.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			return fmt.Errorf("session: close: %w", err)
+		}
+	}
+	return nil
 }
 
 // collect removes expired sessions now and then. It starts at a random moment,
@@ -137,7 +149,16 @@ func (m *Manager) collect(ctx context.Context) {
 
 func (m *Manager) newID() string { return newID(m.opt.IDLength) }
 
-func (m *Manager) report(err error) { m.opt.ErrorFunc(err) }
+// report must not panic: it is called where nobody would catch it, or where the
+// response would become a success.
+func (m *Manager) report(err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.Error("session: Options.ErrorFunc panicked", "panic", p, "error", err)
+		}
+	}()
+	m.opt.ErrorFunc(err)
+}
 
 // deadline bounds a wait for the store. A store that never waits is spared it.
 func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -172,6 +193,13 @@ func (m *Manager) remind(w http.ResponseWriter, r *http.Request, id string, slid
 func (m *Manager) removeID(w http.ResponseWriter, r *http.Request) {
 	if m.opt.WriteIDFunc == nil {
 		m.cookies.remove(w, r)
+	}
+}
+
+// withdrawID takes back what this response was to tell the client.
+func (m *Manager) withdrawID(w http.ResponseWriter) {
+	if m.opt.WriteIDFunc == nil {
+		m.cookies.withdraw(w.Header())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"sync/atomic"
 
 	"github.com/flamego/flamego"
 	"github.com/flamego/flamego/inject"
@@ -27,8 +28,9 @@ type request struct {
 	live  liveSession
 	bound boundStore
 
-	told   string // the ID of a live session that the client holds
-	closed bool   // nothing is to be stored any more
+	told   string      // the ID of a live session that the client holds
+	came   string      // the one that it came with
+	closed atomic.Bool // nothing is to be stored any more
 }
 
 // handle is the middleware.
@@ -42,11 +44,10 @@ func (m *Manager) handle(c flamego.Context) {
 
 	flash, err := q.load()
 	if err != nil {
-		if q.r.Context().Err() != nil {
-			return // The client is gone. No handler will be called.
+		if q.r.Context().Err() != context.Canceled { // Otherwise the client is gone.
+			m.report(err)
 		}
-		m.report(err)
-		sendFailure(q.w)
+		sendFailure(q.w, nil)
 		return
 	}
 
@@ -65,7 +66,7 @@ func (m *Manager) handle(c flamego.Context) {
 	panicking := true
 	defer func() {
 		if panicking {
-			q.closed = true
+			q.closed.Store(true)
 		}
 	}()
 	c.Next()
@@ -122,7 +123,7 @@ func (q *request) load() (flash any, err error) {
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true
 	q.live.used = taken
-	q.told = id
+	q.told, q.came = id, id
 	q.m.remind(q.w, q.r, id, slid)
 	return flash, nil
 }
@@ -164,7 +165,7 @@ func (q *request) started() bool { return q.w.Written() }
 // before is the hook that runs when the first byte is about to leave (G2, G3).
 // It must not panic: Flamego's Recovery would answer 200.
 func (q *request) before(w flamego.ResponseWriter) {
-	if q.closed {
+	if q.closed.Load() {
 		return
 	}
 	defer func() {
@@ -180,17 +181,25 @@ func (q *request) before(w flamego.ResponseWriter) {
 }
 
 func (q *request) deny(w flamego.ResponseWriter, err error) {
-	q.closed = true
-	q.m.report(err)
-	if err := closeGate(w); err != nil {
+	q.closed.Store(true)
+	if err := closeGate(w, q.retell); err != nil {
 		q.m.report(err)
+	}
+	q.m.report(err)
+}
+
+// retell is for a failure that comes after a Commit: what that one stored is
+// good, and the client could not find it without its ID.
+func (q *request) retell(w http.ResponseWriter) {
+	if q.told != "" && q.told != q.came {
+		q.m.writeID(w, q.r, q.told)
 	}
 }
 
 // finish stores what the hook has left: all of it when nothing was written, or
 // what a streaming handler changed later.
 func (q *request) finish() {
-	if q.closed {
+	if q.closed.Load() {
 		return
 	}
 	err := q.commit()
@@ -200,9 +209,9 @@ func (q *request) finish() {
 			q.m.report(err)
 		}
 	case err != nil:
-		q.closed = true
+		q.closed.Store(true)
 		q.m.report(err)
-		sendFailure(q.w)
+		sendFailure(q.w, q.retell)
 	default:
 		q.tell()
 	}
@@ -247,7 +256,7 @@ func (s *liveSession) dropUntold() bool {
 
 // commitNow is Commit, called by a handler.
 func (q *request) commitNow(ctx context.Context) error {
-	if q.closed {
+	if q.closed.Load() {
 		return errors.New("session: commit: the request has failed, nothing is stored any more")
 	}
 	ctx, cancel := q.m.deadline(ctx)
@@ -272,7 +281,9 @@ func (q *request) tell() {
 		q.m.writeID(q.w, q.r, id)
 	case !stored && q.told != "":
 		q.told = ""
-		if !lost { // Otherwise the client may hold the cookie of a newer session by now.
+		if lost { // The client may hold the cookie of a newer session by now.
+			q.m.withdrawID(q.w)
+		} else {
 			q.m.removeID(q.w, q.r)
 		}
 	}

@@ -192,7 +192,11 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 	if !validID(sid, minimumSIDLength) {
 		return nil
 	}
-	err := s.touch(ctx, sid, s.expiry(s.now()))
+	// A record that expired, but is still there, must not come back.
+	_, err := s.find(ctx, sid)
+	if err == nil {
+		err = s.touch(ctx, sid, s.expiry(s.now()))
+	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("session: touch: %w", err)
 	}
@@ -203,7 +207,7 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 // since, or puts a session of any other origin in the place of what is there.
 func (s *store) Save(ctx context.Context, sess Session) error {
 	if live, ok := sess.(*liveSession); ok && live.store == s {
-		return live.commit(ctx)
+		return Commit(ctx, live)
 	}
 	vals, err := valuesOf(sess)
 	if err != nil {
