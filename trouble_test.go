@@ -1,0 +1,81 @@
+package session_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/flamego/flamego"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// TestErrorFuncPanics has the report of a failed commit panic, in a hook of the
+// response, where Recovery would make a success of it (G3).
+func TestErrorFuncPanics(t *testing.T) {
+	a := newApp(t, func(o *session.Options) { o.ErrorFunc = func(error) { panic("out of order") } })
+	a.Get("/", func(s session.Session) string {
+		s.Set("k", 1)
+		a.b.fail.Store(true)
+		return "secret"
+	})
+	rec, id := a.get("/", "")
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	assert.NotContains(t, rec.Body.String(), "secret")
+	assert.Empty(t, id)
+}
+
+// TestDeadlineWhileLoading has a middleware's deadline end while the session is
+// loaded: the client is still there, and waits for an answer.
+func TestDeadlineWhileLoading(t *testing.T) {
+	a := newApp(t)
+	a.Get("/", func(s session.Session) { s.Set("k", 1) })
+	_, id := a.get("/", "")
+	require.NotEmpty(t, id)
+
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	rec := httptest.NewRecorder()
+	req := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)
+	req.Header.Set("Cookie", "flamego_session="+id)
+	a.ServeHTTP(rec, req)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	assert.Len(t, a.errs.all(), 1)
+}
+
+// TestBackendPanics has the backend panic in a Commit whose caller goes on: the
+// changes are still there for the response.
+func TestBackendPanics(t *testing.T) {
+	b := &stopBackend{mapBackend: newMapBackend()}
+	store := session.NewStore(b, session.StoreConfig{})
+	id := "0123456789abcdef"
+	s, err := store.Read(t.Context(), id)
+	require.NoError(t, err)
+	s.Set("a", 1)
+	require.NoError(t, store.Save(t.Context(), s))
+
+	s.Set("a", 2)
+	b.stop = func() { panic("out of order") }
+	assert.ErrorContains(t, store.Save(t.Context(), s), "out of order")
+	require.NoError(t, store.Save(t.Context(), s))
+	s, err = store.Read(t.Context(), id)
+	require.NoError(t, err)
+	assert.Equal(t, 2, s.Get("a"))
+}
+
+// TestSaveAfterTheFirstByte stores a new visitor's session through the Manager
+// when nobody can be told of it any more.
+func TestSaveAfterTheFirstByte(t *testing.T) {
+	a := newApp(t)
+	a.Get("/", func(c flamego.Context, s session.Session) {
+		_, _ = c.ResponseWriter().Write([]byte("early"))
+		s.Set("k", 1)
+		assert.Error(t, a.m.Store().Save(t.Context(), s))
+	})
+	a.get("/", "")
+	assert.Empty(t, a.b.records)
+}
