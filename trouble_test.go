@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,23 +30,29 @@ func TestErrorFuncPanics(t *testing.T) {
 	assert.Empty(t, id)
 }
 
+// waitingBackend answers a Load when its context ends.
+type waitingBackend struct{ *mapBackend }
+
+func (b waitingBackend) Load(ctx context.Context, _ string) (session.Record, error) {
+	<-ctx.Done()
+	return session.Record{}, ctx.Err()
+}
+
 // TestDeadlineWhileLoading has a middleware's deadline end while the session is
 // loaded: the client is still there, and waits for an answer.
 func TestDeadlineWhileLoading(t *testing.T) {
-	a := newApp(t)
-	a.Get("/", func(s session.Session) { s.Set("k", 1) })
-	_, id := a.get("/", "")
-	require.NotEmpty(t, id)
-
-	a.b.fail.Store(true)
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	a := newApp(t, func(o *session.Options) {
+		o.Initer = initer(waitingBackend{newMapBackend()}, session.StoreConfig{})
+	})
+	a.Get("/", func(session.Session) {})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	rec := httptest.NewRecorder()
 	req := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)
-	req.Header.Set("Cookie", "flamego_session="+id)
+	req.Header.Set("Cookie", "flamego_session="+strings.Repeat("a", 32))
 	a.ServeHTTP(rec, req)
 	assert.Equal(t, http.StatusInternalServerError, rec.Code)
-	assert.Error(t, a.errs.last())
+	assert.ErrorIs(t, a.errs.last(), context.DeadlineExceeded)
 }
 
 // TestBackendPanics has the backend panic in a Commit whose caller goes on: the
