@@ -37,7 +37,18 @@ func (c *changes) get(key any) (val any, known bool) {
 	if ch := c.find(key); ch != nil {
 		return ch.val, true
 	}
-	return nil, c.flushed
+	return nil, c.flushed && !isReserved(key)
+}
+
+// makes tells whether the changes are a reason to make a session. What the
+// library keeps for itself is none.
+func (c *changes) makes() bool {
+	for i := range c.list {
+		if ch := &c.list[i]; !ch.deleted && !isReserved(ch.key) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *changes) put(ch change) {
@@ -59,7 +70,13 @@ func (c *changes) remove(key any) {
 }
 
 func (c *changes) flush() {
-	*c = changes{flushed: true}
+	var kept []change
+	for _, ch := range c.list {
+		if isReserved(ch.key) {
+			kept = append(kept, ch)
+		}
+	}
+	*c = changes{flushed: true, list: kept}
 }
 
 // update records fn, whose result on what this request sees is val.
@@ -111,6 +128,9 @@ func (c *changes) on(base getter) *changes {
 	return moved
 }
 
+// keeps tells whether Flush, if there was one, has left the key alone.
+func (c *changes) keeps(key any) bool { return !c.flushed || isReserved(key) }
+
 // getter is where a request reads what it did not change itself.
 type getter interface {
 	get(key any) (any, bool)
@@ -119,23 +139,22 @@ type getter interface {
 // apply returns the version that follows v.
 func (c *changes) apply(v *values) *values {
 	pairs := make([]pair, 0, len(v.pairs)+len(c.list))
-	if !c.flushed {
-		for _, p := range v.pairs {
-			if ch := c.find(p.Key); ch == nil {
-				pairs = append(pairs, p)
-			} else if !ch.deleted {
-				pairs = append(pairs, pair{Key: p.Key, Value: ch.val})
-			}
+	for _, p := range v.pairs {
+		if !c.keeps(p.Key) {
+			continue
+		}
+		if ch := c.find(p.Key); ch == nil {
+			pairs = append(pairs, p)
+		} else if !ch.deleted {
+			pairs = append(pairs, pair{Key: p.Key, Value: ch.val})
 		}
 	}
 	for _, ch := range c.list {
 		if ch.deleted {
 			continue
 		}
-		if !c.flushed {
-			if _, ok := v.get(ch.key); ok {
-				continue // Already in its place.
-			}
+		if _, ok := v.get(ch.key); ok && c.keeps(ch.key) {
+			continue // Already in its place.
 		}
 		pairs = append(pairs, pair{Key: ch.key, Value: ch.val})
 	}

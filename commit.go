@@ -51,7 +51,8 @@ func (s *liveSession) commit(ctx context.Context) error {
 func (s *liveSession) dirty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ended != "" || s.newID != "" || !s.pending.empty() || s.asked && !s.stored
+	return s.ended != "" || s.newID != "" || !s.pending.empty() || s.asked && !s.stored ||
+		s.stored && !s.store.dated(s.base)
 }
 
 func (s *liveSession) removeEnded(ctx context.Context) error {
@@ -78,10 +79,14 @@ func (s *liveSession) takeUp() (attempt, *changes, error) {
 	s.mu.Lock()
 	ch, moved := s.pending, s.moved
 	s.pending, s.inflight, s.moved = changes{}, &ch, false
-	if wanted := s.asked || len(ch.apply(noValues).pairs) > 0; !wanted && !s.stored {
+	switch {
+	case !s.stored && !s.asked && !ch.makes():
 		s.id = ""
-	} else if s.id == "" {
+	case s.id == "":
 		s.id = s.freshID() // Now, so that ID agrees when it is called meanwhile.
+	}
+	if s.id != "" && !s.store.dated(layered{&ch, s.base}) {
+		ch.set(createdKey, s.store.now().UnixMilli())
 	}
 	a := attempt{id: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}
 	s.mu.Unlock()
@@ -131,7 +136,7 @@ const createTries = 5
 // create makes a record under a free ID (G8).
 func (s *liveSession) create(ctx context.Context, a *attempt, ch *changes) error {
 	for try := 1; ; try++ {
-		snap, err := s.store.create(ctx, a.id, ch, s.store.expiry(s.store.now()))
+		snap, err := s.store.create(ctx, a.id, ch, s.store.expiry(s.store.now(), ch))
 		switch {
 		case err == nil:
 			a.base, a.stored = snap, true
@@ -159,12 +164,12 @@ func (s *liveSession) saveOver(ctx context.Context, a *attempt, ch *changes) err
 		return err
 	}
 	now := s.store.now()
-	if !old.expired(now) {
+	if !s.store.over(old, now) {
 		a.base = old
 		return s.swap(ctx, a, ch.on(old))
 	}
 	all := changes{flushed: true, list: ch.list}
-	snap, err := s.store.replace(ctx, a.id, old, &all, s.store.expiry(now))
+	snap, err := s.store.replace(ctx, a.id, old, &all, s.store.expiry(now, &all))
 	if err == nil {
 		a.base, a.stored = snap, true
 	}
@@ -180,7 +185,7 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 		now := s.store.now()
 		var snap snapshot
 		var err error
-		if a.base.expired(now) {
+		if s.store.over(a.base, now) {
 			// Other requests may have kept it alive since it was loaded.
 			if a.base, err = s.store.find(ctx, a.id); errors.Is(err, ErrNotFound) {
 				return ErrEnded
@@ -193,10 +198,11 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 			}
 			s.show(a, ch)
 		}
+		expiry := s.store.expiry(now, layered{ch, a.base})
 		if a.newID != "" {
-			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, s.store.expiry(now))
+			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, expiry)
 		} else {
-			snap, err = s.store.replace(ctx, a.id, a.base, ch, s.store.expiry(now))
+			snap, err = s.store.replace(ctx, a.id, a.base, ch, expiry)
 		}
 		switch {
 		case err == nil:
@@ -257,14 +263,11 @@ func (s *liveSession) settle(a attempt, err error) {
 	case errors.Is(err, ErrEnded):
 		s.forget()
 		s.lost = true
-	case err != nil:
+	case err != nil || !a.stored: // No session: what was to be its lifetime stays.
 		ch.then(&s.pending)
 		s.pending = *ch
 	default:
-		s.base, s.stored = a.base, a.stored
-		if a.stored {
-			s.id, s.asked = a.id, false
-		}
+		s.base, s.stored, s.id, s.asked = a.base, true, a.id, false
 		if a.newID == "" && s.newID == a.id {
 			s.newID = ""
 		}

@@ -102,15 +102,15 @@ func (o CookieOptions) cookie(value string, secure bool) *http.Cookie {
 	}
 }
 
-// cookieWriter has the header lines ready but for the ID.
-type cookieWriter struct {
-	name         string
+// cookieCarrier carries IDs in a cookie. It has the header lines ready but for
+// the ID.
+type cookieCarrier struct {
+	opt          CookieOptions
 	plain, tls   string // what follows the ID
-	persistent   bool
 	gone, tlGone string // the whole line that removes the cookie
 }
 
-func newCookieWriter(o CookieOptions) cookieWriter {
+func newCookieCarrier(o CookieOptions) *cookieCarrier {
 	line := func(secure bool) string {
 		return strings.TrimPrefix(o.cookie("0", secure).String(), o.Name+"=0")
 	}
@@ -121,21 +121,44 @@ func newCookieWriter(o CookieOptions) cookieWriter {
 		c.MaxAge, c.Expires = -1, time.Unix(1, 0)
 		return c.String()
 	}
-	return cookieWriter{
-		name: o.Name, persistent: o.MaxAge > 0,
-		plain: line(false), tls: line(true), gone: gone(false), tlGone: gone(true),
-	}
+	return &cookieCarrier{opt: o, plain: line(false), tls: line(true), gone: gone(false), tlGone: gone(true)}
 }
 
-func (c *cookieWriter) write(w http.ResponseWriter, r *http.Request, id string) {
+func (c *cookieCarrier) read(r *http.Request) string {
+	if len(r.Header["Cookie"]) == 0 {
+		return ""
+	}
+	got, err := r.Cookie(c.opt.Name)
+	if err != nil {
+		return ""
+	}
+	return got.Value
+}
+
+// write takes the Max-Age of the session before that of the options.
+func (c *cookieCarrier) write(w http.ResponseWriter, r *http.Request, id string, age int) {
+	secure := r.TLS != nil
+	if age > 0 {
+		o := c.opt
+		o.MaxAge = age
+		c.put(w.Header(), o.cookie(id, secure).String())
+		return
+	}
 	rest := c.plain
-	if r.TLS != nil {
+	if secure {
 		rest = c.tls
 	}
-	c.put(w.Header(), c.name+"="+id+rest)
+	c.put(w.Header(), c.opt.Name+"="+id+rest)
 }
 
-func (c *cookieWriter) remove(w http.ResponseWriter, r *http.Request) {
+// remind refreshes a cookie that would run out while the session goes on.
+func (c *cookieCarrier) remind(w http.ResponseWriter, r *http.Request, id string, age int, slid bool) {
+	if slid && (age > 0 || c.opt.MaxAge > 0) {
+		c.write(w, r, id, age)
+	}
+}
+
+func (c *cookieCarrier) remove(w http.ResponseWriter, r *http.Request) {
 	line := c.gone
 	if r.TLS != nil {
 		line = c.tlGone
@@ -144,13 +167,13 @@ func (c *cookieWriter) remove(w http.ResponseWriter, r *http.Request) {
 }
 
 // put sets the cookie line in the place of an earlier one for the same cookie.
-func (c *cookieWriter) put(h http.Header, line string) {
+func (c *cookieCarrier) put(h http.Header, line string) {
 	h["Set-Cookie"] = append(c.others(h), line)
 	noStore(h)
 }
 
 // withdraw leaves the client the cookie that it has.
-func (c *cookieWriter) withdraw(h http.Header) {
+func (c *cookieCarrier) withdraw(h http.Header) {
 	if kept := c.others(h); len(kept) > 0 {
 		h["Set-Cookie"] = kept
 	} else {
@@ -159,33 +182,16 @@ func (c *cookieWriter) withdraw(h http.Header) {
 }
 
 // others returns the lines of all other cookies.
-func (c *cookieWriter) others(h http.Header) []string {
-	lines := h["Set-Cookie"]
+func (c *cookieCarrier) others(h http.Header) []string {
+	lines, name := h["Set-Cookie"], c.opt.Name+"="
 	kept := make([]string, 0, len(lines)+1)
 	for _, l := range lines {
-		if len(l) <= len(c.name) || l[:len(c.name)] != c.name || l[len(c.name)] != '=' {
+		if !strings.HasPrefix(l, name) {
 			kept = append(kept, l)
 		}
 	}
 	return kept
 }
 
-// noStore keeps a response that carries an ID out of caches (OWASP session
-// management cheat sheet), unless the handler has decided otherwise.
-func noStore(h http.Header) {
-	if _, ok := h["Cache-Control"]; !ok {
-		h["Cache-Control"] = []string{"no-store"}
-	}
-}
-
-// vary tells caches that the response hangs on the cookie.
-func vary(h http.Header) {
-	for _, line := range h["Vary"] {
-		for _, name := range strings.Split(line, ",") {
-			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
-				return
-			}
-		}
-	}
-	h["Vary"] = append(h["Vary"], "Cookie")
-}
+func (c *cookieCarrier) vary() string { return "Cookie" }
+func (c *cookieCarrier) way() string  { return fmt.Sprintf("the cookie %q", c.opt.Name) }

@@ -50,13 +50,13 @@ func TestCookieLine(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			opt, err := test.opt.withDefaults()
 			require.NoError(t, err)
-			c := newCookieWriter(opt)
+			c := newCookieCarrier(opt)
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			if test.tls {
 				r.TLS = &tls.ConnectionState{}
 			}
 			w := httptest.NewRecorder()
-			c.write(w, r, "ID")
+			c.write(w, r, "ID", 0)
 			assert.Equal(t, []string{test.set}, w.Header()["Set-Cookie"])
 			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 			c.remove(w, r)
@@ -68,11 +68,11 @@ func TestCookieLine(t *testing.T) {
 func TestOtherHeadersStay(t *testing.T) {
 	opt, err := CookieOptions{Name: "s"}.withDefaults()
 	require.NoError(t, err)
-	c := newCookieWriter(opt)
+	c := newCookieCarrier(opt)
 	w := httptest.NewRecorder()
 	w.Header()["Set-Cookie"] = []string{"other=1", "s=old; Path=/", "ss=2"}
 	w.Header().Set("Cache-Control", "private, max-age=5")
-	c.write(w, httptest.NewRequest(http.MethodGet, "/", nil), "ID")
+	c.write(w, httptest.NewRequest(http.MethodGet, "/", nil), "ID", 0)
 	assert.Equal(t, []string{"other=1", "ss=2", "s=ID; Path=/; HttpOnly; SameSite=Lax"}, w.Header()["Set-Cookie"])
 	assert.Equal(t, "private, max-age=5", w.Header().Get("Cache-Control"), "the handler's own word stands")
 }
@@ -88,7 +88,7 @@ func TestVary(t *testing.T) {
 		if test.before != nil {
 			h["Vary"] = test.before
 		}
-		vary(h)
+		vary(h, "Cookie")
 		assert.Equal(t, test.after, h["Vary"])
 	}
 }

@@ -255,7 +255,7 @@ func TestFileStoppedHolder(t *testing.T) {
 	require.NoError(t, b.Create(t.Context(), fileOtherID, record("1")))
 	c := startChild(t, "hold", dir)
 	require.Equal(t, "ready", c.line())
-	require.NoError(t, c.Process.Signal(syscall.SIGSTOP))
+	stop(t, c.Process)
 	require.NoError(t, c.in.Close()) // It may let go, but cannot.
 
 	start := time.Now()
@@ -281,6 +281,16 @@ func TestFileStoppedHolder(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	assert.NoError(t, b.Replace(ctx, fileID, []byte("1"), record("2")))
+}
+
+// stop returns when the process has stopped, which takes its time.
+func stop(t *testing.T, p *os.Process) {
+	t.Helper()
+	require.NoError(t, p.Signal(syscall.SIGSTOP))
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(p.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(t, err)
+	require.True(t, status.Stopped())
 }
 
 // The lock of a process that died is free.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"reflect"
 	"sync"
 	"time"
 
@@ -19,11 +18,11 @@ import (
 // it. It is made once, at start; its methods may be called concurrently. The
 // middleware injects it as *session.Manager.
 type Manager struct {
-	opt     Options
-	cookies cookieWriter
-	leastID int // no shorter ID is looked up
-	store   *store
-	outer   Store // what the Initer returned
+	opt      Options
+	carriers []carrier
+	leastID  int // no shorter ID is looked up
+	store    *store
+	outer    Store // what the Initer returned
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -44,12 +43,12 @@ func NewManager(opts Options) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	m := &Manager{
-		opt:     opt,
-		cookies: newCookieWriter(opt.Cookie),
-		leastID: min(legacyIDLength, opt.IDLength),
-		stopped: make(chan struct{}),
+		opt:      opt,
+		carriers: opt.carriers(),
+		leastID:  min(legacyIDLength, opt.IDLength),
+		stopped:  make(chan struct{}),
 	}
-	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.writeID(w, r, sid) })
+	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].write(w, r, sid, 0) })
 	m.outer, err = opt.Initer(context.Background(), opt.Config, writer, clock(opt.now))
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
@@ -62,6 +61,7 @@ func NewManager(opts Options) (*Manager, error) {
 	} else {
 		m.store = newStore(newForeignEngine(m.outer), 0, opt.now)
 	}
+	m.store.absolute = opt.AbsoluteLifetime
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	go m.collect(ctx)
@@ -89,7 +89,7 @@ func Sessioner(opts ...Options) flamego.Handler {
 // cannot be loaded, and in the place of the handlers after it when what they
 // changed cannot be stored. flamego.Recovery, if any, belongs in front of it.
 func (m *Manager) Sessioner() flamego.Handler {
-	return flamego.ContextInvoker(m.handle)
+	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, plainNames) })
 }
 
 // Store returns the store, for work outside of requests.
@@ -166,50 +166,4 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, m.opt.StoreTimeout)
-}
-
-// writeID tells the client its new ID.
-func (m *Manager) writeID(w http.ResponseWriter, r *http.Request, id string) {
-	if m.opt.WriteIDFunc != nil {
-		m.opt.WriteIDFunc(w, r, id, true)
-		noStore(w.Header())
-		return
-	}
-	m.cookies.write(w, r, id)
-}
-
-// remind is for an ID that came from the client. Its cookie is sent again if it
-// would run out while the session goes on.
-func (m *Manager) remind(w http.ResponseWriter, r *http.Request, id string, slid bool) {
-	if m.opt.WriteIDFunc != nil {
-		m.opt.WriteIDFunc(w, r, id, false)
-	} else if slid && m.cookies.persistent {
-		m.cookies.write(w, r, id)
-	}
-}
-
-// removeID takes the ID from the client. There is no such call in WriteIDFunc:
-// where IDs travel by other ways, the client drops its ID when told to.
-func (m *Manager) removeID(w http.ResponseWriter, r *http.Request) {
-	if m.opt.WriteIDFunc == nil {
-		m.cookies.remove(w, r)
-	}
-}
-
-// withdrawID takes back what this response was to tell the client.
-func (m *Manager) withdrawID(w http.ResponseWriter) {
-	if m.opt.WriteIDFunc == nil {
-		m.cookies.withdraw(w.Header())
-	}
-}
-
-// injectStore injects the Store that knows this request, or a Store that is not
-// ours as it is, since handlers may ask for it by its own type.
-func (m *Manager) injectStore(c flamego.Context, q *request) {
-	if m.outer == Store(m.store) {
-		c.Set(storeType, reflect.ValueOf(&q.bound))
-		return
-	}
-	c.Set(storeType, reflect.ValueOf(m.outer))
-	c.Map(m.outer)
 }

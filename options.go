@@ -35,15 +35,23 @@ type Options struct {
 	// in it. Default is to log it with log/slog. It may be called concurrently.
 	ErrorFunc func(err error)
 	// ReadIDFunc is the function to read session ID from the request. Default is
-	// reading from cookie. What does not look like an ID counts as none.
+	// what Transport says. What does not look like an ID counts as none.
 	ReadIDFunc func(r *http.Request) string
 	// WriteIDFunc is the function to write session ID to the response. Default is
-	// writing to cookie. The `created` argument is true when the client must be told
+	// what Transport says, the first way of several. The `created` argument is true when the client must be told
 	// the ID, because the session or its ID is new; this happens just before the
 	// first byte leaves. It is false, once a request, for a session that the client
 	// has named itself.
 	WriteIDFunc func(w http.ResponseWriter, r *http.Request, sid string, created bool)
 
+	// Transport is the way on which session IDs travel. Default is the cookie.
+	// ReadIDFunc and WriteIDFunc, where set, take its place.
+	Transport Transport
+	// AbsoluteLifetime ends a session at this time after it was made, however busy
+	// it is, also when its ID has changed since (OWASP ASVS 5.0 7.3.2). Default is
+	// 0, which is never. The time is kept with the record; a session from before
+	// the option was set counts from its next use.
+	AbsoluteLifetime time.Duration
 	// StoreTimeout bounds what one request waits for the store, once when its
 	// session is loaded and once when it is stored. Default is 5 seconds.
 	StoreTimeout time.Duration
@@ -78,6 +86,17 @@ func (o Options) withDefaults() (Options, error) {
 	if o.StoreTimeout == 0 {
 		o.StoreTimeout = defaultStoreTimeout
 	}
+	if err := o.Transport.check(); err != nil {
+		return o, err
+	}
+	switch {
+	case o.AbsoluteLifetime < 0:
+		return o, errors.New("AbsoluteLifetime is negative: leave it out for none")
+	case o.AbsoluteLifetime > 0 && o.AbsoluteLifetime < time.Second:
+		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to a second at least, or leave it out for none", o.AbsoluteLifetime)
+	case o.AbsoluteLifetime > maxLifetime:
+		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to 100 years at most, or leave it out for none", o.AbsoluteLifetime)
+	}
 	switch {
 	case o.IDLength < minimumSIDLength:
 		o.IDLength = defaultIDLength
@@ -87,25 +106,10 @@ func (o Options) withDefaults() (Options, error) {
 		slog.Warn("session: short IDs can be guessed: leave Options.IDLength out, or set it to 26 or more",
 			"IDLength", o.IDLength, "bits", 5*o.IDLength)
 	}
-	if o.ReadIDFunc == nil {
-		name := o.Cookie.Name
-		o.ReadIDFunc = func(r *http.Request) string { return readCookie(r, name) }
-	}
 	if o.now == nil {
 		o.now = time.Now
 	}
 	return o, nil
-}
-
-func readCookie(r *http.Request, name string) string {
-	if len(r.Header["Cookie"]) == 0 {
-		return ""
-	}
-	c, err := r.Cookie(name)
-	if err != nil {
-		return ""
-	}
-	return c.Value
 }
 
 func init() {

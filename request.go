@@ -9,40 +9,39 @@ import (
 	"sync/atomic"
 
 	"github.com/flamego/flamego"
-	"github.com/flamego/flamego/inject"
-)
-
-var (
-	managerType = reflect.TypeFor[*Manager]()
-	sessionType = inject.InterfaceOf((*Session)(nil))
-	storeType   = inject.InterfaceOf((*Store)(nil))
-	flashType   = inject.InterfaceOf((*Flash)(nil))
-	noFlash     = reflect.Zero(flashType)
 )
 
 // request ties a session to one HTTP request.
 type request struct {
 	m     *Manager
+	as    reflect.Type // what the session is injected as
 	w     flamego.ResponseWriter
 	r     *http.Request
 	live  liveSession
 	bound boundStore
 
+	by     carrier     // the way that the ID came, nil if none did
 	told   string      // the ID of a live session that the client holds
-	came   string      // the one that it came with
+	age    int         // the Max-Age that goes with it, 0 for that of the options
+	came   string      // the ID that it came with
 	closed atomic.Bool // nothing is to be stored any more
+	beside *request    // that of another Manager on the same HTTP request
 }
 
 // handle is the middleware.
-func (m *Manager) handle(c flamego.Context) {
-	if v := c.Value(managerType); v.IsValid() && v.Interface() == any(m) {
+func (m *Manager) handle(c flamego.Context, as names) {
+	again, err := m.meet(c, as)
+	if again && err == nil {
 		return // Used twice, say by the application and by a group.
 	}
-	q := &request{m: m, w: c.ResponseWriter(), r: c.Request().Request}
+	q := &request{m: m, as: as.session, w: c.ResponseWriter(), r: c.Request().Request}
 	q.live.store, q.live.req = m.store, q
 	q.bound = boundStore{Store: m.outer, req: q}
 
-	flash, err := q.load()
+	var flash any
+	if err == nil {
+		flash, err = q.load()
+	}
 	if err != nil {
 		if q.r.Context().Err() != context.Canceled { // Otherwise the client is gone.
 			m.report(err)
@@ -51,16 +50,7 @@ func (m *Manager) handle(c flamego.Context) {
 		return
 	}
 
-	c.Set(managerType, reflect.ValueOf(m))
-	c.Set(sessionType, reflect.ValueOf(&q.live))
-	m.injectStore(c, q)
-	if flash != nil {
-		c.Set(flashType, reflect.ValueOf(flash))
-	} else {
-		// Not MapTo: a nil in the map makes the injector look for anything that
-		// implements the empty interface, and hand over some other service.
-		c.Set(flashType, noFlash)
-	}
+	m.inject(c, q, as, flash)
 	q.w.Before(q.before)
 
 	panicking := true
@@ -79,8 +69,8 @@ func (q *request) load() (flash any, err error) {
 	s := q.m.store
 
 	// 1. Only what looks like an ID gets as far as the store (G13).
-	id := q.m.opt.ReadIDFunc(q.r)
-	if !validID(id, q.m.leastID) {
+	id := q.readID()
+	if id == "" {
 		return nil, nil
 	}
 	ctx, cancel := q.m.deadline(q.r.Context())
@@ -110,7 +100,7 @@ func (q *request) load() (flash any, err error) {
 	// 4. Slide the expiry, unless it is far enough (G9).
 	slid := taken
 	if !taken && !s.fresh(snap, s.now()) {
-		snap.expiry = s.expiry(s.now())
+		snap.expiry = s.expiry(s.now(), snap)
 		err := s.touch(ctx, id, snap.expiry)
 		if errors.Is(err, ErrNotFound) {
 			return nil, nil
@@ -123,9 +113,28 @@ func (q *request) load() (flash any, err error) {
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true
 	q.live.used = taken
-	q.told, q.came = id, id
-	q.m.remind(q.w, q.r, id, slid)
+	q.told, q.came, q.age = id, id, cookieAge(snap)
+	q.by.remind(q.w, q.r, id, q.age, slid)
 	return flash, nil
+}
+
+// readID returns what may be an ID, of the first way that has such a thing.
+func (q *request) readID() string {
+	for _, c := range q.m.carriers {
+		if id := c.read(q.r); validID(id, q.m.leastID) {
+			q.by = c
+			return id
+		}
+	}
+	return ""
+}
+
+// carrier is the way on which the client is answered.
+func (q *request) carrier() carrier {
+	if q.by != nil {
+		return q.by
+	}
+	return q.m.carriers[0]
 }
 
 // onlyFlash is the change that takes the flash out.
@@ -143,7 +152,7 @@ func (q *request) takeFlash(id string, snap snapshot) (_ snapshot, flash any, ta
 	var turn turn
 	defer turn.end()
 	for {
-		next, err := s.replace(ctx, id, snap, onlyFlash, s.expiry(s.now()))
+		next, err := s.replace(ctx, id, snap, onlyFlash, s.expiry(s.now(), snap))
 		if err == nil {
 			return next, flash, true, nil
 		}
@@ -165,6 +174,7 @@ func (q *request) started() bool { return q.w.Written() }
 // before is the hook that runs when the first byte is about to leave (G2, G3).
 // It must not panic: Flamego's Recovery would answer 200.
 func (q *request) before(w flamego.ResponseWriter) {
+	q.guardURL()
 	if q.closed.Load() {
 		return
 	}
@@ -192,7 +202,7 @@ func (q *request) deny(w flamego.ResponseWriter, err error) {
 // good, and the client could not find it without its ID.
 func (q *request) retell(w http.ResponseWriter) {
 	if q.told != "" && q.told != q.came {
-		q.m.writeID(w, q.r, q.told)
+		q.carrier().write(w, q.r, q.told, q.age)
 	}
 }
 
@@ -247,7 +257,7 @@ func (q *request) commitWith(ctx context.Context) error {
 func (s *liveSession) dropUntold() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stored || !s.asked && len(s.pending.apply(noValues).pairs) == 0 {
+	if s.stored || !s.asked && !s.pending.makes() {
 		return false
 	}
 	s.forget()
@@ -268,26 +278,39 @@ func (q *request) commitNow(ctx context.Context) error {
 	return err
 }
 
+// guardURL is for a URL that holds an ID, which must not get into a Referer
+// header or a cache, whatever the handler thinks.
+func (q *request) guardURL() {
+	if _, ok := q.by.(*queryCarrier); ok {
+		private(q.w.Header())
+	}
+}
+
 // tell lets the client know which session it has now.
 func (q *request) tell() {
+	q.guardURL()
 	s := &q.live
 	s.mu.Lock()
-	id, stored, lost, used := s.id, s.stored, s.lost, s.used
+	id, stored, lost, used, age := s.id, s.stored, s.lost, s.used, cookieAge(s.base)
 	s.lost = false
 	s.mu.Unlock()
 	switch {
-	case stored && id != q.told:
-		q.told = id
-		q.m.writeID(q.w, q.r, id)
+	case stored && (id != q.told || age != q.age):
+		q.told, q.age = id, age
+		q.carrier().write(q.w, q.r, id, age)
 	case !stored && q.told != "":
 		q.told = ""
 		if lost { // The client may hold the cookie of a newer session by now.
-			q.m.withdrawID(q.w)
+			q.carrier().withdraw(q.w.Header())
 		} else {
-			q.m.removeID(q.w, q.r)
+			q.carrier().remove(q.w, q.r)
 		}
 	}
 	if used {
-		vary(q.w.Header())
+		for _, c := range q.m.carriers {
+			if on := c.vary(); on != "" {
+				vary(q.w.Header(), on)
+			}
+		}
 	}
 }

@@ -68,12 +68,6 @@ type snapshot struct {
 	expiry  time.Time // unknown where the Store is not ours
 }
 
-// expired tells whether the session is over. A Store that is not ours decides
-// that by itself.
-func (s snapshot) expired(now time.Time) bool {
-	return s.foreign == nil && !now.Before(s.expiry)
-}
-
 func (s snapshot) get(key any) (any, bool) {
 	if s.foreign != nil {
 		val := s.foreign.Get(key)
@@ -109,7 +103,8 @@ type store struct {
 	engine
 	lifetime time.Duration
 	now      func() time.Time
-	local    bool // the engine never waits, so that it needs no deadline
+	absolute time.Duration // 0: sessions last as long as they are used
+	local    bool          // the engine never waits, so that it needs no deadline
 	queues   queues
 }
 
@@ -131,25 +126,13 @@ func newStore(e engine, lifetime time.Duration, now func() time.Time) *store {
 	return s
 }
 
-// expiry is when a record ends that is written or touched now. The twentieth on
-// top is what lets most accesses go without a write: see fresh.
-func (s *store) expiry(now time.Time) time.Time {
-	return now.Add(s.lifetime + s.lifetime/20)
-}
-
-// fresh tells whether a record will do for an access now: it must have a whole
-// lifetime left.
-func (s *store) fresh(snap snapshot, now time.Time) bool {
-	return snap.expiry.Sub(now) >= s.lifetime
-}
-
 // find loads a session that has not expired, or returns ErrNotFound.
 func (s *store) find(ctx context.Context, id string) (snapshot, error) {
 	snap, err := s.load(ctx, id)
 	if err != nil {
 		return snapshot{}, err
 	}
-	if snap.expired(s.now()) {
+	if s.over(snap, s.now()) {
 		return snapshot{}, ErrNotFound
 	}
 	return snap, nil
@@ -193,9 +176,9 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 		return nil
 	}
 	// A record that expired, but is still there, must not come back.
-	_, err := s.find(ctx, sid)
+	snap, err := s.find(ctx, sid)
 	if err == nil {
-		err = s.touch(ctx, sid, s.expiry(s.now()))
+		err = s.touch(ctx, sid, s.expiry(s.now(), snap))
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("session: touch: %w", err)

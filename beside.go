@@ -1,0 +1,82 @@
+package session
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/flamego/flamego"
+)
+
+// SessionerAs returns the middleware for a second Manager on the same requests,
+// say for administrators, which injects its session and flash under types of the
+// application's own:
+//
+//	type AdminSession interface{ session.Session }
+//	type AdminFlash interface{}
+//
+//	f.Use(m.Sessioner(), session.SessionerAs[AdminSession, AdminFlash](admin))
+//	f.Get("/admin", func(s AdminSession, flash AdminFlash) { … })
+//
+// The Managers must have different Cookie.Names; if they have not, the request
+// is answered 500, and ErrorFunc is told. Each commits for itself: if one cannot,
+// the client gets 500, and what the other has stored stays. Store and *Manager
+// are not injected: use the Manager that you have.
+//
+// It panics if the types are not new interface types, S with the methods of
+// Session and F without any.
+func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
+	s, f := reflect.TypeFor[S](), reflect.TypeFor[F]()
+	switch {
+	case m == nil:
+		panic("session: SessionerAs: the Manager is nil: make one with NewManager")
+	case s.Kind() != reflect.Interface || !reflect.TypeFor[*liveSession]().Implements(s):
+		panic(fmt.Sprintf("session: SessionerAs: %s can't hold a session: declare `type %s interface{ session.Session }`", s, s.Name()))
+	case s == sessionType:
+		panic("session: SessionerAs: session.Session is the type of the first Manager: declare a type of your own, `type AdminSession interface{ session.Session }`")
+	case f.Kind() != reflect.Interface || f.NumMethod() != 0 || f.Name() == "":
+		panic(fmt.Sprintf("session: SessionerAs: %s can't hold a flash: declare `type AdminFlash interface{}`", f))
+	case f == flashType:
+		panic("session: SessionerAs: session.Flash is the type of the first Manager: declare a type of your own, `type AdminFlash interface{}`")
+	}
+	as := names{session: s, flash: f, noFlash: reflect.Zero(f), extra: true}
+	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, as) })
+}
+
+// meet looks for Managers that were here before on the same request. It tells
+// whether this one was, or why it cannot work beside another.
+func (m *Manager) meet(c flamego.Context, as names) (again bool, err error) {
+	if v := c.Value(sessionType); v.IsValid() {
+		if s, ok := v.Interface().(*liveSession); ok && s.req != nil {
+			if again, err := m.meetOne(s.req, as); again || err != nil {
+				return again, err
+			}
+		}
+	}
+	if v := c.Value(besideType); v.IsValid() {
+		for q, _ := v.Interface().(*request); q != nil; q = q.beside {
+			if again, err := m.meetOne(q, as); again || err != nil {
+				return again, err
+			}
+		}
+	}
+	// The application may have put a session of its own in the place of ours.
+	v := c.Value(managerType)
+	return v.IsValid() && v.Interface() == any(m), nil
+}
+
+func (m *Manager) meetOne(q *request, as names) (again bool, err error) {
+	if q.m == m {
+		if q.as != as.session {
+			err = fmt.Errorf("session: one Manager injects both %s and %s: make a Manager for each", q.as, as.session)
+		}
+		return true, err
+	}
+	for _, ours := range m.carriers {
+		for _, theirs := range q.m.carriers {
+			if way := ours.way(); way != "" && way == theirs.way() {
+				return false, fmt.Errorf("session: two Managers on one request use %s, and would end each other's sessions: set another Options.Cookie.Name or Options.Transport for one of them", way)
+			}
+		}
+	}
+	return false, nil
+}

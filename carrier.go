@@ -1,0 +1,173 @@
+package session
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// carrier is a Transport at work. Its header lines are written before the first
+// byte of the response.
+type carrier interface {
+	read(r *http.Request) string
+	// write tells the client a new ID. age is the Max-Age that the session asks for
+	// in seconds, or 0 for what the options say.
+	write(w http.ResponseWriter, r *http.Request, id string, age int)
+	// remind is called once for an ID that came from the client; slid tells whether
+	// its record was just given a new expiry.
+	remind(w http.ResponseWriter, r *http.Request, id string, age int, slid bool)
+	// remove tells the client that its session has ended.
+	remove(w http.ResponseWriter, r *http.Request)
+	// withdraw takes back what this response was to tell.
+	withdraw(h http.Header)
+	// vary names the header of requests that the response hangs on, or "".
+	vary() string
+	// way names the transport, for messages, and to tell two apart; it may be "".
+	way() string
+}
+
+// headerCarrier carries IDs in a header.
+type headerCarrier struct {
+	name   string
+	bearer bool
+}
+
+const bearerScheme = "Bearer "
+
+func (c *headerCarrier) read(r *http.Request) string {
+	lines := r.Header[c.name]
+	if len(lines) != 1 {
+		return "" // Two servers could disagree about which one counts.
+	}
+	value := lines[0]
+	if !c.bearer {
+		return value
+	}
+	if len(value) < len(bearerScheme) || !strings.EqualFold(value[:len(bearerScheme)], bearerScheme) {
+		return ""
+	}
+	return strings.TrimLeft(value[len(bearerScheme):], " ")
+}
+
+func (c *headerCarrier) write(w http.ResponseWriter, _ *http.Request, id string, _ int) {
+	if c.bearer {
+		id = bearerScheme + id
+	}
+	w.Header()[c.name] = []string{id}
+	noStore(w.Header())
+}
+
+func (c *headerCarrier) remind(http.ResponseWriter, *http.Request, string, int, bool) {}
+
+func (c *headerCarrier) remove(w http.ResponseWriter, _ *http.Request) {
+	w.Header()[c.name] = []string{""}
+}
+
+func (c *headerCarrier) withdraw(h http.Header) { delete(h, c.name) }
+
+func (c *headerCarrier) vary() string { return c.name }
+func (c *headerCarrier) way() string  { return fmt.Sprintf("the header %q", c.name) }
+
+// queryCarrier carries IDs in URLs, which the application makes with URL.
+type queryCarrier struct{ name string }
+
+func (c *queryCarrier) read(r *http.Request) string {
+	if !strings.Contains(r.URL.RawQuery, c.name) {
+		return ""
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(q[c.name]) != 1 {
+		return ""
+	}
+	return q[c.name][0]
+}
+
+func (c *queryCarrier) write(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
+	private(w.Header())
+}
+
+func (c *queryCarrier) remind(w http.ResponseWriter, _ *http.Request, _ string, _ int, _ bool) {
+	private(w.Header())
+}
+
+func (c *queryCarrier) remove(http.ResponseWriter, *http.Request) {}
+func (c *queryCarrier) withdraw(http.Header)                      {}
+func (c *queryCarrier) vary() string                              { return "" }
+func (c *queryCarrier) way() string                               { return fmt.Sprintf("the query parameter %q", c.name) }
+
+// private keeps URLs with an ID in them out of the Referer header of other sites'
+// logs, and out of caches.
+func private(h http.Header) {
+	h["Referrer-Policy"] = []string{"no-referrer"}
+	h["Cache-Control"] = []string{"no-store"}
+}
+
+// funcCarrier calls the functions of the options, and for what has no function
+// the way that the transport names.
+type funcCarrier struct {
+	carrier
+	readID  func(*http.Request) string
+	writeID func(http.ResponseWriter, *http.Request, string, bool)
+}
+
+func (c *funcCarrier) read(r *http.Request) string {
+	if c.readID == nil {
+		return c.carrier.read(r)
+	}
+	return c.readID(r)
+}
+
+func (c *funcCarrier) write(w http.ResponseWriter, r *http.Request, id string, age int) {
+	if c.writeID == nil {
+		c.carrier.write(w, r, id, age)
+		return
+	}
+	c.writeID(w, r, id, true)
+	noStore(w.Header())
+}
+
+func (c *funcCarrier) remind(w http.ResponseWriter, r *http.Request, id string, age int, slid bool) {
+	if c.writeID == nil {
+		c.carrier.remind(w, r, id, age, slid)
+		return
+	}
+	c.writeID(w, r, id, false)
+}
+
+// remove is nothing that WriteIDFunc knows of: where IDs travel by other ways,
+// the client drops its ID when told to.
+func (c *funcCarrier) remove(w http.ResponseWriter, r *http.Request) {
+	if c.writeID == nil {
+		c.carrier.remove(w, r)
+	}
+}
+
+func (c *funcCarrier) withdraw(h http.Header) {
+	if c.writeID == nil {
+		c.carrier.withdraw(h)
+	}
+}
+
+// way is what the functions make of it.
+func (c *funcCarrier) way() string { return "" }
+
+// noStore keeps a response that carries an ID out of caches (OWASP session
+// management cheat sheet), unless the handler has decided otherwise.
+func noStore(h http.Header) {
+	if _, ok := h["Cache-Control"]; !ok {
+		h["Cache-Control"] = []string{"no-store"}
+	}
+}
+
+// vary tells caches that the response hangs on a header of the request.
+func vary(h http.Header, on string) {
+	for _, line := range h["Vary"] {
+		for _, name := range strings.Split(line, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, on) {
+				return
+			}
+		}
+	}
+	h["Vary"] = append(h["Vary"], on)
+}

@@ -1,0 +1,136 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Transport is the way on which clients and servers pass each other the session
+// ID: CookieTransport, HeaderTransport, BearerTransport, QueryTransport, or
+// FirstOf several. The zero value is CookieTransport. Nothing but the ways that
+// Options.Transport names is read.
+type Transport struct {
+	kind transportKind
+	name string
+	list []Transport
+}
+
+type transportKind int
+
+const (
+	byCookie transportKind = iota
+	byHeader
+	byBearer
+	byQuery
+	byFirst
+)
+
+// CookieTransport uses the cookie that Options.Cookie describes. It is the
+// default, and the right one for everything that runs in a browser: no other way
+// is out of reach of scripts.
+func CookieTransport() Transport { return Transport{} }
+
+// HeaderTransport uses the header of the given name, in requests and in
+// responses: for programs and apps. A response has it when the ID is new, and has
+// it empty when the session has ended. A request with more than one such header
+// has no session.
+func HeaderTransport(name string) Transport { return Transport{kind: byHeader, name: name} }
+
+// BearerTransport uses the Bearer scheme of the Authorization header (RFC 6750).
+// A new ID is told in the same header of the response, and the header is empty
+// there when the session has ended; the handler may also send Session.ID in a
+// body.
+func BearerTransport() Transport { return Transport{kind: byBearer, name: "Authorization"} }
+
+// QueryTransport uses the query parameter of the given name, for clients without
+// cookies. The URLs in pages and redirects have to be made by URL. Every
+// response to such a request carries Referrer-Policy: no-referrer and
+// Cache-Control: no-store, since whoever has the URL has the session: use it only
+// where URLs are not shared, and never for sign-ins that matter (OWASP ASVS 5.0
+// 14.2.1).
+func QueryTransport(name string) Transport { return Transport{kind: byQuery, name: name} }
+
+// FirstOf reads the first of several ways that holds an ID. The session stays on
+// that way. A new visitor is told by the first way of all, and by URL if one of
+// them is QueryTransport.
+func FirstOf(ways ...Transport) Transport { return Transport{kind: byFirst, list: ways} }
+
+// check says what is wrong with the transport.
+func (t Transport) check() error {
+	switch t.kind {
+	case byHeader:
+		if !isToken(t.name) {
+			return fmt.Errorf("Transport: the header name %q is not a token (RFC 9110, section 5.6.2): use letters, digits and hyphens", t.name)
+		}
+		switch name := http.CanonicalHeaderKey(t.name); name {
+		case "Cookie", "Set-Cookie":
+			return fmt.Errorf("Transport: the header %s belongs to cookies: use session.CookieTransport", name)
+		case "Authorization":
+			return fmt.Errorf("Transport: the header %s has a scheme before the value: use session.BearerTransport", name)
+		}
+	case byQuery:
+		if t.name == "" || strings.Trim(t.name, unreserved) != "" {
+			return fmt.Errorf("Transport: the query parameter %q: use letters, digits, hyphens and underscores", t.name)
+		}
+	case byFirst:
+		if len(t.list) == 0 {
+			return errors.New("Transport: session.FirstOf names no way: name one, or leave Transport out for the cookie")
+		}
+		seen := make(map[string]bool)
+		for _, way := range t.list {
+			if way.kind == byFirst {
+				return errors.New("Transport: session.FirstOf inside of session.FirstOf: name all ways in one")
+			}
+			if err := way.check(); err != nil {
+				return err
+			}
+			key := fmt.Sprint(way.kind, strings.ToLower(way.name))
+			if seen[key] {
+				return fmt.Errorf("Transport: session.FirstOf names the same way twice%s: name it once", quoted(way.name))
+			}
+			seen[key] = true
+		}
+	}
+	return nil
+}
+
+func quoted(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%q)", name)
+}
+
+const (
+	letters62  = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	unreserved = letters62 + "-_.~"            // RFC 3986, section 2.3
+	tokenChars = letters62 + "!#$%&'*+-.^_`|~" // RFC 9110, section 5.6.2
+)
+
+func isToken(s string) bool { return s != "" && strings.Trim(s, tokenChars) == "" }
+
+// carriers are the ways in their order. Functions of the user's own take the
+// place of all.
+func (o *Options) carriers() []carrier {
+	ways := o.Transport.list
+	if o.Transport.kind != byFirst {
+		ways = []Transport{o.Transport}
+	}
+	list := make([]carrier, 0, len(ways))
+	for _, way := range ways {
+		switch way.kind {
+		case byHeader, byBearer:
+			list = append(list, &headerCarrier{name: http.CanonicalHeaderKey(way.name), bearer: way.kind == byBearer})
+		case byQuery:
+			list = append(list, &queryCarrier{name: way.name})
+		default:
+			list = append(list, newCookieCarrier(o.Cookie))
+		}
+	}
+	if o.ReadIDFunc != nil || o.WriteIDFunc != nil {
+		return []carrier{&funcCarrier{carrier: list[0], readID: o.ReadIDFunc, writeID: o.WriteIDFunc}}
+	}
+	return list
+}
