@@ -1,0 +1,155 @@
+package sessiontest
+
+import (
+	"strings"
+	"time"
+
+	"github.com/flamego/session"
+)
+
+// busy lets time go by, in which the session is used on one server and on the
+// other, so that it is never idle.
+func (v *visitor) busy(r rule, f *fleet, servers []*server, d, every time.Duration) {
+	v.t.Helper()
+	for i := 0; d > 0; i++ {
+		f.clock.advance(min(d, every))
+		d -= every
+		v.want(r, servers[i%len(servers)], "v", "/read", "k", "k")
+	}
+}
+
+// ways are what must make no difference to how long a session lasts.
+var ways = map[string]func(*visitor, rule, *fleet, *server){
+	"as it is": func(*visitor, rule, *fleet, *server) {},
+	"rotated":  func(v *visitor, r rule, _ *fleet, s *server) { v.ok(r, s, "/rotate") },
+	"flushed": func(v *visitor, r rule, f *fleet, s *server) {
+		v.do(f, s, func(c call) { c.Flush(); c.Set("k", "v") })
+	},
+	"written": func(v *visitor, r rule, _ *fleet, s *server) { v.ok(r, s, "/add", "k", "n") },
+}
+
+// absolute has sessions that are never idle come to the end of their time.
+func absolute(r rule, f *fleet) {
+	const limit = 4 * lifetime
+	limited := func(o *session.Options) { o.AbsoluteLifetime = limit }
+	servers := []*server{f.start(limited), f.start(limited)}
+	for name, way := range ways {
+		for _, c := range []struct {
+			at    time.Duration
+			alive bool
+		}{{-step, true}, {0, false}, {step, false}} {
+			v := newVisitor(f.t)
+			v.ok(r, servers[0], "/set", "k", "k", "v", "v")
+			v.busy(r, f, servers, limit/2, lifetime-step)
+			way(v, r, f, servers[1])
+			v.busy(r, f, servers, limit/2-lifetime/2, lifetime-step)
+			f.clock.advance(lifetime/2 + c.at)
+			for _, s := range servers {
+				if alive := v.get(s, "/read", "k", "k").body == "v"; alive != c.alive {
+					r.broken(f.t, "%s, %v from its absolute lifetime of %v: alive %v, want %v", name, c.at, limit, alive, c.alive)
+				}
+			}
+		}
+	}
+}
+
+// absoluteLater turns the limit on while there are sessions.
+func absoluteLater(r rule, f *fleet) {
+	const limit = 4 * lifetime
+	before := f.start(nil)
+	v := newVisitor(f.t)
+	v.ok(r, before, "/set", "k", "k", "v", "v")
+	v.busy(r, f, []*server{before}, limit, lifetime-step)
+	limited := func(o *session.Options) { o.AbsoluteLifetime = limit }
+	servers := []*server{f.start(limited), f.start(limited)}
+	v.want(r, servers[0], "v", "/read", "k", "k")
+	v.busy(r, f, servers, limit-step, lifetime-step)
+	f.clock.advance(step)
+	v.want(r, servers[1], "nothing", "/read", "k", "k")
+}
+
+// ownLifetime gives sessions idle timeouts of their own.
+func ownLifetime(r rule, f *fleet) {
+	servers := []*server{f.start(nil), f.start(nil)}
+	for _, d := range []time.Duration{lifetime / 6, 6 * lifetime} {
+		for name, way := range ways {
+			for _, c := range []struct {
+				at    time.Duration
+				alive bool
+			}{{-step, true}, {0, true}, {d/20 + step, false}} {
+				v := newVisitor(f.t)
+				v.do(f, servers[0], func(c call) {
+					c.Set("k", "v")
+					if err := session.SetLifetime(c.Session, d); err != nil {
+						r.broken(f.t, "SetLifetime: %v", err)
+					}
+				})
+				v.busy(r, f, servers, 2*d, d-step)
+				way(v, r, f, servers[1])
+				f.clock.advance(d + c.at)
+				for _, s := range servers {
+					if alive := v.get(s, "/read", "k", "k").body == "v"; alive != c.alive {
+						r.broken(f.t, "%s, with a lifetime of %v, idle for %v: alive %v, want %v", name, d, d+c.at, alive, c.alive)
+					}
+				}
+			}
+		}
+	}
+	// Taken back.
+	v := newVisitor(f.t)
+	v.do(f, servers[0], func(c call) { c.Set("k", "v"); _ = session.SetLifetime(c.Session, 6*lifetime) })
+	v.do(f, servers[1], func(c call) { _ = session.SetLifetime(c.Session, 0) })
+	f.clock.advance(lifetime)
+	v.want(r, servers[0], "v", "/read", "k", "k")
+	f.clock.advance(lifetime + lifetime/20 + step)
+	v.want(r, servers[0], "nothing", "/read", "k", "k")
+}
+
+// remember makes the cookie persistent.
+func remember(r rule, f *fleet) {
+	servers := []*server{f.start(nil), f.start(nil)}
+	const d = 30 * 24 * time.Hour
+	line := func(a answer, want bool, when string) {
+		got := a.header.Get("Set-Cookie")
+		if got == "" || strings.Contains(got, "Max-Age=2592000") != want || strings.Contains(got, "Max-Age") != want {
+			r.broken(f.t, "%s: the cookie is %q, persistent should be %v", when, hide(got), want)
+		}
+	}
+	remembers := func(d time.Duration) func(c call) {
+		return func(c call) {
+			c.Set("k", "v")
+			if err := session.Remember(c.Session, d); err != nil {
+				r.broken(f.t, "Remember: %v", err)
+			}
+		}
+	}
+	v := newVisitor(f.t)
+	line(v.ok(r, servers[0], "/set", "k", "k", "v", "v"), false, "before Remember")
+	line(v.do(f, servers[0], remembers(d)), true, "Remember")
+	if a := v.want(r, servers[1], "v", "/read", "k", "k"); a.header.Get("Set-Cookie") != "" {
+		r.broken(f.t, "the cookie is sent again at once: a write for every request")
+	}
+	line(v.ok(r, servers[1], "/rotate"), true, "rotated")
+	f.clock.advance(d - step)
+	line(v.want(r, servers[0], "v", "/read", "k", "k"), true, "the expiry slid")
+	line(v.do(f, servers[1], remembers(0)), false, "taken back")
+	f.clock.advance(lifetime + lifetime/20 + step)
+	v.want(r, servers[0], "nothing", "/read", "k", "k")
+
+	// A stranger who is remembered without a session gets none.
+	w := newVisitor(f.t)
+	if a := w.do(f, servers[0], func(c call) { _ = session.Remember(c.Session, d) }); a.cookie() != "" {
+		r.broken(f.t, "Remember alone made a session")
+	}
+	w.do(f, servers[0], remembers(d))
+	f.clock.advance(d)
+	w.want(r, servers[1], "v", "/read", "k", "k")
+	f.clock.advance(d + d/20 + step)
+	w.want(r, servers[1], "nothing", "/read", "k", "k")
+}
+
+// hide leaves the value out of a cookie's line.
+func hide(line string) string {
+	_, rest, _ := strings.Cut(line, ";")
+	return "…;" + rest
+}
