@@ -142,10 +142,12 @@ func TestForeignKeys(t *testing.T) {
 			cfg := s.config(nil)
 			cfg.Lifetime = lifetime
 			b := newBackend(t, cfg)
-			require.NoError(t, admin.Set(ctx, s.Prefix+"forever", "1", 0).Err())
+			data, err := session.GobEncoder(session.Data{"k": 1})
+			require.NoError(t, err)
+			require.NoError(t, admin.Set(ctx, s.Prefix+"forever", data, 0).Err())
 			r, err := b.Load(ctx, "forever")
 			require.NoError(t, err)
-			assert.Equal(t, "1", string(r.Data))
+			assert.Equal(t, data, r.Data)
 			assert.WithinDuration(t, time.Now().Add(want), r.Expiry, 200*time.Millisecond)
 
 			store, err := Initer()(ctx, cfg)

@@ -6,9 +6,8 @@
 // share the store. A failure says which rule was broken and why it matters.
 // Processes runs the rules about concurrency and crashes against real processes.
 //
-// For who writes an application: Browser is a client that keeps cookies and
-// follows redirects, Stub puts a session with given contents in the place of a
-// real one.
+// For who writes an application: Browser is a client that keeps cookies, follows
+// redirects, and can be given a session or a flash to start with.
 package sessiontest
 
 import (

@@ -1,0 +1,91 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
+)
+
+func TestLifetimeErrors(t *testing.T) {
+	const day = 24 * time.Hour
+	s := session.NewBaseSession("x", nil, nil)
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{session.SetLifetime(s, -time.Hour), "session: set lifetime: a duration of -1h0m0s: give 0 to take it back; to end the session use session.Destroy"},
+		{session.SetLifetime(s, time.Millisecond), "session: set lifetime: a duration of 1ms: give a second at least"},
+		{session.SetLifetime(s, 101*365*day), "session: set lifetime: a duration of 884760h0m0s is too long: give 100 years at most"},
+		{session.Remember(s, 400*day+1), "session: remember: a duration of 9600h0m0.000000001s is too long: give 400 days at most"},
+		{session.Remember(s, -1), "session: remember: a duration of -1ns: give 0 to take it back; to end the session use session.Destroy"},
+	} {
+		assert.EqualError(t, test.err, test.want)
+	}
+	assert.NoError(t, session.Remember(s, 400*day))
+	assert.NoError(t, session.SetLifetime(s, time.Second))
+
+	for d, want := range map[time.Duration]string{
+		-1:              "session: AbsoluteLifetime is negative: leave it out for none",
+		time.Second - 1: "session: AbsoluteLifetime is 999.999999ms: set it to a second at least, or leave it out for none",
+		101 * 365 * day: "session: AbsoluteLifetime is 884760h0m0s: set it to 100 years at most, or leave it out for none",
+	} {
+		_, err := session.NewManager(session.Options{AbsoluteLifetime: d})
+		assert.EqualError(t, err, want)
+	}
+}
+
+// TestLifetimeShortened has a request touch the session with the lifetime that
+// it had, after another has shortened it: the next access puts it right.
+func TestLifetimeShortened(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	a := newApp(t, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+	a.Get("/set", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	a.Get("/short", func(s session.Session) { assert.NoError(t, session.SetLifetime(s, time.Minute)) })
+	_, id := a.get("/set", "")
+	a.get("/short", id)
+	require.NoError(t, a.b.Touch(t.Context(), id, now.Add(time.Hour)))
+	a.get("/read", id)
+	now = now.Add(2 * time.Minute)
+	rec, _ := a.get("/read", id)
+	assert.Equal(t, "<nil>", rec.Body.String())
+}
+
+// TestRememberBeforeTheFirstValue keeps what was asked for before there was a
+// session.
+func TestRememberBeforeTheFirstValue(t *testing.T) {
+	a := newApp(t)
+	a.Get("/", func(s session.Session) error {
+		if err := session.Remember(s, time.Hour); err != nil {
+			return err
+		}
+		if err := session.Commit(t.Context(), s); err != nil {
+			return err
+		}
+		s.Set("k", 1)
+		return nil
+	})
+	rec, _ := a.get("/", "")
+	assert.Contains(t, rec.Header().Get("Set-Cookie"), "Max-Age=3600")
+}
+
+// TestLifetimeForeign has a Store that decides by itself.
+func TestLifetimeForeign(t *testing.T) {
+	a := &app{Flame: silent(), m: manager(t, "s", func(o *session.Options) {
+		o.Initer = func(context.Context, ...any) (session.Store, error) {
+			return &plainStore{rows: make(map[string][]byte)}, nil
+		}
+	})}
+	a.Use(a.m.Sessioner())
+	a.Get("/", func(s session.Session) {
+		assert.ErrorContains(t, session.SetLifetime(s, time.Hour), "use a Store made by session.NewStore")
+	})
+	a.ask("/")
+}

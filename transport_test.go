@@ -1,0 +1,193 @@
+package session_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/flamego/flamego"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// transportApp has routes that are used by every transport alike.
+func transportApp(t *testing.T, way session.Transport, change ...func(*session.Options)) *app {
+	a := newApp(t, append(change, func(o *session.Options) { o.Transport = way })...)
+	a.Get("/plain", func() string { return "plain" })
+	a.Get("/set", func(s session.Session) string { s.Set("k", "v"); return s.ID() })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	a.Get("/rotate", func(c flamego.Context, s session.Session) error {
+		return s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+	})
+	a.Get("/destroy", func(s session.Session) { session.Destroy(s) })
+	a.Get("/link", func(c flamego.Context, s session.Session) string {
+		c.ResponseWriter().Header().Set("Cache-Control", "public")
+		return session.URL(s, "/cart?x=1")
+	})
+	return a
+}
+
+func silent() *flamego.Flame { return flamego.NewWithLogger(io.Discard) }
+
+func (a *app) ask(path string, header ...string) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	req := httptest.NewRequest(http.MethodGet, path, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	a.ServeHTTP(rec, req)
+	return rec
+}
+
+func TestTransportHeader(t *testing.T) {
+	for _, test := range []struct {
+		way          session.Transport
+		name, prefix string
+	}{
+		{session.HeaderTransport("x-session"), "X-Session", ""},
+		{session.BearerTransport(), "Authorization", "Bearer "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := transportApp(t, test.way)
+			rec := a.ask("/set")
+			id := rec.Body.String()
+			assert.Equal(t, test.prefix+id, rec.Header().Get(test.name))
+			assert.Empty(t, rec.Header().Get("Set-Cookie"))
+			assert.Equal(t, "no-store", rec.Header().Get("Cache-Control"))
+			assert.Equal(t, test.name, rec.Header().Get("Vary"))
+
+			rec = a.ask("/read", test.name, test.prefix+id)
+			assert.Equal(t, "v", rec.Body.String())
+			assert.Empty(t, rec.Header().Get(test.name), "the client knows it already")
+			rec = a.ask("/rotate", test.name, test.prefix+id)
+			next := strings.TrimPrefix(rec.Header().Get(test.name), test.prefix)
+			assert.NotEqual(t, id, next)
+			assert.Equal(t, "v", a.ask("/read", test.name, test.prefix+next).Body.String())
+			assert.Equal(t, "<nil>", a.ask("/read", test.name, test.prefix+id).Body.String())
+
+			for _, other := range [][]string{
+				{"Cookie", "flamego_session=" + next}, {"X-Other", next}, {test.name, test.prefix + next + "x"},
+				{test.name, "Basic " + next}, {test.name, test.prefix + next, test.name, test.prefix + next}, {test.name, ""},
+			} {
+				assert.Equal(t, "<nil>", a.ask("/read", other...).Body.String(), other[0])
+			}
+			assert.Equal(t, "<nil>", a.ask("/read?X-Session="+next).Body.String())
+
+			rec = a.ask("/destroy", test.name, test.prefix+next)
+			assert.Equal(t, []string{""}, rec.Header()[test.name], "the client is told that it ended")
+			assert.Equal(t, "<nil>", a.ask("/read", test.name, test.prefix+next).Body.String())
+		})
+	}
+	a := transportApp(t, session.BearerTransport())
+	id := a.ask("/set").Body.String()
+	assert.Equal(t, "v", a.ask("/read", "Authorization", "bearer   "+id).Body.String(), "schemes know no case (RFC 9110, section 11.1)")
+}
+
+func TestTransportQuery(t *testing.T) {
+	a := transportApp(t, session.QueryTransport("sid"))
+	assert.Equal(t, "/cart?x=1", a.ask("/link").Body.String(), "no session, no ID")
+	rec := a.ask("/set")
+	id := rec.Body.String()
+	assert.Empty(t, rec.Header().Get("Set-Cookie"))
+	assert.Equal(t, "no-referrer", rec.Header().Get("Referrer-Policy"))
+
+	for _, path := range []string{"/plain", "/read", "/link", "/destroy"} {
+		rec := a.ask(path + "?y=1&sid=" + id)
+		assert.Equal(t, "no-referrer", rec.Header().Get("Referrer-Policy"), path)
+		assert.Equal(t, "no-store", rec.Header().Get("Cache-Control"), path)
+		if path == "/link" {
+			assert.Equal(t, "/cart?x=1&sid="+id, rec.Body.String())
+		}
+	}
+	assert.Equal(t, "<nil>", a.ask("/read?sid="+id).Body.String(), "destroyed")
+
+	id = a.ask("/set").Body.String()
+	for _, bad := range []string{"?sid=" + id + "&sid=" + id, "?SID=" + id, "?sid=" + id + "%00", "?sid=%zz", "?sid=../" + id} {
+		assert.Equal(t, "<nil>", a.ask("/read"+bad).Body.String(), bad)
+	}
+	assert.Equal(t, "<nil>", a.ask("/read", "Cookie", "flamego_session="+id).Body.String())
+	assert.Equal(t, "v", a.ask("/read?sid="+id).Body.String())
+}
+
+func TestTransportFirstOf(t *testing.T) {
+	a := transportApp(t, session.FirstOf(session.CookieTransport(), session.BearerTransport(), session.QueryTransport("sid")))
+	rec := a.ask("/set")
+	id := rec.Body.String()
+	assert.Contains(t, rec.Header().Get("Set-Cookie"), id)
+	assert.Empty(t, rec.Header().Get("Authorization"), "scripts could read it")
+	assert.Equal(t, []string{"Cookie", "Authorization"}, rec.Header().Values("Vary"))
+
+	cookie := []string{"Cookie", "flamego_session=" + id}
+	assert.Equal(t, "v", a.ask("/read", cookie...).Body.String())
+	assert.Equal(t, "v", a.ask("/read", "Authorization", "Bearer "+id).Body.String())
+	assert.Equal(t, "v", a.ask("/read?sid="+id).Body.String())
+	assert.Equal(t, "/cart?x=1", a.ask("/link?sid="+id, cookie...).Body.String(), "who sends cookies gets clean URLs")
+	assert.Equal(t, "/cart?x=1&sid="+id, a.ask("/link?sid="+id).Body.String())
+
+	// It goes on where it came from.
+	rec = a.ask("/rotate", "Authorization", "Bearer "+id)
+	assert.NotEmpty(t, rec.Header().Get("Authorization"))
+	assert.Empty(t, rec.Header().Get("Set-Cookie"))
+
+	// The first that could be an ID counts, even if it is dead.
+	other := a.ask("/set").Body.String()
+	assert.Equal(t, "<nil>", a.ask("/read", "Cookie", "flamego_session="+id, "Authorization", "Bearer "+other).Body.String())
+	assert.Equal(t, "v", a.ask("/read", "Cookie", "flamego_session=?", "Authorization", "Bearer "+other).Body.String())
+}
+
+func TestTransportFuncsWin(t *testing.T) {
+	a := transportApp(t, session.HeaderTransport("X-Session"), func(o *session.Options) {
+		o.ReadIDFunc = func(r *http.Request) string { return r.Header.Get("X-Mine") }
+		o.WriteIDFunc = func(w http.ResponseWriter, _ *http.Request, id string, created bool) {
+			w.Header().Set("X-Mine", fmt.Sprint(id, " ", created))
+		}
+	})
+	rec := a.ask("/set")
+	id := rec.Body.String()
+	assert.Equal(t, id+" true", rec.Header().Get("X-Mine"))
+	assert.Empty(t, rec.Header().Get("X-Session"))
+	assert.Equal(t, "<nil>", a.ask("/read", "X-Session", id).Body.String())
+	rec = a.ask("/read", "X-Mine", id)
+	assert.Equal(t, "v", rec.Body.String())
+	assert.Equal(t, id+" false", rec.Header().Get("X-Mine"))
+
+	// One alone leaves the other to the transport.
+	a = transportApp(t, session.HeaderTransport("X-Session"), func(o *session.Options) {
+		o.ReadIDFunc = func(r *http.Request) string { return r.Header.Get("X-Mine") }
+	})
+	id = a.ask("/set").Header().Get("X-Session")
+	assert.Equal(t, "v", a.ask("/read", "X-Mine", id).Body.String())
+}
+
+func TestTransportErrors(t *testing.T) {
+	for _, test := range []struct {
+		way  session.Transport
+		want string
+	}{
+		{session.HeaderTransport(""), "not a token"},
+		{session.HeaderTransport("X Session"), "not a token"},
+		{session.HeaderTransport("X-Sitzung\u00e4"), "not a token"},
+		{session.HeaderTransport("X-Session:"), "use letters, digits and hyphens"},
+		{session.HeaderTransport("cookie"), "use session.CookieTransport"},
+		{session.HeaderTransport("Set-Cookie"), "use session.CookieTransport"},
+		{session.HeaderTransport("authorization"), "use session.BearerTransport"},
+		{session.QueryTransport(""), "query parameter"},
+		{session.QueryTransport("a&b"), "use letters"},
+		{session.QueryTransport("a=b"), "use letters"},
+		{session.FirstOf(), "name one"},
+		{session.FirstOf(session.FirstOf(session.CookieTransport())), "name all ways in one"},
+		{session.FirstOf(session.HeaderTransport("a"), session.HeaderTransport("A")), "twice"},
+		{session.FirstOf(session.CookieTransport(), session.CookieTransport()), "twice"},
+		{session.FirstOf(session.CookieTransport(), session.HeaderTransport("a b")), "not a token"},
+	} {
+		_, err := session.NewManager(session.Options{Transport: test.way})
+		require.Error(t, err)
+		assert.Contains(t, err.Error(), "session: Transport: ")
+		assert.Contains(t, err.Error(), test.want)
+	}
+}
