@@ -45,35 +45,32 @@ func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
 // meet looks for Managers that were here before on the same request. It tells
 // whether this one was, or why it cannot work beside another.
 func (m *Manager) meet(c flamego.Context, as names) (again bool, err error) {
-	if v := c.Value(sessionType); v.IsValid() {
-		if s, ok := v.Interface().(*liveSession); ok && s.req != nil {
-			if again, err := m.meetOne(s.req, as); again || err != nil {
-				return again, err
-			}
+	if v := c.Value(managerType); v.IsValid() {
+		other, _ := v.Interface().(*Manager)
+		if again, err := m.beside(other, sessionType, as.session); again || err != nil {
+			return again, err
 		}
 	}
 	if v := c.Value(besideType); v.IsValid() {
 		for q, _ := v.Interface().(*request); q != nil; q = q.beside {
-			if again, err := m.meetOne(q, as); again || err != nil {
+			if again, err := m.beside(q.m, q.as, as.session); again || err != nil {
 				return again, err
 			}
 		}
 	}
-	// The application may have put a session of its own in the place of ours.
-	v := c.Value(managerType)
-	return v.IsValid() && v.Interface() == any(m), nil
+	return false, nil
 }
 
-func (m *Manager) meetOne(q *request, as names) (again bool, err error) {
-	if q.m == m {
-		if q.as != as.session {
-			err = fmt.Errorf("session: one Manager injects both %s and %s: make a Manager for each", q.as, as.session)
+func (m *Manager) beside(other *Manager, theirs, ours reflect.Type) (again bool, err error) {
+	if other == m {
+		if theirs != ours {
+			err = fmt.Errorf("session: one Manager injects both %s and %s: make a Manager for each", theirs, ours)
 		}
 		return true, err
 	}
-	for _, ours := range m.carriers {
-		for _, theirs := range q.m.carriers {
-			if way := ours.way(); way != "" && way == theirs.way() {
+	for _, c := range m.carriers {
+		for _, o := range other.carriers {
+			if way := c.way(); way != "" && way == o.way() {
 				return false, fmt.Errorf("session: two Managers on one request use %s, and would end each other's sessions: set another Options.Cookie.Name or Options.Transport for one of them", way)
 			}
 		}

@@ -52,7 +52,7 @@ func (s *liveSession) dirty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ended != "" || s.newID != "" || !s.pending.empty() || s.asked && !s.stored ||
-		s.stored && !s.store.dated(s.base)
+		s.stored && !s.store.dated(s.base.terms())
 }
 
 func (s *liveSession) removeEnded(ctx context.Context) error {
@@ -85,7 +85,7 @@ func (s *liveSession) takeUp() (attempt, *changes, error) {
 	case s.id == "":
 		s.id = s.freshID() // Now, so that ID agrees when it is called meanwhile.
 	}
-	if s.id != "" && !s.store.dated(layered{&ch, s.base}) {
+	if s.id != "" && !s.store.dated(ch.terms(s.base)) {
 		ch.set(createdKey, s.store.now().UnixMilli())
 	}
 	a := attempt{id: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}
@@ -136,7 +136,7 @@ const createTries = 5
 // create makes a record under a free ID (G8).
 func (s *liveSession) create(ctx context.Context, a *attempt, ch *changes) error {
 	for try := 1; ; try++ {
-		snap, err := s.store.create(ctx, a.id, ch, s.store.expiry(s.store.now(), ch))
+		snap, err := s.store.create(ctx, a.id, ch, s.store.expiry(s.store.now(), ch.terms(snapshot{})))
 		switch {
 		case err == nil:
 			a.base, a.stored = snap, true
@@ -169,7 +169,7 @@ func (s *liveSession) saveOver(ctx context.Context, a *attempt, ch *changes) err
 		return s.swap(ctx, a, ch.on(old))
 	}
 	all := changes{flushed: true, list: ch.list}
-	snap, err := s.store.replace(ctx, a.id, old, &all, s.store.expiry(now, &all))
+	snap, err := s.store.replace(ctx, a.id, old, &all, s.store.expiry(now, all.terms(snapshot{})))
 	if err == nil {
 		a.base, a.stored = snap, true
 	}
@@ -198,7 +198,7 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 			}
 			s.show(a, ch)
 		}
-		expiry := s.store.expiry(now, layered{ch, a.base})
+		expiry := s.store.expiry(now, ch.terms(a.base))
 		if a.newID != "" {
 			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, expiry)
 		} else {

@@ -91,7 +91,16 @@ func (e *foreignEngine) move(ctx context.Context, id, _ string, old snapshot, ch
 
 func (e *foreignEngine) save(ctx context.Context, sess Session, ch *changes) (snapshot, error) {
 	if ch.flushed {
+		kept := make([]any, len(reservedKeys))
+		for i, key := range reservedKeys {
+			kept[i] = sess.Get(key)
+		}
 		sess.Flush()
+		for i, key := range reservedKeys {
+			if kept[i] != nil {
+				sess.Set(key, kept[i])
+			}
+		}
 	}
 	for _, c := range ch.list {
 		if c.deleted {

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,9 +16,9 @@ const (
 	rememberKey = "flamego::session::remember" // Max-Age of the cookie in seconds
 )
 
-func isReserved(key any) bool {
-	return key == createdKey || key == lifetimeKey || key == rememberKey
-}
+var reservedKeys = []any{createdKey, lifetimeKey, rememberKey}
+
+func isReserved(key any) bool { return slices.Contains(reservedKeys, key) }
 
 // maxLifetime keeps every expiry within what all storage systems can hold.
 const maxLifetime = 100 * 365 * 24 * time.Hour
@@ -85,9 +86,64 @@ func setOrDelete(s Session, key string, n int64) {
 	s.Set(key, n)
 }
 
-// lifetimeOf is the idle timeout of one session.
-func (s *store) lifetimeOf(g getter) time.Duration {
-	if d := time.Duration(number(g, lifetimeKey)); d >= time.Second && d <= maxLifetime {
+// terms are what a session says about how long it lasts; what it does not say is
+// 0.
+type terms struct{ created, lifetime, remember int64 }
+
+func (t *terms) read(key, val any) {
+	name, ok := key.(string)
+	if !ok || len(name) < len(createdKey) {
+		return
+	}
+	n, _ := val.(int64)
+	switch name {
+	case createdKey:
+		t.created = n
+	case lifetimeKey:
+		t.lifetime = n
+	case rememberKey:
+		t.remember = n
+	}
+}
+
+func (s snapshot) terms() (t terms) {
+	switch {
+	case s.foreign == nil && s.values == nil:
+		return t
+	case s.foreign == nil && s.index == nil:
+		for i := range s.pairs {
+			t.read(s.pairs[i].Key, s.pairs[i].Value)
+		}
+		return t
+	}
+	for _, key := range reservedKeys {
+		val, _ := s.get(key)
+		t.read(key, val)
+	}
+	return t
+}
+
+// terms are those of the session with the changes on top.
+func (c *changes) terms(base snapshot) terms {
+	t := base.terms()
+	for i := range c.list {
+		t.read(c.list[i].key, c.list[i].val)
+	}
+	return t
+}
+
+// cookieAge is the Max-Age that the session asks for, in seconds, or 0 for that
+// of the options.
+func (t terms) cookieAge() int {
+	if t.remember > 0 && t.remember <= int64(maxCookieAge/time.Second) {
+		return int(t.remember)
+	}
+	return 0
+}
+
+// idle is the idle timeout of one session.
+func (s *store) idle(t terms) time.Duration {
+	if d := time.Duration(t.lifetime); d >= time.Second && d <= maxLifetime {
 		return d
 	}
 	return s.lifetime
@@ -95,22 +151,22 @@ func (s *store) lifetimeOf(g getter) time.Duration {
 
 // end is when the session ends however busy it is, or zero if never. What has no
 // time of creation yet is about to get the present one.
-func (s *store) end(g getter, now time.Time) time.Time {
+func (s *store) end(t terms, now time.Time) time.Time {
 	if s.absolute == 0 {
 		return time.Time{}
 	}
-	if created := number(g, createdKey); created != 0 {
-		now = time.UnixMilli(created)
+	if t.created != 0 {
+		now = time.UnixMilli(t.created)
 	}
 	return now.Add(s.absolute)
 }
 
 // expiry is when a record ends that is written or touched now. The twentieth on
 // top is what lets most accesses go without a write: see fresh.
-func (s *store) expiry(now time.Time, g getter) time.Time {
-	life := s.lifetimeOf(g)
-	expiry := now.Add(life + life/20)
-	if end := s.end(g, now); !end.IsZero() && end.Before(expiry) {
+func (s *store) expiry(now time.Time, t terms) time.Time {
+	idle := s.idle(t)
+	expiry := now.Add(idle + idle/20)
+	if end := s.end(t, now); !end.IsZero() && end.Before(expiry) {
 		return end
 	}
 	return expiry
@@ -119,13 +175,13 @@ func (s *store) expiry(now time.Time, g getter) time.Time {
 // fresh tells whether a record will do for an access now: it must have a whole
 // lifetime left, or all that it may ever have. One that was written before its
 // session was given a shorter lifetime has too much.
-func (s *store) fresh(snap snapshot, now time.Time) bool {
-	left, life := snap.expiry.Sub(now), s.lifetimeOf(snap)
-	if life != s.lifetime && left > life+life/20+time.Second {
+func (s *store) fresh(expiry time.Time, t terms, now time.Time) bool {
+	left, idle := expiry.Sub(now), s.idle(t)
+	if idle != s.lifetime && left > idle+idle/20+time.Second {
 		return false
 	}
-	end := s.end(snap, now)
-	return left >= life || !end.IsZero() && !snap.expiry.Before(end)
+	end := s.end(t, now)
+	return left >= idle || !end.IsZero() && !expiry.Before(end)
 }
 
 // over tells whether the session has come to its end. A Store that is not ours
@@ -134,40 +190,10 @@ func (s *store) over(snap snapshot, now time.Time) bool {
 	if snap.foreign == nil && !now.Before(snap.expiry) {
 		return true
 	}
-	end := s.end(snap, now)
-	return !end.IsZero() && !now.Before(end)
+	return s.absolute != 0 && !now.Before(s.end(snap.terms(), now))
 }
 
 // dated tells whether the session needs no time of creation, or has one.
-func (s *store) dated(g getter) bool {
-	return s.absolute == 0 || number(g, createdKey) != 0
-}
-
-// number returns what the library keeps under one of its keys.
-func number(g getter, key string) int64 {
-	val, _ := g.get(key)
-	n, _ := val.(int64)
-	return n
-}
-
-// layered is a session with changes on top.
-type layered struct {
-	changes *changes
-	base    getter
-}
-
-func (l layered) get(key any) (any, bool) {
-	if val, known := l.changes.get(key); known {
-		return val, val != nil
-	}
-	return l.base.get(key)
-}
-
-// cookieAge is the Max-Age that a session asks for, in seconds, or 0 for that of
-// the options.
-func cookieAge(g getter) int {
-	if n := number(g, rememberKey); n > 0 && n <= int64(maxCookieAge/time.Second) {
-		return int(n)
-	}
-	return 0
+func (s *store) dated(t terms) bool {
+	return s.absolute == 0 || t.created != 0
 }

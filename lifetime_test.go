@@ -76,16 +76,31 @@ func TestRememberBeforeTheFirstValue(t *testing.T) {
 	assert.Contains(t, rec.Header().Get("Set-Cookie"), "Max-Age=3600")
 }
 
-// TestLifetimeForeign has a Store that decides by itself.
+// TestLifetimeForeign has a Store that decides by itself when a session has been
+// idle for too long, but not when it is too old.
 func TestLifetimeForeign(t *testing.T) {
-	a := &app{Flame: silent(), m: manager(t, "s", func(o *session.Options) {
+	now := time.Unix(1e9, 0)
+	a := &app{Flame: silent(), m: manager(t, "flamego_session", func(o *session.Options) {
+		o.AbsoluteLifetime = time.Hour
 		o.Initer = func(context.Context, ...any) (session.Store, error) {
 			return &plainStore{rows: make(map[string][]byte)}, nil
 		}
+		hook.SetClock(o, func() time.Time { return now })
 	})}
 	a.Use(a.m.Sessioner())
-	a.Get("/", func(s session.Session) {
+	a.Get("/set", func(s session.Session) {
+		s.Set("k", 1)
 		assert.ErrorContains(t, session.SetLifetime(s, time.Hour), "use a Store made by session.NewStore")
 	})
-	a.ask("/")
+	a.Get("/flush", func(s session.Session) { s.Flush(); s.Set("k", 2) })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	_, id := a.get("/set", "")
+	now = now.Add(30 * time.Minute)
+	a.get("/flush", id)
+	now = now.Add(30*time.Minute - time.Millisecond)
+	rec, _ := a.get("/read", id)
+	assert.Equal(t, "2", rec.Body.String())
+	now = now.Add(time.Millisecond)
+	rec, _ = a.get("/read", id)
+	assert.Equal(t, "<nil>", rec.Body.String())
 }

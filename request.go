@@ -98,9 +98,9 @@ func (q *request) load() (flash any, err error) {
 	}
 
 	// 4. Slide the expiry, unless it is far enough (G9).
-	slid := taken
-	if !taken && !s.fresh(snap, s.now()) {
-		snap.expiry = s.expiry(s.now(), snap)
+	slid, terms := taken, snap.terms()
+	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
+		snap.expiry = s.expiry(s.now(), terms)
 		err := s.touch(ctx, id, snap.expiry)
 		if errors.Is(err, ErrNotFound) {
 			return nil, nil
@@ -113,7 +113,7 @@ func (q *request) load() (flash any, err error) {
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true
 	q.live.used = taken
-	q.told, q.came, q.age = id, id, cookieAge(snap)
+	q.told, q.came, q.age = id, id, terms.cookieAge()
 	q.by.remind(q.w, q.r, id, q.age, slid)
 	return flash, nil
 }
@@ -152,7 +152,7 @@ func (q *request) takeFlash(id string, snap snapshot) (_ snapshot, flash any, ta
 	var turn turn
 	defer turn.end()
 	for {
-		next, err := s.replace(ctx, id, snap, onlyFlash, s.expiry(s.now(), snap))
+		next, err := s.replace(ctx, id, snap, onlyFlash, s.expiry(s.now(), snap.terms()))
 		if err == nil {
 			return next, flash, true, nil
 		}
@@ -291,7 +291,7 @@ func (q *request) tell() {
 	q.guardURL()
 	s := &q.live
 	s.mu.Lock()
-	id, stored, lost, used, age := s.id, s.stored, s.lost, s.used, cookieAge(s.base)
+	id, stored, lost, used, age := s.id, s.stored, s.lost, s.used, s.base.terms().cookieAge()
 	s.lost = false
 	s.mu.Unlock()
 	switch {

@@ -178,7 +178,7 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 	// A record that expired, but is still there, must not come back.
 	snap, err := s.find(ctx, sid)
 	if err == nil {
-		err = s.touch(ctx, sid, s.expiry(s.now(), snap))
+		err = s.touch(ctx, sid, s.expiry(s.now(), snap.terms()))
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("session: touch: %w", err)
