@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -27,15 +28,34 @@ func (f *fleet) pool() []*server {
 func differentKeys(r rule, f *fleet) { keysSurvive(r, f.t, []*server{f.start(nil)}) }
 func acrossServers(r rule, f *fleet) { keysSurvive(r, f.t, f.pool()) }
 
+// gather sends a crowd of requests and lets them go on when all of them have loaded
+// the session, so that each but one comes too late.
+func gather(t *testing.T, servers []*server, send func(i int, s *server, hold string) answer) []answer {
+	t.Helper()
+	hold := fmt.Sprint("crowd", time.Now().UnixNano())
+	answers := make([]answer, crowd)
+	var sent sync.WaitGroup
+	for i := range answers {
+		sent.Go(func() { answers[i] = send(i, servers[i%len(servers)], hold) })
+	}
+	for i := range answers {
+		(&held{server: servers[i%len(servers)], name: hold}).wait(t)
+	}
+	for _, s := range servers {
+		(&held{server: s, name: hold}).release(t)
+	}
+	sent.Wait()
+	return answers
+}
+
 // keysSurvive has a crowd set a key each in one session, at the same time.
 func keysSurvive(r rule, t *testing.T, servers []*server) {
 	t.Helper()
 	v := newVisitor(t)
 	v.ok(r, servers[0], "/set", "k", "first", "v", "1")
-	answers := make([]answer, crowd)
-	together(crowd, func(i int) {
+	answers := gather(t, servers, func(i int, s *server, hold string) answer {
 		k := strconv.Itoa(i)
-		answers[i] = v.get(servers[i%len(servers)], "/set", "k", "key"+k, "v", k)
+		return v.get(s, "/set", "k", "key"+k, "v", k, "hold", hold)
 	})
 	survived := 0
 	for i, a := range answers {
@@ -59,11 +79,14 @@ func updatesAdd(r rule, t *testing.T, servers []*server) {
 	t.Helper()
 	v := newVisitor(t)
 	v.ok(r, servers[0], "/set", "k", "first", "v", "1")
-	together(crowd, func(i int) {
-		if a := v.get(servers[i%len(servers)], "/add", "k", "n"); a.status != http.StatusOK {
+	answers := gather(t, servers, func(_ int, s *server, hold string) answer {
+		return v.get(s, "/add", "k", "n", "hold", hold)
+	})
+	for i, a := range answers {
+		if a.status != http.StatusOK {
 			r.broken(t, "Update %d: status %d, %v", i, a.status, a.err)
 		}
-	})
+	}
 	v.want(r, servers[0], strconv.Itoa(crowd), "/read", "k", "n")
 }
 

@@ -86,6 +86,7 @@ func ownLifetime(r rule, f *fleet) {
 				})
 				v.busy(r, f, servers, 2*d, d-step)
 				way(v, r, f, servers[1])
+				v.busy(r, f, servers, d, d-step)
 				f.clock.advance(d + c.at)
 				for _, s := range servers {
 					if alive := v.get(s, "/read", "k", "k").body == "v"; alive != c.alive {

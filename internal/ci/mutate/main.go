@@ -47,7 +47,7 @@ var mutants = []mutant{
 	{"G9_AccessSlides", "request.go", "if !taken && !s.fresh(snap.expiry, terms, s.now()) {", "if false {", ""},
 	{"G9_AbsoluteLifetime", "lifetime.go", "		now = time.UnixMilli(t.created)\n", "		_ = 0\n", ""},
 	{"G9_AbsoluteLifetimeLater", "commit.go", "||\n		s.stored && !s.store.dated(s.base.terms())", "", ""},
-	{"G9_SetLifetime", "lifetime.go", "return slices.Contains(reservedKeys, key)", "return false", ""},
+	{"G9_SetLifetime", "lifetime.go", "return slices.Contains(reservedKeys, key)", "return key == nil && slices.Contains(reservedKeys, key)", ""},
 	{"G9_Remember", "request.go", "(id != q.told || age != q.age)", "id != q.told", ""},
 	{"G9_Sweep", "sqlite/dialect.go", "WHERE expired_at <= ? LIMIT ?", "WHERE expired_at >= ? LIMIT ?", ""},
 	{"G10_UntouchedVisitor", "live.go", "	s.used = true\n	val, _ := s.view().get(key)", "	s.used, s.asked = true, true\n	val, _ := s.view().get(key)", ""},
