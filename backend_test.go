@@ -105,6 +105,17 @@ func (b *mapBackend) DeleteExpired(ctx context.Context, now time.Time, limit int
 	return n, ctx.Err()
 }
 
+func (b *mapBackend) Count(ctx context.Context, now time.Time) (n int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.records {
+		if r.Expiry.After(now) {
+			n++
+		}
+	}
+	return n, ctx.Err()
+}
+
 // faultyBackend counts calls, and fails on demand.
 type faultyBackend struct {
 	*mapBackend

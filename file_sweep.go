@@ -37,7 +37,7 @@ func (b *fileBackend) DeleteExpired(ctx context.Context, now time.Time, limit in
 	start := int(b.sweep.Load())
 	for i := range fileFolders {
 		n := (start + i) % fileFolders
-		place := string(fileLetters[n/len(fileLetters)]) + string(fileLetters[n%len(fileLetters)])
+		place := filePlace(n)
 		dir, err := fileFolder(root, place)
 		if err == nil {
 			err = s.folder(ctx, dir, place)
@@ -53,6 +53,11 @@ func (b *fileBackend) DeleteExpired(ctx context.Context, now time.Time, limit in
 		}
 	}
 	return s.removed, fileError("sweep", s.trouble)
+}
+
+// filePlace is what the IDs in the n-th folder begin with.
+func filePlace(n int) string {
+	return string(fileLetters[n/len(fileLetters)]) + string(fileLetters[n%len(fileLetters)])
 }
 
 var errSweepLimit = errors.New("the limit is reached")
@@ -79,6 +84,18 @@ func (s *fileSweep) note(err error) {
 // folder sweeps the folder of the IDs that begin with place, or RootDir itself,
 // which has no sessions.
 func (s *fileSweep) folder(ctx context.Context, dir *os.Root, place string) error {
+	return fileEach(ctx, dir, func(name string) error {
+		err := s.file(ctx, dir, place, name)
+		if errors.Is(err, errSweepLimit) {
+			return err
+		}
+		s.note(err)
+		return nil
+	})
+}
+
+// fileEach calls do for every regular file in a folder, until that fails.
+func fileEach(ctx context.Context, dir *os.Root, do func(name string) error) error {
 	list, err := dir.Open(".")
 	if err != nil {
 		return err
@@ -93,11 +110,9 @@ func (s *fileSweep) folder(ctx context.Context, dir *os.Root, place string) erro
 			if !e.Type().IsRegular() {
 				continue
 			}
-			err := s.file(ctx, dir, place, e.Name())
-			if errors.Is(err, errSweepLimit) {
+			if err := do(e.Name()); err != nil {
 				return err
 			}
-			s.note(err)
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -112,11 +127,11 @@ func (s *fileSweep) file(ctx context.Context, dir *os.Root, place, name string) 
 	if staleTemp(name, time.Now()) {
 		return dir.Remove(name)
 	}
-	if place == "" || !validID(name, minimumSIDLength) || name[:2] != place {
+	if place == "" || !inPlace(name, place) {
 		return nil
 	}
 	lock := s.b.locks.number(name)
-	if expired, err := s.expired(dir, name); err != nil || !expired || s.busy[lock] {
+	if expired, err := s.b.expired(dir, name, s.now); err != nil || !expired || s.busy[lock] {
 		return err
 	}
 	if s.removed >= s.limit {
@@ -135,7 +150,7 @@ func (s *fileSweep) file(ctx context.Context, dir *os.Root, place, name string) 
 		return err
 	}
 	defer unlock()
-	if expired, err := s.expired(dir, name); err != nil || !expired {
+	if expired, err := s.b.expired(dir, name, s.now); err != nil || !expired {
 		return err
 	}
 	if err = dir.Remove(name); err == nil {
@@ -144,10 +159,15 @@ func (s *fileSweep) file(ctx context.Context, dir *os.Root, place, name string) 
 	return err
 }
 
-func (s *fileSweep) expired(dir *os.Root, name string) (bool, error) {
+// inPlace tells whether a file of this name is a session where it is.
+func inPlace(name, place string) bool {
+	return validID(name, minimumSIDLength) && name[:2] == place
+}
+
+func (b *fileBackend) expired(dir *os.Root, name string, now time.Time) (bool, error) {
 	fi, err := fileStat(dir, name)
 	if err != nil {
 		return false, err
 	}
-	return !fi.ModTime().Add(s.b.lifetime).After(s.now), nil
+	return !fi.ModTime().Add(b.lifetime).After(now), nil
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,4 +58,16 @@ func (sh *shard) sweep(at int64) bool {
 	}
 	sh.swept = end
 	return end > 0
+}
+
+// count tells how many are not over.
+func (sh *shard) count(at int64) (n int) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for i := range sh.expiry {
+		if atomic.LoadInt64(&sh.expiry[i]) > at {
+			n++
+		}
+	}
+	return n
 }

@@ -15,7 +15,10 @@ import (
 	"github.com/flamego/session"
 )
 
-var _ session.Backend = (*backend)(nil)
+var (
+	_ session.Backend = (*backend)(nil)
+	_ session.Counter = (*backend)(nil)
+)
 
 // Load implements session.Backend. A document whose fields are of other types than
 // this library writes is no session: failing here would lock its visitor out.
@@ -124,6 +127,12 @@ func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 		return 0, fail("delete expired", err)
 	}
 	return int(res.DeletedCount), nil
+}
+
+// Count implements session.Counter. It reads a range of the index.
+func (b *backend) Count(ctx context.Context, now time.Time) (int, error) {
+	n, err := b.sessions.CountDocuments(ctx, bson.D{{Key: "expired_at", Value: bson.D{{Key: "$gt", Value: milliseconds(now)}}}})
+	return int(n), fail("count", err)
 }
 
 func byKey(id string) bson.D { return bson.D{{Key: "key", Value: id}} }

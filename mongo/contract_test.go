@@ -197,6 +197,7 @@ func calls(b session.Backend) map[string]func(ctx context.Context) error {
 		"Touch":         func(ctx context.Context) error { return b.Touch(ctx, "aaa", later.Add(time.Hour)) },
 		"Delete":        func(ctx context.Context) error { return b.Delete(ctx, "aaa") },
 		"DeleteExpired": func(ctx context.Context) error { _, err := b.DeleteExpired(ctx, later, 10); return err },
+		"Count":         func(ctx context.Context) error { _, err := b.(session.Counter).Count(ctx, time.Now()); return err },
 	}
 }
 

@@ -18,6 +18,8 @@ type backend struct {
 	prefix string
 	grace  time.Duration // what a key without an expiry is said to have left
 	own    bool
+
+	countLives time.Duration
 }
 
 var _ session.Backend = (*backend)(nil)

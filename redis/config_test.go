@@ -78,6 +78,8 @@ func TestACL(t *testing.T) {
 	require.NoError(t, err)
 	m := regexp.MustCompile(`(?m)^    ACL SETUSER app on >secret ~session:\* (.*)$`).FindSubmatch(guide)
 	require.NotNil(t, m, "docs/backends/redis.md has no ACL SETUSER line")
+	toCount := regexp.MustCompile("(?m)^for `Manager.Count` also `(.*?)`").FindSubmatch(guide)
+	require.NotNil(t, toCount, "docs/backends/redis.md has no line on Manager.Count")
 	rights := strings.Fields(string(m[1]))
 
 	s := kinds[0].start(t).fresh()
@@ -100,10 +102,15 @@ func TestACL(t *testing.T) {
 		id := strconv.FormatInt(prefixes.Add(1), 10)
 		create := b.Create(ctx, id, record("1"))
 		_, load := b.Load(ctx, id)
+		if slices.Contains(rights, string(toCount[1])) {
+			_, err := b.Count(ctx, time.Now())
+			require.NoError(t, err)
+		}
 		return errors.Join(create, load, b.Replace(ctx, id, []byte("1"), record("2")),
 			b.Touch(ctx, id, later), b.Move(ctx, id, id+"new", []byte("2"), record("3")), b.Delete(ctx, id+"new"))
 	}
 	require.NoError(t, try(t, rights))
+	require.NoError(t, try(t, append(slices.Clone(rights), string(toCount[1]))))
 	for i, right := range rights {
 		t.Run(right, func(t *testing.T) {
 			require.NoError(t, admin.ScriptFlush(ctx).Err()) // Or EVAL would not be needed.

@@ -18,7 +18,7 @@ func TestKinds(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			server := kind.start(t)
 			for name, test := range map[string]func(*testing.T, *backend){
-				"Contract": contract, "EndedContext": endedContext,
+				"Contract": contract, "EndedContext": endedContext, "CountKeys": countKeys,
 			} {
 				t.Run(name, func(t *testing.T) {
 					s := server.fresh()
@@ -59,6 +59,7 @@ func conformance(t *testing.T, server setup) {
 			require.NoError(t, err)
 			require.True(t, res)
 		},
+		Recount: func(t *testing.T) { require.NoError(t, admin.Del(t.Context(), s.Prefix+countKey).Err()) },
 	}.Run(t)
 }
 

@@ -182,6 +182,7 @@ func calls(b session.Backend) map[string]func(ctx context.Context) error {
 		"Move":    func(ctx context.Context) error { return b.Move(ctx, "aaa", "bbb", []byte("1"), record("2")) },
 		"Touch":   func(ctx context.Context) error { return b.Touch(ctx, "aaa", later.Add(time.Hour)) },
 		"Delete":  func(ctx context.Context) error { return b.Delete(ctx, "aaa") },
+		"Count":   func(ctx context.Context) error { _, err := b.(session.Counter).Count(ctx, time.Now()); return err },
 	}
 }
 

@@ -76,7 +76,7 @@ func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig
 }
 
 func openBackend(ctx context.Context, cfg Config) (*backend, error) {
-	b := &backend{prefix: cfg.KeyPrefix, grace: time.Minute}
+	b := &backend{prefix: cfg.KeyPrefix, grace: time.Minute, countLives: countLives}
 	if b.prefix == "" {
 		b.prefix = "session:"
 	}

@@ -27,6 +27,12 @@ type Suite struct {
 	// Corrupt spoils the stored record of a session, so that it cannot be decoded
 	// any more. Without it, what it is for is left out, and the log says so.
 	Corrupt func(t *testing.T, id string)
+	// Recount makes a store forget how many sessions it has counted, if it is one
+	// that remembers that for a while. Such a store counts by a clock of its own, so
+	// that sessions which have only expired by the test's may be among them. Without
+	// it, Manager.Count must be exact. A Backend that is no session.Counter is not
+	// tested for it, and the log says so.
+	Recount func(t *testing.T)
 	// ForeignStore says that the Initer returns a Store of its own making, not one
 	// of NewStore. Such a Store promises less, see the guide on writing a backend:
 	// what needs compare-and-swap is tested with a single server, and the clock is
@@ -120,4 +126,5 @@ var rules = []rule{
 	{name: "G13_CorruptRecord", test: corrupt, why: "One bad record must cost one session, not answer 500 until the visitor clears the cookies."},
 	{name: "G14_Outage", test: outage, outage: true, why: "While the store is down, who needs it gets 500 soon, who does not is served, and no session is given up."},
 	{name: "G16_CleanEnd", test: cleanEnd, why: "What is left running after Close adds up, in tests and in graceful restarts."},
+	{name: "Count", test: count, timed: true, why: "How many people are online is what an operator looks at: ended and expired sessions are nobody."},
 }

@@ -100,10 +100,16 @@ func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 	return int(n), b.fail("delete expired", err)
 }
 
+// Count implements session.Counter. It reads a range of the index.
+func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
+	err = Retry(ctx, b.d.Class, func() error { return b.count.scan(ctx, b.time(now), &n) })
+	return n, b.fail("count", err)
+}
+
 // Close ends the statements, and the pools if they are the library's.
 func (b *Backend) Close() error {
 	var errs []error
-	for _, s := range []*statement{b.load, b.create, b.replace, b.move, b.touch, b.remove, b.sweep} {
+	for _, s := range []*statement{b.load, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
 		errs = append(errs, s.close())
 	}
 	if b.end != nil {

@@ -44,10 +44,13 @@ type Backend struct {
 	table Table
 	end   func() error
 
-	load, create, replace, move, touch, remove, sweep *statement
+	load, create, replace, move, touch, remove, sweep, count *statement
 }
 
-var _ session.Backend = (*Backend)(nil)
+var (
+	_ session.Backend = (*Backend)(nil)
+	_ session.Counter = (*Backend)(nil)
+)
 
 // New returns a Backend that has found its table usable. After an error, what
 // Options.Close would end is still open.
@@ -77,6 +80,7 @@ func New(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	b.touch = b.statement(o.Write, "UPDATE {table} SET expired_at = ? WHERE {key} = ?")
 	b.remove = b.statement(o.Write, "DELETE FROM {table} WHERE {key} = ?")
 	b.sweep = b.statement(o.Write, d.Sweep)
+	b.count = b.statement(o.Read, "SELECT COUNT(*) FROM {table} WHERE expired_at > ?")
 
 	if o.InitTable {
 		if err := b.initTable(ctx, o.Write); err != nil {

@@ -1,0 +1,64 @@
+package sessiontest
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+func count(r rule, f *fleet) {
+	a, b := f.start(nil), f.start(nil)
+	ctx := context.Background()
+	if _, err := a.m.Count(ctx); errors.Is(err, errors.ErrUnsupported) {
+		f.t.Skip("not tested:", err)
+	}
+	// want looks from both servers. expired is how many are over by the clock of the
+	// test alone.
+	want := func(when string, live, expired int) {
+		f.t.Helper()
+		most := live
+		if f.suite.Recount != nil {
+			f.suite.Recount(f.t)
+			most += expired
+		}
+		for _, s := range []*server{a, b} {
+			if n, err := s.m.Count(ctx); err != nil || n < live || n > most {
+				r.broken(f.t, "%s: Count says %d, %v; want %d, or up to %d with the expired ones", when, n, err, live, most)
+			}
+		}
+	}
+	want("an empty store", 0, 0)
+	var visitors []*visitor
+	for range 5 {
+		v := newVisitor(f.t)
+		v.ok(r, a, "/set", "k", "k", "v", "v")
+		visitors = append(visitors, v)
+	}
+	newVisitor(f.t).ok(r, a, "/untouched")
+	want("five sessions and a visitor without one", 5, 0)
+
+	visitors[0].ok(r, b, "/logout")
+	want("one of five signed out", 4, 0)
+	visitors[1].ok(r, b, "/rotate")
+	visitors[2].ok(r, a, "/set", "k", "k", "v", "w")
+	want("one of four has another ID, one other data", 4, 0)
+
+	// Two go on, two are left.
+	f.clock.advance(lifetime / 2)
+	for _, v := range visitors[1:3] {
+		v.ok(r, a, "/read", "k", "k")
+	}
+	want("all four are idle for less than the lifetime", 4, 0)
+	f.clock.advance(lifetime/2 + lifetime/20 + step)
+	want("two of four have expired, and are not swept", 2, 2)
+	if err := b.m.Store().GC(ctx); err != nil {
+		r.broken(f.t, "GC: %v", err)
+	}
+	want("two have been swept", 2, 2)
+
+	ended, cancel := context.WithTimeout(ctx, -time.Second)
+	defer cancel()
+	if n, err := a.m.Count(ended); err == nil {
+		r.broken(f.t, "a context that has ended: Count says %d, without an error", n)
+	}
+}
