@@ -42,7 +42,7 @@ type Record struct {
 //
 // One call is meant to cost one round trip. Further abilities are optional
 // interfaces, found by type assertion: io.Closer, when there are connections or
-// goroutines to end.
+// goroutines to end, and Counter.
 type Backend interface {
 	// Load returns the record under the ID, or ErrNotFound. An expired record may
 	// be returned or not: the library looks at its Expiry.

@@ -58,6 +58,7 @@ var mutants = []mutant{
 	{"G13_CorruptRecord", "request.go", "	case isDecodeError(err):", "	case false:", ""},
 	{"G14_Outage", "manager.go", "	return context.WithTimeout(ctx, m.opt.StoreTimeout)", "	return context.WithCancel(ctx)", ""},
 	{"G15_Kill", "request.go", "q.w.Before(q.before)", "go func() { q.finish() }()", "./sqlite TestProcesses"},
+	{"Count", "internal/sqlstore/sqlstore.go", "FROM {table} WHERE expired_at > ?", "FROM {table} WHERE expired_at > '' OR ?", ""},
 	{"G16_CleanEnd", "manager.go", "		m.stop()\n", "		close(m.stopped)\n", ""},
 }
 
