@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -33,5 +34,24 @@ func TestProcesses(t *testing.T) {
 		arg, err := json.Marshal(server.fresh())
 		require.NoError(t, err)
 		return string(arg)
+	})
+}
+
+func TestRawStorage(t *testing.T) {
+	server, _ := start(t)
+	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+		s := server.fresh()
+		cfg := s.config()
+		cfg.Encoder, cfg.Decoder = enc, dec
+		return session.Options{Initer: Initer(), Config: cfg}, func(t *testing.T) []byte {
+			found, err := s.admin(t).Find(t.Context(), bson.D{})
+			require.NoError(t, err)
+			var all []byte
+			for found.Next(t.Context()) {
+				all = append(all, found.Current...)
+			}
+			require.NoError(t, found.Err())
+			return all
+		}
 	})
 }

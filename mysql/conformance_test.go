@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -56,4 +57,20 @@ func testConformance(t *testing.T, dsn string) {
 
 func testProcesses(t *testing.T, dsn string) {
 	sessiontest.Processes(t, "mysql", func(*testing.T) string { return freshTable() + " " + dsn })
+}
+
+func testRawStorage(t *testing.T, dsn string) {
+	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+		cfg := Config{DSN: dsn, Table: freshTable(), InitTable: true, Encoder: enc, Decoder: dec}
+		return session.Options{Initer: Initer(), Config: cfg}, func(t *testing.T) []byte {
+			db, err := sql.Open("mysql", dsn)
+			require.NoError(t, err)
+			defer func() { _ = db.Close() }()
+			var key string
+			var data []byte
+			err = db.QueryRow("SELECT `key`, data FROM "+cfg.Table).Scan(&key, &data)
+			require.NoError(t, err)
+			return append([]byte(key), data...)
+		}
+	})
 }

@@ -14,6 +14,7 @@ func TestMySQL(t *testing.T) { all(t, testserver.MySQL(t).DSN) }
 func all(t *testing.T, dsn string) {
 	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
 	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })
+	t.Run("Encryption", func(t *testing.T) { testRawStorage(t, dsn) })
 	t.Run("WrongConfig", func(t *testing.T) { testWrongConfig(t, dsn) })
 	t.Run("Connections", func(t *testing.T) { testConnections(t, dsn) })
 	t.Run("LegacyTable", func(t *testing.T) { testLegacyTable(t, dsn) })

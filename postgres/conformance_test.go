@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -55,4 +56,20 @@ func testConformance(t *testing.T, dsn string) {
 
 func testProcesses(t *testing.T, dsn string) {
 	sessiontest.Processes(t, "postgres", func(*testing.T) string { return freshTable() + " " + dsn })
+}
+
+func testRawStorage(t *testing.T, dsn string) {
+	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+		cfg := Config{DSN: dsn, Table: freshTable(), InitTable: true, Encoder: enc, Decoder: dec}
+		return session.Options{Initer: Initer(), Config: cfg}, func(t *testing.T) []byte {
+			conn, err := pgx.Connect(t.Context(), dsn)
+			require.NoError(t, err)
+			defer func() { _ = conn.Close(context.Background()) }()
+			var key string
+			var data []byte
+			err = conn.QueryRow(t.Context(), "SELECT key, data FROM "+cfg.Table).Scan(&key, &data)
+			require.NoError(t, err)
+			return append([]byte(key), data...)
+		}
+	})
 }

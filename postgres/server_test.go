@@ -11,6 +11,7 @@ func TestPostgres(t *testing.T) {
 	dsn := testserver.Postgres(t).DSN
 	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
 	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })
+	t.Run("Encryption", func(t *testing.T) { testRawStorage(t, dsn) })
 	t.Run("WrongConfig", func(t *testing.T) { testWrongConfig(t, dsn) })
 	t.Run("Pool", func(t *testing.T) { testPool(t, dsn) })
 	t.Run("SweepBatches", func(t *testing.T) { testSweepBatches(t, dsn) })

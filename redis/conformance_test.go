@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -68,5 +69,30 @@ func processes(t *testing.T, server setup) {
 		arg, err := json.Marshal(server.fresh())
 		require.NoError(t, err)
 		return string(arg)
+	})
+}
+
+func TestRawStorage(t *testing.T) {
+	server := kinds[0].start(t)
+	admin := server.admin(t)
+	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+		s := server.fresh()
+		c := s.client()
+		if c != nil {
+			t.Cleanup(func() { assert.NoError(t, c.Close()) })
+		}
+		cfg := s.config(c)
+		cfg.Encoder, cfg.Decoder = enc, dec
+		return session.Options{Initer: Initer(), Config: cfg}, func(t *testing.T) []byte {
+			keys, err := admin.Keys(t.Context(), s.Prefix+"*").Result()
+			require.NoError(t, err)
+			var all []byte
+			for _, key := range keys {
+				b, err := admin.Get(t.Context(), key).Bytes()
+				require.NoError(t, err)
+				all = append(append(all, key...), b...)
+			}
+			return all
+		}
 	})
 }

@@ -2,12 +2,14 @@ package sqlite
 
 import (
 	"database/sql"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -42,5 +44,27 @@ func TestConformance(t *testing.T) {
 func TestProcesses(t *testing.T) {
 	sessiontest.Processes(t, "sqlite", func(t *testing.T) string {
 		return filepath.Join(t.TempDir(), "sessions.db")
+	})
+}
+
+func TestRawStorage(t *testing.T) {
+	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+		dir := t.TempDir()
+		opt := session.Options{
+			Initer: Initer(),
+			Config: Config{DSN: filepath.Join(dir, "sessions.db"), InitTable: true, Encoder: enc, Decoder: dec},
+		}
+		return opt, func(t *testing.T) []byte {
+			var all []byte
+			files, err := os.ReadDir(dir) // The write-ahead log too.
+			require.NoError(t, err)
+			require.Greater(t, len(files), 1)
+			for _, f := range files {
+				b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+				require.NoError(t, err)
+				all = append(all, b...)
+			}
+			return all
+		}
 	})
 }

@@ -26,13 +26,13 @@ func Run(t *testing.T, open Open) {
 	key := bytes.Repeat([]byte{7}, 32)
 	c, err := session.NewCipher(key)
 	require.NoError(t, err)
-	t.Run("RawStorage/plain", func(t *testing.T) {
+	t.Run("Plain", func(t *testing.T) {
 		opt, dump := open(t, nil, nil)
 		for text, found := range look(t, opt, dump) {
 			assert.True(t, found, "the dump does not show %q, so it is none", text)
 		}
 	})
-	t.Run("RawStorage/encrypted", func(t *testing.T) {
+	t.Run("Encrypted", func(t *testing.T) {
 		opt, dump := open(t, c.Encode, c.Decode)
 		for text, found := range look(t, opt, dump) {
 			assert.False(t, found, "the raw storage shows %q", text)
