@@ -30,6 +30,16 @@ func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 	return b.Store.Destroy(ctx, sid)
 }
 
+// Exist knows the request's own session by its ID also where the client keeps it.
+func (b *boundStore) Exist(ctx context.Context, sid string) bool {
+	if b.req.m.store.inClient && b.own(sid) {
+		b.req.live.mu.Lock()
+		defer b.req.live.mu.Unlock()
+		return b.req.live.stored
+	}
+	return b.Store.Exist(ctx, sid)
+}
+
 // Read returns the request's own session itself.
 func (b *boundStore) Read(ctx context.Context, sid string) (Session, error) {
 	if b.own(sid) {

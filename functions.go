@@ -1,6 +1,9 @@
 package session
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Get returns the value of given key if it is of type T. Otherwise, also when
 // there is no such key, it returns the zero value and false. It may be called
@@ -73,6 +76,8 @@ func Commit(ctx context.Context, s Session) error {
 		return nil
 	case live.req != nil:
 		return live.req.commitNow(ctx)
+	case live.store.inClient:
+		return fmt.Errorf("session: commit: %w", errInClient)
 	default:
 		return live.commit(ctx)
 	}

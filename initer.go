@@ -10,10 +10,14 @@ import (
 // clock is how a Manager hands its time to the Initers of this library.
 type clock func() time.Time
 
+// cookieName is the one of the Manager, for sessions that live in its cookie.
+type cookieName string
+
 // params are the arguments of an Initer other than the Config.
 type params struct {
 	idWriter IDWriter
 	now      func() time.Time
+	name     string
 }
 
 // parseArgs finds the Config and the rest among the arguments of an Initer. The
@@ -34,6 +38,8 @@ func parseArgs[C any](args []interface{}) (cfg C, given bool, p params) {
 			if v != nil {
 				p.now = v
 			}
+		case cookieName:
+			p.name = string(v)
 		}
 	}
 	return cfg, given, p
@@ -46,9 +52,9 @@ func parseArgs[C any](args []interface{}) (cfg C, given bool, p params) {
 // is that of the start: it must not be kept.
 func BackendIniter[C any](open func(ctx context.Context, cfg C) (Backend, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
-		cfg, given, p := parseArgs[C](args)
-		if !given {
-			return nil, fmt.Errorf("Options.Config is %s: set it to a %T", typeOfConfig(args), cfg)
+		cfg, p, err := configOf[C](args)
+		if err != nil {
+			return nil, err
 		}
 		b, sc, err := open(ctx, cfg)
 		if err != nil {
@@ -59,11 +65,20 @@ func BackendIniter[C any](open func(ctx context.Context, cfg C) (Backend, StoreC
 	}
 }
 
+// configOf is parseArgs where there must be a Config.
+func configOf[C any](args []interface{}) (C, params, error) {
+	cfg, given, p := parseArgs[C](args)
+	if !given {
+		return cfg, p, fmt.Errorf("Options.Config is %s: set it to a %T", typeOfConfig(args), cfg)
+	}
+	return cfg, p, nil
+}
+
 // typeOfConfig describes what stands in the place of the Config.
 func typeOfConfig(args []interface{}) string {
 	for _, arg := range args {
 		switch arg.(type) {
-		case nil, IDWriter, clock:
+		case nil, IDWriter, clock, cookieName:
 		default:
 			return "a " + reflect.TypeOf(arg).String()
 		}

@@ -49,7 +49,7 @@ func NewManager(opts Options) (*Manager, error) {
 		stopped:  make(chan struct{}),
 	}
 	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].write(w, r, sid, 0) })
-	m.outer, err = opt.Initer(context.Background(), opt.Config, writer, clock(opt.now))
+	m.outer, err = opt.Initer(context.Background(), opt.Config, writer, clock(opt.now), cookieName(opt.Cookie.Name))
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
@@ -62,6 +62,9 @@ func NewManager(opts Options) (*Manager, error) {
 		m.store = newStore(newForeignEngine(m.outer), 0, opt.now)
 	}
 	m.store.absolute = opt.AbsoluteLifetime
+	if m.store.inClient && opt.Transport.has(byQuery) {
+		return nil, errors.New("session: Transport: a session that is kept by the client is too large for URLs, and would be in logs as a whole: use session.CookieTransport")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	go m.collect(ctx)

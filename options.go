@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -114,5 +115,14 @@ func (o Options) withDefaults() (Options, error) {
 
 func init() {
 	hook.SetClock = func(options any, now func() time.Time) { options.(*Options).now = now }
+	hook.Save = func(ctx context.Context, manager, sess any) (string, error) {
+		m := manager.(*Manager)
+		if live, ok := sess.(*liveSession); ok && m.store.inClient {
+			err := live.commit(ctx) // Not Save, which would not know whom to tell.
+			return live.value(), err
+		}
+		s := sess.(Session)
+		return s.ID(), m.outer.Save(ctx, s)
+	}
 	hook.CookieName = func(manager any) string { return manager.(*Manager).opt.Cookie.Name }
 }

@@ -21,9 +21,9 @@ type request struct {
 	bound boundStore
 
 	by     carrier     // the way that the ID came, nil if none did
-	told   string      // the ID of a live session that the client holds
+	told   string      // the value of a live session that the client holds: its ID, but see clientEngine
 	age    int         // the Max-Age that goes with it, 0 for that of the options
-	came   string      // the ID that it came with
+	came   string      // the value that it came with
 	closed atomic.Bool // nothing is to be stored any more
 	beside *request    // that of another Manager on the same HTTP request
 }
@@ -69,14 +69,15 @@ func (q *request) load() (flash any, err error) {
 	s := q.m.store
 
 	// 1. Only what looks like an ID gets as far as the store (G13).
-	id := q.readID()
-	if id == "" {
+	value := q.readValue()
+	if value == "" {
 		return nil, nil
 	}
 	ctx, cancel := q.m.deadline(q.r.Context())
 	defer cancel()
 
 	// 2. Only an ID that the store holds is a session (G8).
+	id := value
 	snap, err := s.find(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -86,6 +87,10 @@ func (q *request) load() (flash any, err error) {
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("session: load: %w", err)
+	}
+
+	if snap.sealed != nil {
+		id = snap.sealed.id // The value was the whole session.
 	}
 
 	// 3. Whoever removes the flash from the record has it (G5).
@@ -100,30 +105,36 @@ func (q *request) load() (flash any, err error) {
 	// 4. Slide the expiry, unless it is far enough (G9).
 	slid, terms := taken, snap.terms()
 	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
-		snap.expiry = s.expiry(s.now(), terms)
-		err := s.touch(ctx, id, snap.expiry)
+		next, err := s.slide(ctx, id, snap, s.expiry(s.now(), terms))
 		if errors.Is(err, ErrNotFound) {
 			return nil, nil
 		}
 		if err != nil {
 			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
 		}
-		slid = err == nil
+		if slid = err == nil; slid {
+			snap = next
+		}
 	}
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true
 	q.live.used = taken
-	q.told, q.came, q.age = id, id, terms.cookieAge()
-	q.by.remind(q.w, q.r, id, q.age, slid)
+	q.told, q.came, q.age = q.live.value(), value, terms.cookieAge()
+	if q.told != value { // The client has to keep what has changed just now.
+		q.by.write(q.w, q.r, q.told, q.age)
+	} else {
+		q.by.remind(q.w, q.r, value, q.age, slid)
+	}
 	return flash, nil
 }
 
-// readID returns what may be an ID, of the first way that has such a thing.
-func (q *request) readID() string {
+// readValue returns what may be an ID, of the first way that has such a thing. For
+// a session in the client it is the session itself.
+func (q *request) readValue() string {
 	for _, c := range q.m.carriers {
-		if id := c.read(q.r); validID(id, q.m.leastID) {
+		if value := c.read(q.r); q.m.store.names(value, q.m.leastID) {
 			q.by = c
-			return id
+			return value
 		}
 	}
 	return ""
@@ -247,6 +258,9 @@ func (q *request) commitWith(ctx context.Context) error {
 	if err := q.live.commit(ctx); err != nil {
 		return err
 	}
+	if late && q.m.store.inClient {
+		return errLateClient
+	}
 	if late {
 		return errLate
 	}
@@ -257,6 +271,9 @@ func (q *request) commitWith(ctx context.Context) error {
 func (s *liveSession) dropUntold() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.store.inClient {
+		return s.dropLate()
+	}
 	if s.stored || !s.asked && !s.pending.makes() {
 		return false
 	}
@@ -291,13 +308,13 @@ func (q *request) tell() {
 	q.guardURL()
 	s := &q.live
 	s.mu.Lock()
-	id, stored, lost, used, age := s.id, s.stored, s.lost, s.used, s.base.terms().cookieAge()
+	value, stored, lost, used, age := s.value(), s.stored, s.lost, s.used, s.base.terms().cookieAge()
 	s.lost = false
 	s.mu.Unlock()
 	switch {
-	case stored && (id != q.told || age != q.age):
-		q.told, q.age = id, age
-		q.carrier().write(q.w, q.r, id, age)
+	case stored && (value != q.told || age != q.age):
+		q.told, q.age = value, age
+		q.carrier().write(q.w, q.r, value, age)
 	case !stored && q.told != "":
 		q.told = ""
 		if lost { // The client may hold the cookie of a newer session by now.

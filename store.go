@@ -65,6 +65,7 @@ type snapshot struct {
 	*values
 	raw     []byte    // the stored bytes, where there are bytes
 	foreign Session   // the session, where the Store is not ours
+	sealed  *sealed   // where the client keeps the session
 	expiry  time.Time // unknown where the Store is not ours
 }
 
@@ -105,6 +106,7 @@ type store struct {
 	now      func() time.Time
 	absolute time.Duration // 0: sessions last as long as they are used
 	local    bool          // the engine never waits, so that it needs no deadline
+	inClient bool          // the client keeps the sessions, see clientEngine
 	queues   queues
 }
 
@@ -139,7 +141,7 @@ func (s *store) find(ctx context.Context, id string) (snapshot, error) {
 }
 
 func (s *store) Exist(ctx context.Context, sid string) bool {
-	if !validID(sid, minimumSIDLength) {
+	if !s.names(sid, minimumSIDLength) {
 		return false
 	}
 	_, err := s.find(ctx, sid)
@@ -147,6 +149,11 @@ func (s *store) Exist(ctx context.Context, sid string) bool {
 }
 
 func (s *store) Read(ctx context.Context, sid string) (Session, error) {
+	if s.inClient && validToken(sid) {
+		if snap, err := s.find(ctx, sid); err == nil {
+			return &liveSession{store: s, id: snap.sealed.id, base: snap, stored: true}, nil
+		}
+	}
 	if err := checkID(sid); err != nil {
 		return nil, err
 	}
@@ -165,6 +172,9 @@ func (s *store) Destroy(ctx context.Context, sid string) error {
 	if !validID(sid, minimumSIDLength) {
 		return nil // There can be no such session.
 	}
+	if s.inClient {
+		return fmt.Errorf("session: destroy: %w", errInClient)
+	}
 	if err := s.remove(ctx, sid); err != nil {
 		return fmt.Errorf("session: destroy: %w", err)
 	}
@@ -172,7 +182,7 @@ func (s *store) Destroy(ctx context.Context, sid string) error {
 }
 
 func (s *store) Touch(ctx context.Context, sid string) error {
-	if !validID(sid, minimumSIDLength) {
+	if !s.names(sid, minimumSIDLength) {
 		return nil
 	}
 	// A record that expired, but is still there, must not come back.
@@ -191,6 +201,9 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 func (s *store) Save(ctx context.Context, sess Session) error {
 	if live, ok := sess.(*liveSession); ok && live.store == s {
 		return Commit(ctx, live)
+	}
+	if s.inClient {
+		return fmt.Errorf("session: save: %w", errInClient)
 	}
 	vals, err := valuesOf(sess)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -94,6 +95,10 @@ func (t Transport) check() error {
 		}
 	}
 	return nil
+}
+
+func (t Transport) has(kind transportKind) bool {
+	return t.kind == kind || slices.ContainsFunc(t.list, func(way Transport) bool { return way.kind == kind })
 }
 
 func quoted(name string) string {

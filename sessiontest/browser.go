@@ -105,7 +105,6 @@ func (b *Browser) SetSession(contents map[string]any) {
 		sess.Set(key, val)
 	}
 	b.save(sess)
-	b.jar.SetCookies(home, []*http.Cookie{{Name: hook.CookieName(b.m), Value: sess.ID(), Path: "/", Secure: true}})
 }
 
 // SetFlash leaves a flash for the browser's next request, as if the one before
@@ -122,9 +121,11 @@ func (b *Browser) SetFlash(val any) {
 
 func (b *Browser) save(sess session.Session) {
 	b.t.Helper()
-	if err := b.m.Store().Save(context.Background(), sess); err != nil {
+	value, err := hook.Save(context.Background(), b.m, sess)
+	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
 	}
+	b.jar.SetCookies(home, []*http.Cookie{{Name: hook.CookieName(b.m), Value: value, Path: "/", Secure: true}})
 }
 
 // Session returns the browser's session as it is stored, to look at what was

@@ -2,11 +2,17 @@
 // itself. Package session provides the functions.
 package hook
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 var (
 	// SetClock sets the clock of a *session.Options.
 	SetClock func(options any, now func() time.Time)
 	// CookieName returns the name of the cookie of a *session.Manager.
 	CookieName func(manager any) string
+	// Save stores a session that the Store of a *session.Manager returned, wherever
+	// that keeps sessions, and returns the cookie's value for it.
+	Save func(ctx context.Context, manager, sess any) (value string, err error)
 )
