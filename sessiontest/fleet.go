@@ -2,6 +2,7 @@ package sessiontest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +25,7 @@ const lifetime = time.Hour
 // server is one server of a fleet.
 type server struct {
 	url   string
+	name  string           // of the cookie
 	probe *probe           // nil in another process
 	m     *session.Manager // nil in another process
 	errs  *errorLog        // what ErrorFunc was called with; nil in another process
@@ -75,8 +77,13 @@ func (f *fleet) start(change func(*session.Options)) *server {
 		f.t.Fatalf("a server of the fleet does not start: %v", err)
 	}
 	s.m = m
-	srv := httptest.NewServer(s.probe.handler(m))
-	s.url = srv.URL
+	srv := httptest.NewUnstartedServer(s.probe.handler(m))
+	if opt.Cookie.Secure {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	s.url, s.name = srv.URL, hook.CookieName(m)
 	f.t.Cleanup(func() {
 		srv.CloseClientConnections()
 		srv.Close()
@@ -102,7 +109,11 @@ type visitor struct {
 	client *http.Client
 }
 
-var transport = &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}
+// All servers are the test's own, so it need not look at their certificates.
+var transport = &http.Transport{
+	MaxIdleConnsPerHost: 128, DisableCompression: true,
+	TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+}
 
 func newVisitor(t *testing.T) *visitor {
 	jar, _ := cookiejar.New(nil)
@@ -120,7 +131,8 @@ type answer struct {
 	err    error
 }
 
-// cookie returns the ID that the answer sets, or "".
+// cookie returns the ID that the answer sets, or "". Where clients keep the
+// sessions it is the session.
 func (a answer) cookie() string {
 	for _, c := range (&http.Response{Header: a.header}).Cookies() {
 		if strings.HasSuffix(c.Name, "session") {
@@ -198,7 +210,7 @@ func (v *visitor) id(s *server) string {
 func stranger(t *testing.T, s *server, value string) *visitor {
 	v := newVisitor(t)
 	u, _ := url.Parse(s.url)
-	v.client.Jar.SetCookies(u, []*http.Cookie{{Name: "flamego_session", Value: value, Path: "/"}})
+	v.client.Jar.SetCookies(u, []*http.Cookie{{Name: s.name, Value: value, Path: "/", Secure: strings.HasPrefix(s.url, "https")}})
 	return v
 }
 

@@ -98,7 +98,7 @@ func startProcess(t *testing.T, store, arg string) *process {
 	if err != nil || !ok {
 		t.Fatalf("the server process does not start: %q, %v: does TestMain call sessiontest.Main?", line, err)
 	}
-	p.url = url
+	p.url, p.name = url, "flamego_session"
 	t.Cleanup(p.end)
 	return p
 }

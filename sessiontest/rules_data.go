@@ -38,6 +38,9 @@ func roundTrip(r rule, f *fleet) {
 	a, b := f.start(nil), f.start(nil)
 	v := newVisitor(f.t)
 	want := samples()
+	if f.suite.ClientSide {
+		delete(want, "big") // More than a cookie holds.
+	}
 	res := v.do(f, a, func(c call) {
 		for key, val := range want {
 			c.Set(key, val)

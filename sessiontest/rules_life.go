@@ -216,7 +216,7 @@ func hostile(r rule, f *fleet) {
 	for _, value := range cookieValues() {
 		rec := httptest.NewRecorder()
 		req := httptest.NewRequest(http.MethodGet, "/untouched", nil)
-		req.Header.Set("Cookie", "flamego_session="+value)
+		req.Header.Set("Cookie", a.name+"="+value)
 		a.probe.handler(a.m).ServeHTTP(rec, req)
 		if rec.Code != http.StatusOK {
 			r.broken(f.t, "cookie %.40q: status %d", value, rec.Code)

@@ -40,6 +40,10 @@ type Suite struct {
 	ForeignStore bool
 	// InProcess says that the store never waits, and so knows no outage.
 	InProcess bool
+	// ClientSide says that clients keep the sessions, as with package cookie. What
+	// such a store cannot promise is left out or tested in a weaker form, and the log
+	// says why.
+	ClientSide bool
 }
 
 // Run runs the suite on a store with default expectations.
@@ -59,7 +63,13 @@ func (s Suite) Run(t *testing.T) {
 			if r.timed && s.ForeignStore {
 				t.Skip("the clock of this Store is not the test's")
 			}
-			if r.outage && (s.InProcess || s.ForeignStore) {
+			if w, ok := inClient[r.name]; ok && s.ClientSide {
+				if w.test == nil {
+					t.Skip("where clients keep the sessions this can't be promised: " + w.why)
+				}
+				t.Log("in a weaker form, where clients keep the sessions: " + w.why)
+				r.test = w.test
+			} else if r.outage && (s.InProcess || s.ForeignStore) {
 				t.Skip("this store can't be made too slow")
 			}
 			f := &fleet{t: t, clock: new(clock), suite: s}
