@@ -70,6 +70,9 @@
 //
 // # Backends
 //
+// Sessions are kept in memory, in files, in a database, or by package cookie in
+// the clients themselves. A Cipher encrypts what the others store.
+//
 // A new storage system is a Backend, of seven methods, and BackendIniter makes
 // an Initer of it; a Store of one's own, as for v1.6.6, works too, with fewer
 // guarantees.

@@ -28,6 +28,7 @@ var imports = map[string]string{
 	"mysql":    "github.com/flamego/session/mysql",
 	"redis":    "github.com/flamego/session/redis",
 	"mongo":    "github.com/flamego/session/mongo",
+	"cookie":   "github.com/flamego/session/cookie",
 	"options":  "go.mongodb.org/mongo-driver/mongo/options",
 }
 
