@@ -177,6 +177,11 @@ func (e *clientEngine) remove(context.Context, string) error { return nil }
 
 func (e *clientEngine) sweep(context.Context, time.Time, int) (int, error) { return 0, nil }
 
+// Count is here for its error: Manager.Count's own would tell to add the method.
+func (e *clientEngine) Count(context.Context, time.Time) (int, error) {
+	return 0, fmt.Errorf("%w: clients keep the sessions, and nobody knows how many there are", errors.ErrUnsupported)
+}
+
 func (e *clientEngine) encode(old snapshot, ch *changes) ([]byte, error) {
 	v := old.values
 	if v == nil {

@@ -189,6 +189,8 @@ func TestKeyRotation(t *testing.T) {
 		require.Equal(t, "read", rec.Body.String(), "step %d: lost", i)
 		require.NotEmpty(t, token, "step %d: not sealed anew", i)
 		read = token
+		_, token = a.get("/get?k=k", read)
+		require.Empty(t, token, "step %d: sent again at once", i)
 		rec, token = a.get(fmt.Sprint("/set?k=k&v=", i+1), written)
 		require.Equal(t, http.StatusOK, rec.Code)
 		written = token
@@ -219,6 +221,9 @@ func TestStore(t *testing.T) {
 	assert.ErrorContains(t, st.Destroy(ctx, sess.ID()), out)
 	assert.NoError(t, st.Touch(ctx, token))
 	assert.NoError(t, st.GC(ctx))
+	_, err = a.m.Count(ctx)
+	assert.ErrorIs(t, err, errors.ErrUnsupported)
+	assert.ErrorContains(t, err, "clients keep the sessions")
 	assert.False(t, st.Exist(ctx, sess.ID()), "an ID is not the way to the session")
 
 	// In its own request the session is known by its ID.

@@ -5,6 +5,7 @@ package ciphertest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -65,7 +66,7 @@ func look(t *testing.T, opt session.Options, dump func(t *testing.T) []byte) map
 	assert.Equal(t, map[string]any{"secret-inner-name": "secret-inner-value"}, sess.Get("secret-map-name"))
 	sess.Set("secret-late-name", "secret-late-value")
 	require.NoError(t, m.Store().Save(ctx, sess))
-	all := append(first, dump(t)...)
+	all := slices.Concat(first, dump(t))
 
 	found := make(map[string]bool)
 	for _, text := range []string{
