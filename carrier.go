@@ -160,6 +160,24 @@ func noStore(h http.Header) {
 	}
 }
 
+// isPublic tells whether shared caches may keep the response (RFC 9111, section
+// 3). They do so in spite of a Set-Cookie.
+func isPublic(h http.Header) bool {
+	public := false
+	for _, line := range h["Cache-Control"] {
+		for _, part := range strings.Split(line, ",") {
+			name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), "=")
+			switch name {
+			case "private", "no-store":
+				return false
+			case "public", "max-age", "s-maxage":
+				public = true
+			}
+		}
+	}
+	return public
+}
+
 // vary tells caches that the response hangs on a header of the request.
 func vary(h http.Header, on string) {
 	for _, line := range h["Vary"] {

@@ -35,3 +35,30 @@ func TestReminderOfLostSession(t *testing.T) {
 	assert.Equal(t, http.StatusOK, rec.Code)
 	assert.Empty(t, told, "the cookie of an ID that is dead")
 }
+
+// TestReminderInPublicResponse has the cookie due to be refreshed with a response
+// that shared caches may keep, and hand to others.
+func TestReminderInPublicResponse(t *testing.T) {
+	for policy, sent := range map[string]bool{
+		"": true, "no-store": true, "private, max-age=60": true, "no-cache": true,
+		"public": false, "Public, max-age=60": false, "max-age=60": false, "s-maxage=60": false,
+	} {
+		t.Run(policy, func(t *testing.T) {
+			var at atomic.Int64
+			now := func() time.Time { return time.Unix(1e9+at.Load(), 0) }
+			a := newApp(t, func(o *session.Options) { o.Cookie.MaxAge = 3600; hook.SetClock(o, now) })
+			a.Get("/new", func(s session.Session) { s.Set("k", 1) })
+			a.Get("/page", func(c flamego.Context) string {
+				if policy != "" {
+					c.ResponseWriter().Header().Set("Cache-Control", policy)
+				}
+				return "the same for everybody"
+			})
+			_, id := a.get("/new", "")
+			at.Add(600)
+			_, told := a.get("/page", id)
+			assert.Equal(t, sent, told == id)
+			assert.Equal(t, sent, told != "")
+		})
+	}
+}

@@ -24,6 +24,7 @@ type request struct {
 	told   string      // the value of a live session that the client holds: its ID, but see clientEngine
 	age    int         // the Max-Age that goes with it, 0 for that of the options
 	came   string      // the value that it came with
+	remind bool        // the response refreshes what the client holds, for no other reason than time
 	closed atomic.Bool // nothing is to be stored any more
 	beside *request    // that of another Manager on the same HTTP request
 }
@@ -119,7 +120,7 @@ func (q *request) load() (flash any, err error) {
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true
 	q.live.used = taken
-	q.told, q.came, q.age = q.live.value(), value, terms.cookieAge()
+	q.told, q.came, q.age, q.remind = q.live.value(), value, terms.cookieAge(), slid && !taken
 	if q.told != value { // The client has to keep what has changed just now.
 		q.by.write(q.w, q.r, q.told, q.age)
 	} else {
@@ -322,6 +323,9 @@ func (q *request) tell() {
 		} else {
 			q.carrier().remove(q.w, q.r)
 		}
+	case q.remind && isPublic(q.w.Header()):
+		// A cache would hand the cookie to everybody. A later response refreshes it.
+		q.carrier().withdraw(q.w.Header())
 	}
 	if used {
 		for _, c := range q.m.carriers {
