@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -26,15 +27,9 @@ type fileBackend struct {
 }
 
 func newFileBackend(cfg FileConfig) (*fileBackend, error) {
-	if cfg.RootDir == "" {
-		cfg.RootDir = "sessions"
-	}
 	b := &fileBackend{lifetime: defaultLifetime(cfg.Lifetime), sync: cfg.Sync}
 	b.locks.init()
-	if err := b.open(cfg.RootDir); err != nil {
-		return nil, err
-	}
-	return b, nil
+	return b, b.open(cmp.Or(cfg.RootDir, "sessions"))
 }
 
 // Close lets go of RootDir. Later calls fail.

@@ -41,10 +41,7 @@ func FileIniter() Initer {
 	return BackendIniter(openFile)
 }
 
-func openFile(_ context.Context, cfg FileConfig) (Backend, StoreConfig, error) {
+func openFile(_ context.Context, cfg FileConfig) (*fileBackend, StoreConfig, error) {
 	b, err := newFileBackend(cfg)
-	if err != nil {
-		return nil, StoreConfig{}, err
-	}
-	return b, StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}, nil
+	return b, StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}, err
 }

@@ -45,17 +45,23 @@ func parseArgs[C any](args []interface{}) (cfg C, given bool, p params) {
 	return cfg, given, p
 }
 
+// startTimeout bounds what the start waits for a storage system.
+const startTimeout = 15 * time.Second
+
 // BackendIniter returns an Initer for a Backend: it finds the Config of type C
 // in the arguments, or says what it found instead, calls open, and makes a Store
-// of what open returns. C is a struct like FileConfig. An error of open ends up
-// in NewManager's, so it should name the field of C and the remedy. The context
-// is that of the start: it must not be kept.
-func BackendIniter[C any](open func(ctx context.Context, cfg C) (Backend, StoreConfig, error)) Initer {
+// of what open returns. C is a struct like FileConfig, B the type of the Backend.
+// An error of open ends up in NewManager's, so it should name the field of C and
+// the remedy; what is returned beside it is dropped. The context is that of the
+// start, and ends after 15 seconds: it must not be kept.
+func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
 		cfg, p, err := configOf[C](args)
 		if err != nil {
 			return nil, err
 		}
+		ctx, cancel := context.WithTimeout(ctx, startTimeout)
+		defer cancel()
 		b, sc, err := open(ctx, cfg)
 		if err != nil {
 			return nil, err

@@ -39,7 +39,7 @@ func TestConfig(t *testing.T) {
 			[]string{"look at the user in Config.Options", "readWrite"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := openBackend(ctx, c.cfg)
+			b, _, err := open(ctx, c.cfg)
 			require.Error(t, err)
 			assert.Nil(t, b)
 			for _, part := range append(c.want, "mongo: ") {
@@ -92,7 +92,7 @@ func TestIndexesCannotBeMade(t *testing.T) {
 			_, err := s.admin(t).InsertOne(ctx, append(key(secret), fields(record("x"))...))
 			require.NoError(t, err)
 		}
-		_, err := openBackend(ctx, s.config())
+		_, _, err := open(ctx, s.config())
 		for _, part := range []string{s.Collection, "Config.Collection", "remove documents with the same key"} {
 			require.ErrorContains(t, err, part)
 		}
@@ -102,7 +102,7 @@ func TestIndexesCannotBeMade(t *testing.T) {
 		s := server.fresh()
 		_, err := s.admin(t).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "key", Value: 1}}})
 		require.NoError(t, err)
-		_, err = openBackend(ctx, s.config())
+		_, _, err = open(ctx, s.config())
 		require.ErrorContains(t, err, "other options: drop that")
 	})
 	t.Run("other time", func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestIndexesCannotBeMade(t *testing.T) {
 			Keys: bson.D{{Key: "expired_at", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(60),
 		})
 		require.NoError(t, err)
-		_, err = openBackend(ctx, s.config())
+		_, _, err = open(ctx, s.config())
 		require.ErrorContains(t, err, "other options: drop that")
 	})
 }
@@ -153,14 +153,14 @@ func TestSettings(t *testing.T) {
 func TestClose(t *testing.T) {
 	s, _ := start(t)
 	ctx := t.Context()
-	b, err := openBackend(ctx, s.config())
+	b, _, err := open(ctx, s.config())
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
 	_, err = b.Load(ctx, "aaa")
 	require.ErrorIs(t, err, mongo.ErrClientDisconnected)
 
 	client := s.admin(t).Database().Client()
-	b, err = openBackend(ctx, Config{Client: client, Database: s.Database})
+	b, _, err = open(ctx, Config{Client: client, Database: s.Database})
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
 	require.NoError(t, client.Ping(ctx, nil), "the user's client was closed")

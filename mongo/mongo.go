@@ -13,6 +13,7 @@
 package mongo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,8 +61,6 @@ type Config struct {
 }
 
 const (
-	// startTimeout bounds what the start waits for the server.
-	startTimeout = 15 * time.Second
 	// selectionTimeout is how long requests wait for a primary: an election that is
 	// quick is waited out, but an outage must not pile up requests.
 	selectionTimeout = 2 * time.Second
@@ -76,48 +75,30 @@ const (
 // until it is back, and the first session to be stored then makes the indexes.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
-func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
-	b, err := openBackend(ctx, cfg)
-	if err != nil {
-		return nil, sc, err // A nil *backend would be a Backend.
-	}
-	return b, sc, nil
-}
-
-func openBackend(ctx context.Context, cfg Config) (*backend, error) {
 	switch {
 	case cfg.Options == nil && cfg.Client == nil:
-		return nil, errors.New("mongo: Config.Options is nil: set it to options.Client().ApplyURI(…), or Config.Client to a connected client")
+		return nil, sc, errors.New("mongo: Config.Options is nil: set it to options.Client().ApplyURI(…), or Config.Client to a connected client")
 	case cfg.Options != nil && cfg.Client != nil:
-		return nil, errors.New("mongo: Config has both Options and Client: set only the one that is to be used")
+		return nil, sc, errors.New("mongo: Config has both Options and Client: set only the one that is to be used")
 	case cfg.Database == "":
-		return nil, errors.New("mongo: Config.Database is empty: set it to the name of the database")
-	case cfg.Collection == "":
-		cfg.Collection = "sessions"
+		return nil, sc, errors.New("mongo: Config.Database is empty: set it to the name of the database")
 	}
-	b := &backend{}
-	client := cfg.Client
+	b, client := &backend{}, cfg.Client
 	if client == nil {
-		o := *cfg.Options
-		if o.RetryWrites == nil {
-			o.SetRetryWrites(false)
-		}
-		if o.ServerSelectionTimeout == nil {
-			o.SetServerSelectionTimeout(selectionTimeout)
-		}
 		var err error
-		if client, err = mongo.Connect(ctx, &o); err != nil {
-			return nil, fmt.Errorf("mongo: Config.Options are not valid: %w", err)
+		defaults := options.Client().SetRetryWrites(false).SetServerSelectionTimeout(selectionTimeout)
+		if client, err = mongo.Connect(ctx, defaults, cfg.Options); err != nil {
+			return nil, sc, fmt.Errorf("mongo: Config.Options are not valid: %w", err)
 		}
 		b.own = client
 	}
-	err := b.use(ctx, client.Database(cfg.Database), cfg.Collection)
-	if err != nil {
+	if err := b.use(ctx, client.Database(cfg.Database), cmp.Or(cfg.Collection, "sessions")); err != nil {
 		_ = b.Close()
-		return nil, err
+		return nil, sc, err
 	}
-	return b, nil
+	return b, sc, nil
 }
 
 // use takes a collection, and makes its indexes if the server can be reached.
@@ -130,8 +111,6 @@ func (b *backend) use(ctx context.Context, db *mongo.Database, name string) erro
 		return errors.New("mongo: the write concern of Config.Options or Config.Client is unacknowledged, so that no write is known to be stored: set another, or none")
 	}
 	b.sessions = db.Collection(name, o)
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	if refused, err := b.prepare(ctx); refused {
 		return err
 	}

@@ -75,7 +75,7 @@ func (s setup) admin(t testing.TB) *mongo.Collection {
 // newBackend opens a backend that is closed with the test.
 func newBackend(t testing.TB, cfg Config) *backend {
 	t.Helper()
-	b, err := openBackend(t.Context(), cfg)
+	b, _, err := open(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b

@@ -17,6 +17,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -50,22 +51,16 @@ type Config struct {
 	InitTable bool
 }
 
-const (
-	// startTimeout bounds what the start waits for the server.
-	startTimeout = 15 * time.Second
-	// maxConns bounds the connections that are opened for a DSN. All may stay idle,
-	// or else a busy server would open new ones all the time.
-	maxConns = 16
-)
+// maxConns bounds the connections that are opened for a DSN. All may stay idle, or
+// else a busy server would open new ones all the time.
+const maxConns = 16
 
 // Initer returns the session.Initer for the MySQL session store. Its Config is a
 // Config. The store's Close method closes what was opened for a DSN.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
-func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	o := sqlstore.Options{Read: cfg.DB, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true}
 	if cfg.DB == nil {
 		db, err := connect(cfg.DSN)
@@ -77,12 +72,9 @@ func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig
 	o.Write = o.Read
 	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil, fraction(ctx, o.Read, cfg.Table)), o)
 	if err != nil {
-		if o.Close != nil {
-			_ = o.Close()
-		}
-		return nil, sc, fmt.Errorf("%w (look at Config.DSN or Config.DB)", err)
+		err = fmt.Errorf("%w (look at Config.DSN or Config.DB)", err)
 	}
-	return b, sc, nil
+	return b, sc, err
 }
 
 func connect(dsn string) (*sql.DB, error) {
@@ -97,12 +89,9 @@ func connect(dsn string) (*sql.DB, error) {
 	mc.ClientFoundRows = true
 	// Without strict mode the server cuts off what a column cannot hold, and says
 	// that all went well.
-	if _, ok := mc.Params["sql_mode"]; !ok {
-		if mc.Params == nil {
-			mc.Params = make(map[string]string)
-		}
-		mc.Params["sql_mode"] = "CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
-	}
+	params := map[string]string{"sql_mode": "CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"}
+	maps.Copy(params, mc.Params) // What the DSN says goes.
+	mc.Params = params
 	connector, err := mysql.NewConnector(mc)
 	if err != nil {
 		return nil, fmt.Errorf("mysql: Config.DSN: %w", err)

@@ -52,21 +52,16 @@ type Config struct {
 	InitTable bool
 }
 
-// startTimeout bounds what the start waits for the server.
-const startTimeout = 15 * time.Second
-
 // Initer returns the session.Initer for the PostgreSQL session store. Its Config
 // is a Config. The store's Close method closes what was opened for a DSN.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
-func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
 	pool, end, err := connect(cfg)
 	if err != nil {
 		return nil, sc, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	// Over the pool, not beside it: its connections are the ones that count.
 	db := stdlib.OpenDBFromPool(pool)
 	b, err := sqlstore.New(ctx, dialect, sqlstore.Options{
@@ -74,11 +69,9 @@ func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig
 		Close: func() error { return errors.Join(db.Close(), end()) },
 	})
 	if err != nil {
-		_ = db.Close()
-		_ = end()
-		return nil, sc, fmt.Errorf("%w (look at Config.DSN or Config.Pool)", err)
+		err = fmt.Errorf("%w (look at Config.DSN or Config.Pool)", err)
 	}
-	return b, sc, nil
+	return b, sc, err
 }
 
 // connect returns the user's pool, or opens one, which end closes.

@@ -58,7 +58,7 @@ func TestConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			b, err := openBackend(ctx, c.cfg)
+			b, _, err := open(ctx, c.cfg)
 			require.Error(t, err)
 			assert.Nil(t, b)
 			assert.Less(t, time.Since(start), 2*time.Second)
@@ -94,7 +94,7 @@ func TestACL(t *testing.T) {
 		require.NoError(t, admin.Do(ctx, args...).Err())
 		o := s.options()
 		o.Username, o.Password, o.DB = user, "secret", 1
-		b, err := openBackend(ctx, Config{Options: o, KeyPrefix: s.Prefix})
+		b, _, err := open(ctx, Config{Options: o, KeyPrefix: s.Prefix})
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func TestOptionsAreCopied(t *testing.T) {
 func TestClose(t *testing.T) {
 	s := kinds[0].start(t).fresh()
 	ctx := t.Context()
-	b, err := openBackend(ctx, s.config(nil))
+	b, _, err := open(ctx, s.config(nil))
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
 	_, err = b.Load(ctx, "aaa")
@@ -145,7 +145,7 @@ func TestClose(t *testing.T) {
 
 	client := redis.NewClient(s.options())
 	for name, cfg := range map[string]Config{"Client": {Client: client}, "UniversalClient": {UniversalClient: client}} {
-		b, err := openBackend(ctx, cfg)
+		b, _, err := open(ctx, cfg)
 		require.NoError(t, err)
 		require.NoError(t, b.Close())
 		require.NoError(t, client.Ping(ctx).Err(), "the user's %s was closed", name)

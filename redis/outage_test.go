@@ -138,7 +138,7 @@ func TestStartWhileDown(t *testing.T) {
 	server.Pause(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // Or it takes startTimeout.
 	defer cancel()
-	b, err = openBackend(ctx, s.config(nil))
+	b, _, err = open(ctx, s.config(nil))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, b.Close()) }()
 	server.Resume(t)

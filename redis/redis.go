@@ -14,6 +14,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -56,7 +57,8 @@ type Config struct {
 	Decoder session.Decoder
 }
 
-// startTimeout bounds what the start waits for the server.
+// startTimeout bounds what the start waits for a server that does not answer: that
+// is no error, so there is no point in waiting long.
 const startTimeout = 5 * time.Second
 
 // Initer returns the session.Initer for the Redis session store. Its Config is a
@@ -66,33 +68,20 @@ const startTimeout = 5 * time.Second
 // until it is back. One that answers, and refuses, is.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
-func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
-	b, err := openBackend(ctx, cfg)
-	if err != nil {
-		return nil, sc, err // A nil *backend would be a Backend.
-	}
-	return b, sc, nil
-}
-
-func openBackend(ctx context.Context, cfg Config) (*backend, error) {
-	b := &backend{prefix: cfg.KeyPrefix, grace: time.Minute, countLives: countLives}
-	if b.prefix == "" {
-		b.prefix = "session:"
-	}
+	b := &backend{prefix: cmp.Or(cfg.KeyPrefix, "session:"), grace: time.Minute, countLives: countLives}
 	if cfg.Lifetime >= time.Second {
 		b.grace = min(b.grace, cfg.Lifetime/2)
 	}
 	if err := b.connect(cfg); err != nil {
-		return nil, err
+		return nil, sc, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	if err := b.check(ctx); err != nil {
 		_ = b.Close()
-		return nil, err
+		return nil, sc, err
 	}
-	return b, nil
+	return b, sc, nil
 }
 
 // connect takes the user's client, or makes one.
@@ -120,10 +109,7 @@ func (b *backend) connect(cfg Config) error {
 		}
 	default:
 		o := *cfg.Options
-		o.ContextTimeoutEnabled = true
-		if o.DialerRetries == 0 {
-			o.DialerRetries = 1
-		}
+		o.ContextTimeoutEnabled, o.DialerRetries = true, cmp.Or(o.DialerRetries, 1)
 		b.client, b.own = redis.NewClient(&o), true
 	}
 	return nil
@@ -132,6 +118,8 @@ func (b *backend) connect(cfg Config) error {
 // check tries a write that changes nothing, to tell a wrong configuration from
 // an outage.
 func (b *backend) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	err := b.Replace(ctx, "", []byte("?"), session.Record{})
 	var certificate *tls.CertificateVerificationError
 	var answer redis.Error

@@ -131,7 +131,7 @@ func rootsOf(t testing.TB, addr string, cfg *tls.Config) []byte {
 // newBackend opens a backend that is closed with the test.
 func newBackend(t testing.TB, cfg Config) *backend {
 	t.Helper()
-	b, err := openBackend(t.Context(), cfg)
+	b, _, err := open(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b

@@ -48,7 +48,7 @@ func child(do func(b *sqlstore.Backend) error) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	b, err := openBackend(ctx, Config{DSN: os.Getenv(dsnEnv), InitTable: true})
+	b, _, err := open(ctx, Config{DSN: os.Getenv(dsnEnv), InitTable: true})
 	if err == nil {
 		err = errors.Join(do(b), b.Close())
 	}

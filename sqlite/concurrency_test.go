@@ -25,7 +25,7 @@ func TestOpenFreshFileTogether(t *testing.T) {
 				errs := make([]error, 8)
 				for i := range errs {
 					wg.Go(func() {
-						b, err := openBackend(t.Context(), Config{DSN: path + query, InitTable: true})
+						b, _, err := open(t.Context(), Config{DSN: path + query, InitTable: true})
 						if err == nil {
 							err = b.Close()
 						}
@@ -97,7 +97,7 @@ func TestConcurrentWriters(t *testing.T) {
 func TestUserDB(t *testing.T) {
 	db := rawDB(t, filepath.Join(t.TempDir(), "s.db"))
 	db.SetMaxOpenConns(7)
-	b, err := openBackend(t.Context(), Config{DB: db, DSN: "/nonexistent/is/ignored", InitTable: true})
+	b, _, err := open(t.Context(), Config{DB: db, DSN: "/nonexistent/is/ignored", InitTable: true})
 	require.NoError(t, err)
 	// Neither a busy timeout nor write-ahead mode: every second statement meets a
 	// lock, and is tried again.

@@ -77,6 +77,9 @@ func class(err error) sqlstore.Class {
 
 // remedy adds to an error at the start which field to look at, and what for.
 func remedy(cfg Config, err error) error {
+	if err == nil {
+		return nil
+	}
 	text := err.Error()
 	for _, e := range errorWords {
 		switch {

@@ -54,73 +54,53 @@ type Config struct {
 	DB *sql.DB
 }
 
-// startTimeout bounds the start, when other processes may hold the locks.
-const startTimeout = 15 * time.Second
-
 // Initer returns the session.Initer for the SQLite session store. Its Config is a
 // Config. The store's Close method closes what was opened for a DSN.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
-func open(ctx context.Context, cfg Config) (session.Backend, session.StoreConfig, error) {
+func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
-	b, err := openBackend(ctx, cfg)
-	if err != nil {
-		return nil, sc, err // A nil *sqlstore.Backend would be a Backend.
-	}
-	return b, sc, nil
-}
-
-func openBackend(ctx context.Context, cfg Config) (_ *sqlstore.Backend, err error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	o := sqlstore.Options{Read: cfg.DB, Write: cfg.DB, Table: cfg.Table, InitTable: cfg.InitTable}
 	if cfg.DB == nil {
 		if cfg.DSN == "" {
-			return nil, errors.New("sqlite: Config.DSN is empty: set it to the path of the database file, or Config.DB to an open database")
+			return nil, sc, errors.New("sqlite: Config.DSN is empty: set it to the path of the database file, or Config.DB to an open database")
 		}
-		if err = connect(ctx, withDefaults(cfg.DSN), &o); err != nil {
-			return nil, remedy(cfg, fmt.Errorf("sqlite: open Config.DSN: %w", err))
+		if err := connect(ctx, withDefaults(cfg.DSN), &o); err != nil {
+			return nil, sc, remedy(cfg, fmt.Errorf("sqlite: open Config.DSN: %w", err))
 		}
 	}
 	b, err := sqlstore.New(ctx, dialect, o)
-	if err != nil {
-		if o.Close != nil {
-			_ = o.Close()
-		}
-		return nil, remedy(cfg, err)
-	}
-	return b, nil
+	return b, sc, remedy(cfg, err)
 }
 
 // connect opens one connection for writing, since SQLite has one writer at a time
 // and a queue in Go is fairer and faster than its locks, and a few for reading.
-func connect(ctx context.Context, dsn string, o *sqlstore.Options) (err error) {
-	if o.Write, err = pool(dsn, 1); err != nil {
+func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
+	write, err := pool(dsn, 1)
+	if err != nil {
 		return err
 	}
-	o.Read, o.Close = o.Write, o.Write.Close
+	read, err := pool(dsn, max(4, runtime.GOMAXPROCS(0)))
+	if err != nil {
+		return errors.Join(err, write.Close())
+	}
+	o.Read, o.Write = read, write
+	o.Close = func() error { return errors.Join(read.Close(), write.Close()) }
 
 	// Of several processes that open a new file, one switches it to write-ahead
 	// mode. The others have to try again if the DSN says not to wait for locks.
 	var mode string
 	err = sqlstore.Retry(ctx, class, func() error {
-		return o.Write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+		return write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
 	})
 	if err != nil {
-		_ = o.Close()
-		return err
+		return errors.Join(err, o.Close())
 	}
 	// In any other mode readers and writers would wait for each other. A database
 	// in memory has such a mode, and belongs to its connection.
 	if mode != "wal" {
-		return nil
+		o.Read = write
 	}
-	if o.Read, err = pool(dsn, max(4, runtime.GOMAXPROCS(0))); err != nil {
-		_ = o.Close()
-		return err
-	}
-	read, write := o.Read, o.Write
-	o.Close = func() error { return errors.Join(read.Close(), write.Close()) }
 	return nil
 }
 

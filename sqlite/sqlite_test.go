@@ -29,7 +29,7 @@ func record(data string) session.Record {
 func newBackend(t testing.TB, cfg Config) *sqlstore.Backend {
 	t.Helper()
 	cfg.InitTable = true
-	b, err := openBackend(t.Context(), cfg)
+	b, _, err := open(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b
@@ -168,7 +168,7 @@ func TestDeleteExpiredBatches(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	dir := t.TempDir()
-	b, err := openBackend(t.Context(), Config{DSN: filepath.Join(dir, "s.db"), InitTable: true})
+	b, _, err := open(t.Context(), Config{DSN: filepath.Join(dir, "s.db"), InitTable: true})
 	require.NoError(t, err)
 	require.NoError(t, b.Create(t.Context(), "aaa", record("x")))
 	require.NoError(t, b.Close())

@@ -35,7 +35,7 @@ func TestTableNames(t *testing.T) {
 
 			// A second start finds the table, with and without InitTable.
 			newBackend(t, Config{DSN: path, Table: name})
-			again, err := openBackend(ctx, Config{DSN: path, Table: name})
+			again, _, err := open(ctx, Config{DSN: path, Table: name})
 			require.NoError(t, err)
 			require.NoError(t, again.Close())
 
@@ -70,7 +70,7 @@ func TestTableOfV166(t *testing.T) {
 	add("alive", second.Add(time.Second))
 
 	// It serves as it is, and InitTable adds nothing but the index.
-	before, err := openBackend(ctx, Config{DSN: path})
+	before, _, err := open(ctx, Config{DSN: path})
 	require.NoError(t, err)
 	require.NoError(t, before.Close())
 	b := newBackend(t, Config{DSN: path})

@@ -30,8 +30,8 @@ type Options struct {
 	// Lazy leaves a server that is down to be met by the requests. It does not
 	// hold with InitTable, nor for a table that is missing.
 	Lazy bool
-	// Close ends what the backend opened, after the statements. Default is nothing:
-	// the pools are the user's.
+	// Close ends what the backend opened, after the statements, or when New fails.
+	// Default is nothing: the pools are the user's.
 	Close func() error
 }
 
@@ -52,9 +52,19 @@ var (
 	_ session.Counter = (*Backend)(nil)
 )
 
-// New returns a Backend that has found its table usable. After an error, what
-// Options.Close would end is still open.
+// New returns a Backend that has found its table usable.
 func New(ctx context.Context, d Dialect, o Options) (*Backend, error) {
+	b, err := open(ctx, d, o)
+	if err != nil {
+		if o.Close != nil {
+			_ = o.Close()
+		}
+		return nil, err
+	}
+	return b, nil
+}
+
+func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	if o.Table == "" {
 		o.Table = DefaultTable
 	}
