@@ -1,8 +1,6 @@
 package mongo
 
 import (
-	"io"
-	"net/http"
 	"testing"
 	"time"
 
@@ -15,7 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/readpref"
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 )
 
 // Wrong configurations are errors at the start, which name the field and the
@@ -25,31 +23,16 @@ func TestConfig(t *testing.T) {
 	ctx := t.Context()
 	client := s.admin(t).Database().Client()
 	at := func(uri string) *Options { return options.Client().ApplyURI(uri) }
-	for name, c := range map[string]struct {
-		cfg  Config
-		want []string
-	}{
-		"nothing":        {Config{}, []string{"Config.Options is nil", "ApplyURI", "Config.Client"}},
-		"two":            {Config{Options: at(s.URI), Client: client, Database: s.Database}, []string{"both Options and Client", "set only"}},
-		"database":       {Config{Options: at(s.URI)}, []string{"Config.Database is empty", "name of the database"}},
-		"database too":   {Config{Client: client}, []string{"Config.Database is empty"}},
-		"scheme":         {Config{Options: at("http://localhost"), Database: "x"}, []string{"Config.Options are not valid", "scheme"}},
-		"unacknowledged": {Config{Options: at(s.URI).SetWriteConcern(writeconcern.Unacknowledged()), Database: s.Database}, []string{"unacknowledged", "set another"}},
-		"password": {Config{Options: at(s.URI).SetAuth(options.Credential{Username: "nobody", Password: "x"}), Database: s.Database},
-			[]string{"look at the user in Config.Options", "readWrite"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b, _, err := open(ctx, c.cfg)
-			require.Error(t, err)
-			assert.Nil(t, b)
-			for _, part := range append(c.want, "mongo: ") {
-				assert.ErrorContains(t, err, part)
-			}
-			store, err := Initer()(ctx, c.cfg)
-			require.Error(t, err)
-			assert.Nil(t, store)
-		})
-	}
+	backendtest.WrongConfigs(t, "mongo", open, map[string]backendtest.Wrong[Config]{
+		"nothing":        {Config: Config{}, Want: []string{"Config.Options is nil", "ApplyURI", "Config.Client"}},
+		"two":            {Config: Config{Options: at(s.URI), Client: client, Database: s.Database}, Want: []string{"both Options and Client", "set only"}},
+		"database":       {Config: Config{Options: at(s.URI)}, Want: []string{"Config.Database is empty", "name of the database"}},
+		"database too":   {Config: Config{Client: client}, Want: []string{"Config.Database is empty"}},
+		"scheme":         {Config: Config{Options: at("http://localhost"), Database: "x"}, Want: []string{"Config.Options are not valid", "scheme"}},
+		"unacknowledged": {Config: Config{Options: at(s.URI).SetWriteConcern(writeconcern.Unacknowledged()), Database: s.Database}, Want: []string{"unacknowledged", "set another"}},
+		"password": {Config: Config{Options: at(s.URI).SetAuth(options.Credential{Username: "nobody", Password: "x"}), Database: s.Database},
+			Want: []string{"look at the user in Config.Options", "readWrite"}},
+	})
 	require.NoError(t, client.Ping(ctx, nil), "the user's client was closed")
 }
 
@@ -168,28 +151,14 @@ func TestClose(t *testing.T) {
 
 func TestIniter(t *testing.T) {
 	s, _ := start(t)
-	ctx := t.Context()
-	idWriter := session.IDWriter(func(http.ResponseWriter, *http.Request, string) {})
-	_, err := Initer()(ctx, s.URI, idWriter)
-	require.ErrorContains(t, err, "mongo.Config")
-
 	cfg := s.config()
+	backendtest.NoConfig(t, Initer(), "mongo.Config")
 	cfg.Lifetime = time.Minute
-	store, err := Initer()(ctx, cfg, idWriter)
-	require.NoError(t, err)
-	sess, err := store.Read(ctx, "abcdef0123456789")
-	require.NoError(t, err)
-	sess.Set("name", "flamego")
-	require.NoError(t, store.Save(ctx, sess))
-	sess, err = store.Read(ctx, "abcdef0123456789")
-	require.NoError(t, err)
-	assert.Equal(t, "flamego", sess.Get("name"))
-
-	var doc struct {
-		Expiry time.Time `bson:"expired_at"`
-	}
-	require.NoError(t, s.admin(t).FindOne(ctx, key("abcdef0123456789")).Decode(&doc))
-	assert.InDelta(t, 61.5, time.Until(doc.Expiry).Seconds(), 1.6, "the lifetime of the Config was not used")
-	require.Implements(t, (*io.Closer)(nil), store)
-	require.NoError(t, store.(io.Closer).Close())
+	backendtest.Initer(t, Initer(), cfg, func(id string) time.Time {
+		var doc struct {
+			Expiry time.Time `bson:"expired_at"`
+		}
+		require.NoError(t, s.admin(t).FindOne(t.Context(), key(id)).Decode(&doc))
+		return doc.Expiry
+	})
 }

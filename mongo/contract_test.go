@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,65 +15,42 @@ import (
 	"go.mongodb.org/mongo-driver/bson/primitive"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 )
 
 func TestContract(t *testing.T) {
 	s, _ := start(t)
 	b, ctx := newBackend(t, s.config()), t.Context()
+	backendtest.Contract(t, b)
 
-	_, err := b.Load(ctx, "aaa")
-	require.ErrorIs(t, err, session.ErrNotFound)
-	require.ErrorIs(t, b.Touch(ctx, "aaa", later), session.ErrNotFound)
-	require.ErrorIs(t, b.Replace(ctx, "aaa", nil, record("x")), session.ErrConflict)
-	require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", nil, record("x")), session.ErrConflict)
-	require.NoError(t, b.Delete(ctx, "aaa"))
-
-	require.NoError(t, b.Create(ctx, "aaa", record("1\x00\xff")))
-	require.ErrorIs(t, b.Create(ctx, "aaa", record("2")), session.ErrExists)
+	require.NoError(t, b.Create(ctx, "aaa", record("3")))
 	r, err := b.Load(ctx, "aaa")
 	require.NoError(t, err)
-	assert.Equal(t, "1\x00\xff", string(r.Data))
 	assert.True(t, later.Equal(r.Expiry), "%v, stored as %v", later, r.Expiry)
-
-	require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("1"), record("2")), session.ErrConflict)
-	require.NoError(t, b.Replace(ctx, "aaa", []byte("1\x00\xff"), record("2")))
-	assert.Equal(t, "2", loadData(t, b, "aaa"))
-	require.NoError(t, b.Replace(ctx, "aaa", []byte("2"), record("2")), "what changes nothing is no conflict")
-
-	require.NoError(t, b.Create(ctx, "bbb", record("other")))
-	require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")), session.ErrExists)
-	assert.Equal(t, "other", loadData(t, b, "bbb"), "a move took an ID that was taken")
-	require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", []byte("1"), record("3")), session.ErrConflict)
-	assert.Equal(t, "2", loadData(t, b, "aaa"), "a move that failed changed the record")
-	require.NoError(t, b.Move(ctx, "aaa", "ccc", []byte("2"), record("3")))
-	assert.Equal(t, "3", loadData(t, b, "ccc"))
-	_, err = b.Load(ctx, "aaa")
-	require.ErrorIs(t, err, session.ErrNotFound, "the old ID outlived the move")
-
 	at := time.Now().Add(90*time.Minute + 1700*time.Microsecond)
-	require.NoError(t, b.Touch(ctx, "ccc", at))
-	require.NoError(t, b.Touch(ctx, "ccc", at), "what changes nothing is not missing")
-	r, err = b.Load(ctx, "ccc")
+	require.NoError(t, b.Touch(ctx, "aaa", at))
+	require.NoError(t, b.Touch(ctx, "aaa", at), "what changes nothing is not missing")
+	r, err = b.Load(ctx, "aaa")
 	require.NoError(t, err)
 	assert.Equal(t, "3", string(r.Data))
 	assert.False(t, r.Expiry.After(at), "the expiry became later")
 	assert.WithinDuration(t, at, r.Expiry, time.Millisecond)
-
-	require.NoError(t, b.Delete(ctx, "ccc"))
-	require.ErrorIs(t, b.Replace(ctx, "ccc", []byte("3"), record("4")), session.ErrConflict, "a write revived what was deleted")
-	require.ErrorIs(t, b.Touch(ctx, "ccc", later), session.ErrNotFound)
 }
 
 func TestEmptyData(t *testing.T) {
 	s, _ := start(t)
-	b, ctx := newBackend(t, s.config()), t.Context()
-	require.NoError(t, b.Create(ctx, "aaa", session.Record{Expiry: later}))
-	assert.Empty(t, loadData(t, b, "aaa"))
-	require.NoError(t, b.Replace(ctx, "aaa", nil, session.Record{Data: []byte{}, Expiry: later}))
-	require.NoError(t, b.Replace(ctx, "aaa", []byte{}, record("x")))
-	require.NoError(t, b.Move(ctx, "aaa", "bbb", []byte("x"), session.Record{Expiry: later}))
-	assert.Empty(t, loadData(t, b, "bbb"))
-	require.NoError(t, b.Replace(ctx, "bbb", nil, record("x")))
+	backendtest.EmptyData(t, newBackend(t, s.config()))
+}
+
+// again repeats what was given up in a deadlock, and so not done. PostgreSQL, under
+// FerretDB, finds one now and then among those who insert the same key; MongoDB
+// knows no such thing, and IDs that meet are not to be met outside of tests.
+func again(do func() error) error {
+	for {
+		if err := do(); err == nil || !strings.Contains(err.Error(), "deadlock detected") {
+			return err
+		}
+	}
 }
 
 func TestCompareAndSwap(t *testing.T) {
@@ -113,7 +91,8 @@ func TestCompareAndSwap(t *testing.T) {
 	}
 	for i := range 16 {
 		wg.Go(func() {
-			create, move := b.Create(ctx, "target", record("x")), b.Move(ctx, fmt.Sprint("from", i), "goal", []byte("x"), record("y"))
+			create := again(func() error { return b.Create(ctx, "target", record("x")) })
+			move := again(func() error { return b.Move(ctx, fmt.Sprint("from", i), "goal", []byte("x"), record("y")) })
 			mu.Lock()
 			defer mu.Unlock()
 			if create == nil {
@@ -187,37 +166,17 @@ func TestForeignDocuments(t *testing.T) {
 	}
 }
 
-// calls are all that a Backend has to do, on a record "aaa" that holds "1".
+// calls are all that a Backend has to do with a server, and here one more.
 func calls(b session.Backend) map[string]func(ctx context.Context) error {
-	return map[string]func(ctx context.Context) error{
-		"Load":          func(ctx context.Context) error { _, err := b.Load(ctx, "aaa"); return err },
-		"Create":        func(ctx context.Context) error { return b.Create(ctx, "new", record("2")) },
-		"Replace":       func(ctx context.Context) error { return b.Replace(ctx, "aaa", []byte("1"), record("2")) },
-		"Move":          func(ctx context.Context) error { return b.Move(ctx, "aaa", "bbb", []byte("1"), record("2")) },
-		"Touch":         func(ctx context.Context) error { return b.Touch(ctx, "aaa", later.Add(time.Hour)) },
-		"Delete":        func(ctx context.Context) error { return b.Delete(ctx, "aaa") },
-		"DeleteExpired": func(ctx context.Context) error { _, err := b.DeleteExpired(ctx, later, 10); return err },
-		"Count":         func(ctx context.Context) error { _, err := b.(session.Counter).Count(ctx, time.Now()); return err },
-	}
+	calls := backendtest.Calls(b)
+	calls["DeleteExpired"] = func(ctx context.Context) error { _, err := b.DeleteExpired(ctx, later, 10); return err }
+	return calls
 }
 
 func TestEndedContext(t *testing.T) {
 	s, _ := start(t)
 	b := newBackend(t, s.config())
-	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	for name, call := range calls(b) {
-		require.ErrorIs(t, call(cancelled), context.Canceled, name)
-		require.ErrorIs(t, call(late), context.DeadlineExceeded, name)
-	}
-	assert.Equal(t, "1", loadData(t, b, "aaa"))
-	for _, id := range []string{"new", "bbb"} {
-		_, err := b.Load(t.Context(), id)
-		require.ErrorIs(t, err, session.ErrNotFound)
-	}
+	backendtest.EndedContext(t, b, calls(b))
 }
 
 func TestErrorsHideIDs(t *testing.T) {

@@ -2,7 +2,6 @@ package mongo
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -11,47 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 )
-
-// busy makes the client open some connections, which the outage leaves stale.
-func busy(t testing.TB, b session.Backend) {
-	t.Helper()
-	var wg sync.WaitGroup
-	errs := make([]error, 8)
-	for i := range errs {
-		wg.Go(func() {
-			_, err := b.Load(t.Context(), "aaa")
-			errs[i] = errors.Join(err, b.Touch(t.Context(), "aaa", later))
-		})
-	}
-	wg.Wait()
-	require.NoError(t, errors.Join(errs...))
-}
-
-// heals waits until the backend works again, which it must do by itself.
-func heals(t testing.TB, within time.Duration, do func() error) {
-	t.Helper()
-	start := time.Now()
-	for {
-		err := do()
-		if err == nil {
-			t.Logf("healed %v after the server was back", time.Since(start).Round(time.Millisecond))
-			return
-		}
-		if time.Since(start) > within {
-			t.Fatalf("does not heal: %v", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-func assertOutage(t testing.TB, err error, name string) {
-	t.Helper()
-	assert.Error(t, err, name)
-	for _, sentinel := range []error{session.ErrNotFound, session.ErrExists, session.ErrConflict} {
-		assert.NotErrorIs(t, err, sentinel, name)
-	}
-}
 
 // A server that is gone: calls fail soon, each with an error that is none of the
 // sentinels, and work again when it is back.
@@ -59,20 +19,20 @@ func TestServerGone(t *testing.T) {
 	s, server := start(t)
 	b, ctx := newBackend(t, s.config()), t.Context()
 	require.NoError(t, b.Create(ctx, "aaa", record("1")))
-	busy(t, b)
+	backendtest.Busy(t, b)
 
 	server.Kill(t)
 	var wg sync.WaitGroup
 	begin := time.Now()
 	for name, call := range calls(b) {
-		wg.Go(func() { assertOutage(t, call(ctx), name) })
+		wg.Go(func() { backendtest.AssertOutage(t, call(ctx), name) })
 	}
 	wg.Wait()
 	assert.Less(t, time.Since(begin), selectionTimeout+time.Second)
 	server.Start(t)
-	heals(t, 5*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
+	backendtest.Heals(t, 5*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
 	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
-	busy(t, b)
+	backendtest.Busy(t, b)
 	assert.Equal(t, "2", loadData(t, b, "aaa"))
 }
 
@@ -81,18 +41,18 @@ func TestServerHangs(t *testing.T) {
 	s, server := start(t)
 	b := newBackend(t, s.config())
 	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
-	busy(t, b)
+	backendtest.Busy(t, b)
 	server.Pause(t)
 	for name, call := range calls(b) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		start := time.Now()
 		err := call(ctx)
 		cancel()
-		assertOutage(t, err, name)
+		backendtest.AssertOutage(t, err, name)
 		assert.Less(t, time.Since(start), time.Second, name)
 	}
 	server.Resume(t)
-	heals(t, 5*time.Second, func() error { return b.Delete(t.Context(), "aaa") })
+	backendtest.Heals(t, 5*time.Second, func() error { return b.Delete(t.Context(), "aaa") })
 }
 
 // Starting a server of the site while the database is down is possible. The
@@ -104,10 +64,10 @@ func TestStartWhileDown(t *testing.T) {
 	b := newBackend(t, s.config())
 	assert.Less(t, time.Since(begin), selectionTimeout+time.Second)
 	_, err := b.Load(t.Context(), "aaa")
-	assertOutage(t, err, "Load")
-	assertOutage(t, b.Create(t.Context(), "aaa", record("1")), "Create")
+	backendtest.AssertOutage(t, err, "Load")
+	backendtest.AssertOutage(t, b.Create(t.Context(), "aaa", record("1")), "Create")
 	server.Start(t)
-	heals(t, 5*time.Second, func() error { return b.Create(t.Context(), "aaa", record("1")) })
+	backendtest.Heals(t, 5*time.Second, func() error { return b.Create(t.Context(), "aaa", record("1")) })
 	assert.Contains(t, indexes(t, s.admin(t)), "key_1")
 	require.ErrorIs(t, b.Create(t.Context(), "aaa", record("1")), session.ErrExists)
 }

@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/testserver"
 	"github.com/flamego/session/sessiontest"
 )
@@ -75,24 +75,14 @@ func (s setup) admin(t testing.TB) *mongo.Collection {
 // newBackend opens a backend that is closed with the test.
 func newBackend(t testing.TB, cfg Config) *backend {
 	t.Helper()
-	b, _, err := open(t.Context(), cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, b.Close()) })
-	return b
+	return backendtest.Open(t, open, cfg)
 }
 
-// later is an expiry that is whole in milliseconds, as stored.
-var later = time.Now().Add(time.Hour).Truncate(time.Millisecond)
-
-func record(data string) session.Record {
-	return session.Record{Data: []byte(data), Expiry: later}
-}
-
-func loadData(t testing.TB, b session.Backend, id string) string {
-	t.Helper()
-	r, err := b.Load(t.Context(), id)
-	require.NoError(t, err)
-	return string(r.Data)
-}
+// What all backends are tested with.
+var (
+	later    = backendtest.Later
+	record   = backendtest.Record
+	loadData = backendtest.Data
+)
 
 func key(id string) bson.D { return bson.D{{Key: "key", Value: id}} }

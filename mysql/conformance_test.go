@@ -3,13 +3,12 @@ package mysql
 import (
 	"database/sql"
 	"fmt"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
@@ -28,40 +27,17 @@ func TestMain(m *testing.M) {
 	sessiontest.Main(m, map[string]func(string) session.Options{"mysql": serverOf})
 }
 
-var tables atomic.Int64
-
-// freshTable names a table that no other test has.
-func freshTable() string {
-	return fmt.Sprintf("sessions_%d_%d", time.Now().UnixNano()%1e9, tables.Add(1))
-}
-
 func testConformance(t *testing.T, dsn string) {
-	var table string
-	sessiontest.Suite{
-		Open: func(*testing.T) func() session.Options {
-			table = freshTable()
-			return func() session.Options { return serverOf(table + " " + dsn) }
-		},
-		Corrupt: func(t *testing.T, id string) {
-			db, err := sql.Open("mysql", dsn)
-			require.NoError(t, err)
-			defer func() { _ = db.Close() }()
-			res, err := db.Exec("UPDATE "+table+" SET data = 'garbage' WHERE `key` = ?", id)
-			require.NoError(t, err)
-			n, err := res.RowsAffected()
-			require.NoError(t, err)
-			require.EqualValues(t, 1, n)
-		},
-	}.Run(t)
+	backendtest.SQLConformance(t, "mysql", dsn, "UPDATE {table} SET data = 'garbage' WHERE `key` = ?", serverOf)
 }
 
 func testProcesses(t *testing.T, dsn string) {
-	sessiontest.Processes(t, "mysql", func(*testing.T) string { return freshTable() + " " + dsn })
+	sessiontest.Processes(t, "mysql", func(*testing.T) string { return backendtest.FreshTable() + " " + dsn })
 }
 
 func testRawStorage(t *testing.T, dsn string) {
 	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
-		cfg := Config{DSN: dsn, Table: freshTable(), InitTable: true, Encoder: enc, Decoder: dec}
+		cfg := Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true, Encoder: enc, Decoder: dec}
 		return session.Options{Initer: Initer(), Config: cfg}, func(t *testing.T) []byte {
 			db, err := sql.Open("mysql", dsn)
 			require.NoError(t, err)

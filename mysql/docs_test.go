@@ -1,28 +1,17 @@
 package mysql
 
 import (
-	"os"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/sqlstore"
 )
 
-// TestDocumentedSchema compares the SQL in the guide with what InitTable does.
 func TestDocumentedSchema(t *testing.T) {
-	page, err := os.ReadFile("../docs/backends/mysql.md")
-	require.NoError(t, err)
-	plain := func(sql string) string {
-		return strings.Join(strings.Fields(regexp.MustCompile(`-- .*`).ReplaceAllString(sql, "")), "")
-	}
 	table, err := sqlstore.ParseTable(sqlstore.DefaultTable, '`')
 	require.NoError(t, err)
-	for _, sql := range dialect(false, time.Microsecond).Schema(table) {
-		assert.Contains(t, plain(string(page)), plain(sql)+";")
-	}
+	backendtest.DocumentedSchema(t, "mysql.md", dialect(false, time.Microsecond).Schema(table))
 }

@@ -12,42 +12,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 )
 
 // testWrongConfig checks that every wrong configuration is found at start, and
 // that the message names the field and the remedy.
 func testWrongConfig(t *testing.T, dsn string) {
-	type other struct{}
-	for _, test := range []struct {
-		name string
-		cfg  any
-		want []string
-	}{
-		{"none", nil, []string{"Options.Config is not set", "mysql.Config"}},
-		{"another", other{}, []string{"Options.Config is a mysql.other", "mysql.Config"}},
-		{"empty DSN", Config{}, []string{"Config.DSN is empty", "Config.DB"}},
-		{"no DSN", Config{DSN: "mysql://root@localhost"}, []string{"Config.DSN is not a data source name", "tcp(host:3306)"}},
-		{"Table", Config{DSN: dsn, Table: "`a"}, []string{"Config.Table", "quotes that do not match"}},
-		{"missing table", Config{DSN: dsn, Table: "missing"}, []string{"no table `missing`", "Config.InitTable", "Config.Table"}},
-		{"missing database", Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, []string{"Config.InitTable", "missing"}},
-		{"unreachable", Config{DSN: "root@tcp(127.0.0.1:1)/app", InitTable: true}, []string{"Config.InitTable", "Config.DSN", "refused"}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			_, err := session.NewManager(session.Options{Initer: Initer(), Config: test.cfg})
-			require.Error(t, err)
-			for _, part := range test.want {
-				assert.ErrorContains(t, err, part)
-			}
-		})
-	}
+	backendtest.NoConfig(t, Initer(), "mysql.Config")
+	backendtest.WrongConfigs(t, "mysql", open, map[string]backendtest.Wrong[Config]{
+		"empty DSN":        {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.DB"}},
+		"no DSN":           {Config: Config{DSN: "mysql://root@localhost"}, Want: []string{"Config.DSN is not a data source name", "tcp(host:3306)"}},
+		"Table":            {Config: Config{DSN: dsn, Table: "`a"}, Want: []string{"Config.Table", "quotes that do not match"}},
+		"missing table":    {Config: Config{DSN: dsn, Table: "missing"}, Want: []string{"no table `missing`", "Config.InitTable", "Config.Table"}},
+		"missing database": {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", "missing"}},
+		"unreachable":      {Config: Config{DSN: "root@tcp(127.0.0.1:1)/app", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
+	})
 }
 
-// TestServerDownAtStart is no error without InitTable: the outage may be over
-// when the first visitor comes.
+// TestServerDownAtStart is about InitTable: without it that is no error.
 func TestServerDownAtStart(t *testing.T) {
-	m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: "root@tcp(127.0.0.1:1)/app"}})
-	require.NoError(t, err)
-	assert.NoError(t, m.Close(t.Context()))
+	backendtest.DownAtStart(t, session.Options{Initer: Initer(), Config: Config{DSN: "root@tcp(127.0.0.1:1)/app"}})
 }
 
 // contract goes through the methods in which the settings of a connection or the
@@ -98,7 +82,7 @@ func testConnections(t *testing.T, dsn string) {
 	base := dsn
 	for _, params := range []string{"", "?parseTime=true", "?parseTime=true&loc=America%2FNew_York", "?clientFoundRows=true", "?charset=utf8&parseTime=true", "?interpolateParams=true"} {
 		t.Run("DSN"+params, func(t *testing.T) {
-			b, _, err := open(ctx, Config{DSN: base + params, Table: freshTable(), InitTable: true})
+			b, _, err := open(ctx, Config{DSN: base + params, Table: backendtest.FreshTable(), InitTable: true})
 			require.NoError(t, err)
 			contract(t, b)
 		})
@@ -109,10 +93,10 @@ func testConnections(t *testing.T, dsn string) {
 			db, err := sql.Open("mysql", base+params)
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, db.PingContext(ctx), "it was closed"); _ = db.Close() }()
-			m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DB: db, Table: freshTable(), InitTable: true}})
+			m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DB: db, Table: backendtest.FreshTable(), InitTable: true}})
 			require.NoError(t, err)
 			require.NoError(t, m.Close(ctx))
-			b, _, err := open(ctx, Config{DB: db, Table: freshTable(), InitTable: true})
+			b, _, err := open(ctx, Config{DB: db, Table: backendtest.FreshTable(), InitTable: true})
 			require.NoError(t, err)
 			contract(t, b)
 		})
@@ -123,7 +107,7 @@ func testConnections(t *testing.T, dsn string) {
 // without regard to case. InitTable adds the index.
 func testLegacyTable(t *testing.T, dsn string) {
 	ctx := context.Background()
-	table := freshTable()
+	table := backendtest.FreshTable()
 	db, err := sql.Open("mysql", dsn)
 	require.NoError(t, err)
 	defer func() { _ = db.Close() }()
@@ -151,29 +135,17 @@ func testLegacyTable(t *testing.T, dsn string) {
 // every other one stays.
 func testSweepBatches(t *testing.T, dsn string) {
 	ctx := context.Background()
-	table := freshTable()
-	var stores []session.Store
-	for range 4 {
-		m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: dsn, Table: table, InitTable: true}})
-		require.NoError(t, err)
-		defer func() { _ = m.Close(ctx) }()
-		stores = append(stores, m.Store())
-	}
+	table := backendtest.FreshTable()
 	db, err := sql.Open("mysql", dsn)
 	require.NoError(t, err)
 	defer func() { _ = db.Close() }()
-	for prefix, expiry := range map[string]time.Time{"old": time.Now().Add(-time.Second), "new": time.Now().Add(time.Hour)} {
-		_, err = db.ExecContext(ctx, "INSERT INTO "+table+" (`key`, data, expired_at) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900)"+
-			" SELECT CONCAT(?, a.i, 'x', b.i), 'x', ? FROM n a JOIN n b ON b.i <= 10", prefix, expiry.UTC())
-		require.NoError(t, err)
-	}
-	done := make(chan error)
-	for _, st := range stores {
-		go func() { done <- st.GC(ctx) }()
-	}
-	for range stores {
-		require.NoError(t, <-done)
-	}
+	backendtest.SweepTogether(t, serverOf(table+" "+dsn), func() {
+		for prefix, expiry := range map[string]time.Time{"old": time.Now().Add(-time.Second), "new": time.Now().Add(time.Hour)} {
+			_, err = db.ExecContext(ctx, "INSERT INTO "+table+" (`key`, data, expired_at) WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900)"+
+				" SELECT CONCAT(?, a.i, 'x', b.i), 'x', ? FROM n a JOIN n b ON b.i <= 10", prefix, expiry.UTC())
+			require.NoError(t, err)
+		}
+	})
 	var old, live int
 	require.NoError(t, db.QueryRowContext(ctx, "SELECT COALESCE(SUM(`key` LIKE 'old%'), 0), COALESCE(SUM(`key` LIKE 'new%'), 0) FROM "+table).Scan(&old, &live))
 	assert.Zero(t, old)

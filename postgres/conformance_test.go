@@ -3,14 +3,13 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
@@ -29,38 +28,17 @@ func TestMain(m *testing.M) {
 	sessiontest.Main(m, map[string]func(string) session.Options{"postgres": serverOf})
 }
 
-var tables atomic.Int64
-
-// freshTable names a table that no other test has.
-func freshTable() string {
-	return fmt.Sprintf("sessions_%d_%d", time.Now().UnixNano()%1e9, tables.Add(1))
-}
-
 func testConformance(t *testing.T, dsn string) {
-	var table string
-	sessiontest.Suite{
-		Open: func(*testing.T) func() session.Options {
-			table = freshTable()
-			return func() session.Options { return serverOf(table + " " + dsn) }
-		},
-		Corrupt: func(t *testing.T, id string) {
-			conn, err := pgx.Connect(context.Background(), dsn)
-			require.NoError(t, err)
-			defer func() { _ = conn.Close(context.Background()) }()
-			tag, err := conn.Exec(context.Background(), "UPDATE "+table+" SET data = 'garbage' WHERE key = $1", id)
-			require.NoError(t, err)
-			require.EqualValues(t, 1, tag.RowsAffected())
-		},
-	}.Run(t)
+	backendtest.SQLConformance(t, "pgx", dsn, "UPDATE {table} SET data = 'garbage' WHERE key = $1", serverOf)
 }
 
 func testProcesses(t *testing.T, dsn string) {
-	sessiontest.Processes(t, "postgres", func(*testing.T) string { return freshTable() + " " + dsn })
+	sessiontest.Processes(t, "postgres", func(*testing.T) string { return backendtest.FreshTable() + " " + dsn })
 }
 
 func testRawStorage(t *testing.T, dsn string) {
 	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
-		cfg := Config{DSN: dsn, Table: freshTable(), InitTable: true, Encoder: enc, Decoder: dec}
+		cfg := Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true, Encoder: enc, Decoder: dec}
 		return session.Options{Initer: Initer(), Config: cfg}, func(t *testing.T) []byte {
 			conn, err := pgx.Connect(t.Context(), dsn)
 			require.NoError(t, err)

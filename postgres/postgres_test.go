@@ -11,43 +11,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 )
 
 // testWrongConfig checks that every wrong configuration is found at start, and
 // that the message names the field and the remedy.
 func testWrongConfig(t *testing.T, dsn string) {
-	type other struct{}
-	for _, test := range []struct {
-		name string
-		cfg  any
-		want []string
-	}{
-		{"none", nil, []string{"Options.Config is not set", "postgres.Config"}},
-		{"another", other{}, []string{"Options.Config is a postgres.other", "postgres.Config"}},
-		{"empty DSN", Config{}, []string{"Config.DSN is empty", "Config.Pool"}},
-		{"no DSN", Config{DSN: "host=a port=x"}, []string{"Config.DSN is not a connection string", "postgres://"}},
-		{"Table", Config{DSN: dsn, Table: "a.b.c"}, []string{"Config.Table", "more than two parts"}},
-		{"missing table", Config{DSN: dsn, Table: "missing"}, []string{`no table "missing"`, "Config.InitTable", "Config.Table"}},
-		{"missing schema", Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, []string{"Config.InitTable", `schema "missing" does not exist`}},
-		{"unreachable", Config{DSN: "postgres://postgres@127.0.0.1:1/postgres", InitTable: true}, []string{"Config.InitTable", "Config.DSN", "refused"}},
-		{"wrong database", Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, []string{"Config.DSN", `database "missing" does not exist`}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			_, err := session.NewManager(session.Options{Initer: Initer(), Config: test.cfg})
-			require.Error(t, err)
-			for _, part := range test.want {
-				assert.ErrorContains(t, err, part)
-			}
-		})
-	}
+	backendtest.NoConfig(t, Initer(), "postgres.Config")
+	backendtest.WrongConfigs(t, "postgres", open, map[string]backendtest.Wrong[Config]{
+		"empty DSN":      {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.Pool"}},
+		"no DSN":         {Config: Config{DSN: "host=a port=x"}, Want: []string{"Config.DSN is not a connection string", "postgres://"}},
+		"Table":          {Config: Config{DSN: dsn, Table: "a.b.c"}, Want: []string{"Config.Table", "more than two parts"}},
+		"missing table":  {Config: Config{DSN: dsn, Table: "missing"}, Want: []string{`no table "missing"`, "Config.InitTable", "Config.Table"}},
+		"missing schema": {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", `schema "missing" does not exist`}},
+		"unreachable":    {Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
+		"wrong database": {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
+	})
 }
 
-// TestServerDownAtStart is no error without InitTable: the outage may be over
-// when the first visitor comes.
+// TestServerDownAtStart is about InitTable: without it that is no error.
 func TestServerDownAtStart(t *testing.T) {
-	m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres"}})
-	require.NoError(t, err)
-	assert.NoError(t, m.Close(t.Context()))
+	backendtest.DownAtStart(t, session.Options{Initer: Initer(), Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres"}})
 }
 
 // testPool uses a pool of the user's, in a schema of its own, and leaves it open.
@@ -79,29 +63,16 @@ func testPool(t *testing.T, dsn string) {
 // every other one stays.
 func testSweepBatches(t *testing.T, dsn string) {
 	ctx := context.Background()
-	table := freshTable()
-	var stores []session.Store
-	for range 4 {
-		m, err := session.NewManager(session.Options{Initer: Initer(), Config: Config{DSN: dsn, Table: table, InitTable: true}})
-		require.NoError(t, err)
-		defer func() { _ = m.Close(ctx) }()
-		stores = append(stores, m.Store())
-	}
+	table := backendtest.FreshTable()
 	pool, err := pgxpool.New(ctx, dsn)
 	require.NoError(t, err)
 	defer pool.Close()
-	_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'old'||i, 'x', now() - interval '1 second' FROM generate_series(1, 10500) i")
-	require.NoError(t, err)
-	_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'new'||i, 'x', now() + interval '1 hour' FROM generate_series(1, 100) i")
-	require.NoError(t, err)
-
-	done := make(chan error)
-	for _, st := range stores {
-		go func() { done <- st.GC(ctx) }()
-	}
-	for range stores {
-		require.NoError(t, <-done)
-	}
+	backendtest.SweepTogether(t, serverOf(table+" "+dsn), func() {
+		_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'old'||i, 'x', now() - interval '1 second' FROM generate_series(1, 10500) i")
+		require.NoError(t, err)
+		_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'new'||i, 'x', now() + interval '1 hour' FROM generate_series(1, 100) i")
+		require.NoError(t, err)
+	})
 	// Where one skipped what another had locked, the next sweep finds nothing left.
 	var old, live int
 	require.NoError(t, pool.QueryRow(ctx, "SELECT count(*) FILTER (WHERE key LIKE 'old%'), count(*) FILTER (WHERE key LIKE 'new%') FROM "+table).Scan(&old, &live))
@@ -126,7 +97,7 @@ func testSweepBatches(t *testing.T, dsn string) {
 // testLegacyTable uses a table as v1.6.6 made it: InitTable adds the index.
 func testLegacyTable(t *testing.T, dsn string) {
 	ctx := context.Background()
-	table := freshTable()
+	table := backendtest.FreshTable()
 	pool, err := pgxpool.New(ctx, dsn)
 	require.NoError(t, err)
 	defer pool.Close()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
-	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -18,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/testserver"
 )
 
@@ -39,37 +37,20 @@ func TestConfig(t *testing.T) {
 		change(o)
 		return Config{Options: o}
 	}
-	for name, c := range map[string]struct {
-		cfg  Config
-		want []string
-	}{
-		"nothing":           {Config{}, []string{"Config.Options is nil", "address of the server", "Config.Client"}},
-		"nil client":        {Config{Client: nil, KeyPrefix: "x"}, []string{"Config.Options is nil"}},
-		"nil Client":        {Config{UniversalClient: (*redis.Client)(nil)}, []string{"Config.UniversalClient is a nil *redis.Client", "open client"}},
-		"nil ClusterClient": {Config{UniversalClient: (*redis.ClusterClient)(nil)}, []string{"Config.UniversalClient is a nil *redis.ClusterClient"}},
-		"two":               {Config{Client: client, Options: s.options()}, []string{"more than one", "set only"}},
-		"other two":         {Config{Client: client, UniversalClient: client}, []string{"more than one"}},
-		"replicas": {Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, RouteRandomly: true})},
-			[]string{"Config.UniversalClient reads from replicas", "without ReadOnly"}},
-		"password": {options(func(o *Options) { o.Username, o.Password = "nobody", "x" }), []string{"WRONGPASS", "look at Username, Password", "Config.Options"}},
-		"scripts":  {options(func(o *Options) { o.Username, o.Password = user, "secret" }), []string{"evalsha", "scripts must be allowed"}},
-		"DB":       {options(func(o *Options) { o.DB = 99999 }), []string{"DB index is out of range", "DB in Config.Options"}},
-		"no TLS":   {options(func(o *Options) { o.Addr, o.TLSConfig = secure.Addr, &tls.Config{} }), []string{"certificate", "TLSConfig in Config.Options"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			start := time.Now()
-			b, _, err := open(ctx, c.cfg)
-			require.Error(t, err)
-			assert.Nil(t, b)
-			assert.Less(t, time.Since(start), 2*time.Second)
-			for _, part := range append(c.want, "redis: ") {
-				assert.ErrorContains(t, err, part)
-			}
-			store, err := Initer()(ctx, c.cfg)
-			require.Error(t, err)
-			assert.Nil(t, store)
-		})
-	}
+	backendtest.WrongConfigs(t, "redis", open, map[string]backendtest.Wrong[Config]{
+		"nothing":           {Config: Config{}, Want: []string{"Config.Options is nil", "address of the server", "Config.Client"}},
+		"nil client":        {Config: Config{Client: nil, KeyPrefix: "x"}, Want: []string{"Config.Options is nil"}},
+		"nil Client":        {Config: Config{UniversalClient: (*redis.Client)(nil)}, Want: []string{"Config.UniversalClient is a nil *redis.Client", "open client"}},
+		"nil ClusterClient": {Config: Config{UniversalClient: (*redis.ClusterClient)(nil)}, Want: []string{"Config.UniversalClient is a nil *redis.ClusterClient"}},
+		"two":               {Config: Config{Client: client, Options: s.options()}, Want: []string{"more than one", "set only"}},
+		"other two":         {Config: Config{Client: client, UniversalClient: client}, Want: []string{"more than one"}},
+		"replicas": {Config: Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, RouteRandomly: true})},
+			Want: []string{"Config.UniversalClient reads from replicas", "without ReadOnly"}},
+		"password": {Config: options(func(o *Options) { o.Username, o.Password = "nobody", "x" }), Want: []string{"WRONGPASS", "look at Username, Password", "Config.Options"}},
+		"scripts":  {Config: options(func(o *Options) { o.Username, o.Password = user, "secret" }), Want: []string{"evalsha", "scripts must be allowed"}},
+		"DB":       {Config: options(func(o *Options) { o.DB = 99999 }), Want: []string{"DB index is out of range", "DB in Config.Options"}},
+		"no TLS":   {Config: options(func(o *Options) { o.Addr, o.TLSConfig = secure.Addr, &tls.Config{} }), Want: []string{"certificate", "TLSConfig in Config.Options"}},
+	})
 }
 
 // The rights that docs/backends/redis.md asks for are enough, and needed.
@@ -141,7 +122,7 @@ func TestClose(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.Close())
 	_, err = b.Load(ctx, "aaa")
-	assertOutage(t, err, "Load")
+	backendtest.AssertOutage(t, err, "Load")
 
 	client := redis.NewClient(s.options())
 	for name, cfg := range map[string]Config{"Client": {Client: client}, "UniversalClient": {UniversalClient: client}} {
@@ -155,26 +136,12 @@ func TestClose(t *testing.T) {
 
 func TestIniter(t *testing.T) {
 	s := kinds[0].start(t).fresh()
-	ctx, admin := t.Context(), s.admin(t)
-	idWriter := session.IDWriter(func(http.ResponseWriter, *http.Request, string) {})
-	_, err := Initer()(ctx, "localhost:6379", idWriter)
-	require.ErrorContains(t, err, "redis.Config")
-
-	cfg := s.config(nil)
+	admin, cfg := s.admin(t), s.config(nil)
+	backendtest.NoConfig(t, Initer(), "redis.Config")
 	cfg.Lifetime = time.Minute
-	store, err := Initer()(ctx, cfg, idWriter)
-	require.NoError(t, err)
-	sess, err := store.Read(ctx, "abcdef0123456789")
-	require.NoError(t, err)
-	sess.Set("name", "flamego")
-	require.NoError(t, store.Save(ctx, sess))
-	sess, err = store.Read(ctx, "abcdef0123456789")
-	require.NoError(t, err)
-	assert.Equal(t, "flamego", sess.Get("name"))
-
-	ttl, err := admin.PTTL(ctx, s.Prefix+"abcdef0123456789").Result()
-	require.NoError(t, err)
-	assert.InDelta(t, 61.5, ttl.Seconds(), 1.6, "the lifetime of the Config was not used")
-	require.Implements(t, (*io.Closer)(nil), store)
-	require.NoError(t, store.(io.Closer).Close())
+	backendtest.Initer(t, Initer(), cfg, func(id string) time.Time {
+		ttl, err := admin.PTTL(t.Context(), s.Prefix+id).Result()
+		require.NoError(t, err)
+		return time.Now().Add(ttl)
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
@@ -19,7 +20,9 @@ func TestKinds(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			server := kind.start(t)
 			for name, test := range map[string]func(*testing.T, *backend){
-				"Contract": contract, "EndedContext": endedContext, "CountKeys": countKeys,
+				"Contract":     contract,
+				"EndedContext": func(t *testing.T, b *backend) { backendtest.EndedContext(t, b, backendtest.Calls(b)) },
+				"CountKeys":    countKeys,
 			} {
 				t.Run(name, func(t *testing.T) {
 					s := server.fresh()

@@ -10,56 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 )
 
-// contract is what a Backend promises, call by call.
+// contract adds to what all promise that nothing has to be swept.
 func contract(t *testing.T, b *backend) {
-	ctx := t.Context()
-
-	_, err := b.Load(ctx, "aaa")
-	require.ErrorIs(t, err, session.ErrNotFound)
-	require.ErrorIs(t, b.Touch(ctx, "aaa", later), session.ErrNotFound)
-	require.ErrorIs(t, b.Replace(ctx, "aaa", nil, record("x")), session.ErrConflict)
-	require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", nil, record("x")), session.ErrConflict)
-	_, err = b.Load(ctx, "bbb")
-	require.ErrorIs(t, err, session.ErrNotFound, "a move of nothing left something")
-	require.NoError(t, b.Delete(ctx, "aaa"))
-
-	require.NoError(t, b.Create(ctx, "aaa", record("1\x00\xff\r\n")))
-	require.ErrorIs(t, b.Create(ctx, "aaa", record("2")), session.ErrExists)
-	assert.Equal(t, "1\x00\xff\r\n", loadData(t, b, "aaa"))
-
-	require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("1"), record("2")), session.ErrConflict)
-	require.NoError(t, b.Replace(ctx, "aaa", []byte("1\x00\xff\r\n"), record("2")))
-	assert.Equal(t, "2", loadData(t, b, "aaa"))
-
-	require.NoError(t, b.Create(ctx, "bbb", record("other")))
-	require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")), session.ErrExists)
-	assert.Equal(t, "other", loadData(t, b, "bbb"), "a move took an ID that was taken")
-	require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", []byte("1"), record("3")), session.ErrConflict)
-	assert.Equal(t, "2", loadData(t, b, "aaa"), "a move that failed changed the record")
-	_, err = b.Load(ctx, "ccc")
-	require.ErrorIs(t, err, session.ErrNotFound, "a move that failed was not undone")
-	require.NoError(t, b.Move(ctx, "aaa", "ccc", []byte("2"), record("3")))
-	assert.Equal(t, "3", loadData(t, b, "ccc"))
-	_, err = b.Load(ctx, "aaa")
-	require.ErrorIs(t, err, session.ErrNotFound, "the old ID outlived the move")
-
-	n, err := b.DeleteExpired(ctx, later.Add(time.Hour), 10)
+	backendtest.Contract(t, b)
+	n, err := b.DeleteExpired(t.Context(), later.Add(time.Hour), 10)
 	require.NoError(t, err)
 	assert.Zero(t, n)
-	require.NoError(t, b.Delete(ctx, "ccc"))
-	require.ErrorIs(t, b.Replace(ctx, "ccc", []byte("3"), record("4")), session.ErrConflict, "a write revived what was deleted")
+	assert.Equal(t, "other", loadData(t, b, "bbb"))
 }
 
 func TestEmptyData(t *testing.T) {
-	b, ctx := newBackend(t, kinds[0].start(t).fresh().config(nil)), t.Context()
-	require.NoError(t, b.Create(ctx, "aaa", session.Record{Expiry: later}))
-	assert.Empty(t, loadData(t, b, "aaa"))
-	require.NoError(t, b.Replace(ctx, "aaa", nil, session.Record{Data: []byte{}, Expiry: later}))
-	require.NoError(t, b.Replace(ctx, "aaa", []byte{}, record("x")))
-	require.NoError(t, b.Move(ctx, "aaa", "bbb", []byte("x"), session.Record{Expiry: later}))
-	assert.Empty(t, loadData(t, b, "bbb"))
+	backendtest.EmptyData(t, newBackend(t, kinds[0].start(t).fresh().config(nil)))
 }
 
 // Every call that stores an expiry, stores one that is never later, to the
@@ -171,37 +135,6 @@ func TestScriptsForgotten(t *testing.T) {
 	require.NoError(t, admin.ScriptFlush(ctx).Err())
 	require.NoError(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")))
 	assert.Equal(t, "3", loadData(t, b, "bbb"))
-}
-
-// calls are all that a Backend has to do, on a record "aaa" that holds "1".
-func calls(b session.Backend) map[string]func(ctx context.Context) error {
-	return map[string]func(ctx context.Context) error{
-		"Load":    func(ctx context.Context) error { _, err := b.Load(ctx, "aaa"); return err },
-		"Create":  func(ctx context.Context) error { return b.Create(ctx, "new", record("2")) },
-		"Replace": func(ctx context.Context) error { return b.Replace(ctx, "aaa", []byte("1"), record("2")) },
-		"Move":    func(ctx context.Context) error { return b.Move(ctx, "aaa", "bbb", []byte("1"), record("2")) },
-		"Touch":   func(ctx context.Context) error { return b.Touch(ctx, "aaa", later.Add(time.Hour)) },
-		"Delete":  func(ctx context.Context) error { return b.Delete(ctx, "aaa") },
-		"Count":   func(ctx context.Context) error { _, err := b.(session.Counter).Count(ctx, time.Now()); return err },
-	}
-}
-
-// endedContext is that no call begins after its time.
-func endedContext(t *testing.T, b *backend) {
-	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	for name, call := range calls(b) {
-		require.ErrorIs(t, call(cancelled), context.Canceled, name)
-		require.ErrorIs(t, call(late), context.DeadlineExceeded, name)
-	}
-	assert.Equal(t, "1", loadData(t, b, "aaa"))
-	for _, id := range []string{"new", "bbb"} {
-		_, err := b.Load(t.Context(), id)
-		require.ErrorIs(t, err, session.ErrNotFound)
-	}
 }
 
 func TestErrorsHideIDs(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,41 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/testserver"
 )
-
-// busy makes the client open some connections, which the outage leaves stale.
-func busy(t testing.TB, b session.Backend) {
-	t.Helper()
-	var wg sync.WaitGroup
-	errs := make([]error, 8)
-	for i := range errs {
-		wg.Go(func() {
-			_, err := b.Load(t.Context(), "aaa")
-			errs[i] = errors.Join(err, b.Touch(t.Context(), "aaa", later))
-		})
-	}
-	wg.Wait()
-	require.NoError(t, errors.Join(errs...))
-}
-
-// heals waits until the backend works again, which it must do by itself.
-func heals(t testing.TB, within time.Duration, do func() error) {
-	t.Helper()
-	start := time.Now()
-	for {
-		err := do()
-		if err == nil {
-			t.Logf("healed %v after the server was back", time.Since(start).Round(time.Millisecond))
-			return
-		}
-		if time.Since(start) > within {
-			t.Fatalf("does not heal: %v", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
 
 // A server that is gone: calls fail soon, each with an error that is none of the
 // sentinels, and work again when it is back.
@@ -56,37 +23,29 @@ func TestServerGone(t *testing.T) {
 	s := setup{Addrs: server.Addrs}.fresh()
 	b, ctx := newBackend(t, s.config(nil)), t.Context()
 	require.NoError(t, b.Create(ctx, "aaa", record("1")))
-	busy(t, b)
+	backendtest.Busy(t, b)
 
 	server.Kill(t)
 	for round := range 3 {
-		for name, call := range calls(b) {
+		for name, call := range backendtest.Calls(b) {
 			start := time.Now()
 			err := call(ctx)
-			assertOutage(t, err, name)
+			backendtest.AssertOutage(t, err, name)
 			assert.Less(t, time.Since(start), 2*time.Second, name)
 			t.Logf("round %d: %s failed in %v: %v", round, name, time.Since(start).Round(time.Millisecond), err)
 		}
 	}
 	server.Start(t)
-	heals(t, 3*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
+	backendtest.Heals(t, 3*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
 	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
-	busy(t, b)
+	backendtest.Busy(t, b)
 
 	// Back before anybody noticed: the connections are stale, and found to be so.
 	server.Kill(t)
 	server.Start(t)
 	require.NoError(t, b.Replace(ctx, "aaa", []byte("2"), record("3")), "a stale connection was used for a write")
-	busy(t, b)
+	backendtest.Busy(t, b)
 	assert.Equal(t, "3", loadData(t, b, "aaa"))
-}
-
-func assertOutage(t testing.TB, err error, name string) {
-	t.Helper()
-	require.Error(t, err, name)
-	for _, sentinel := range []error{session.ErrNotFound, session.ErrExists, session.ErrConflict} {
-		assert.NotErrorIs(t, err, sentinel, name)
-	}
 }
 
 // A server that hangs: calls end with their context.
@@ -102,14 +61,14 @@ func TestServerHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBackend(t, cfg)
 			require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
-			busy(t, b)
+			backendtest.Busy(t, b)
 			server.Pause(t)
-			for name, call := range calls(b) {
+			for name, call := range backendtest.Calls(b) {
 				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 				start := time.Now()
 				err := call(ctx)
 				cancel()
-				assertOutage(t, err, name)
+				backendtest.AssertOutage(t, err, name)
 				limit := time.Second
 				if name == "Move" {
 					limit += undoTimeout
@@ -117,7 +76,7 @@ func TestServerHangs(t *testing.T) {
 				assert.Less(t, time.Since(start), limit, name)
 			}
 			server.Resume(t)
-			heals(t, 3*time.Second, func() error { return b.Delete(t.Context(), "aaa") })
+			backendtest.Heals(t, 3*time.Second, func() error { return b.Delete(t.Context(), "aaa") })
 		})
 	}
 }
@@ -131,9 +90,9 @@ func TestStartWhileDown(t *testing.T) {
 	b := newBackend(t, s.config(nil))
 	assert.Less(t, time.Since(start), 2*time.Second)
 	_, err := b.Load(t.Context(), "aaa")
-	assertOutage(t, err, "Load")
+	backendtest.AssertOutage(t, err, "Load")
 	server.Start(t)
-	heals(t, 3*time.Second, func() error { return b.Create(t.Context(), "aaa", record("1")) })
+	backendtest.Heals(t, 3*time.Second, func() error { return b.Create(t.Context(), "aaa", record("1")) })
 
 	server.Pause(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // Or it takes startTimeout.
@@ -142,7 +101,7 @@ func TestStartWhileDown(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, b.Close()) }()
 	server.Resume(t)
-	heals(t, 3*time.Second, func() error { _, err := b.Load(t.Context(), "aaa"); return err })
+	backendtest.Heals(t, 3*time.Second, func() error { _, err := b.Load(t.Context(), "aaa"); return err })
 }
 
 // The whole site over an outage: errors are 500, sessions are back with the server.
@@ -160,7 +119,7 @@ func TestSiteOverOutage(t *testing.T) {
 		require.Equal(t, http.StatusInternalServerError, status)
 	}
 	server.Start(t)
-	heals(t, 3*time.Second, func() error {
+	backendtest.Heals(t, 3*time.Second, func() error {
 		if status, _ := get("/visits"); status != http.StatusOK {
 			return errors.New("status " + strconv.Itoa(status))
 		}

@@ -86,16 +86,10 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 
 // connect takes the user's client, or makes one.
 func (b *backend) connect(cfg Config) error {
-	given := 0
-	for _, is := range []bool{cfg.Options != nil, cfg.Client != nil, cfg.UniversalClient != nil} {
-		if is {
-			given++
-		}
-	}
 	switch {
-	case given == 0:
+	case cfg.Options == nil && cfg.Client == nil && cfg.UniversalClient == nil:
 		return errors.New("redis: Config.Options is nil: set it to the address of the server, or Config.Client or Config.UniversalClient to an open client")
-	case given > 1:
+	case cfg.Options != nil && (cfg.Client != nil || cfg.UniversalClient != nil), cfg.Client != nil && cfg.UniversalClient != nil:
 		return errors.New("redis: Config has more than one of Options, Client and UniversalClient: set only the one that is to be used")
 	case cfg.Client != nil:
 		b.client = cfg.Client

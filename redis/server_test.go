@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/testserver"
 	"github.com/flamego/session/sessiontest"
 )
@@ -131,22 +131,12 @@ func rootsOf(t testing.TB, addr string, cfg *tls.Config) []byte {
 // newBackend opens a backend that is closed with the test.
 func newBackend(t testing.TB, cfg Config) *backend {
 	t.Helper()
-	b, _, err := open(t.Context(), cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, b.Close()) })
-	return b
+	return backendtest.Open(t, open, cfg)
 }
 
-// later is an expiry far enough away.
-var later = time.Now().Add(time.Hour)
-
-func record(data string) session.Record {
-	return session.Record{Data: []byte(data), Expiry: later}
-}
-
-func loadData(t testing.TB, b session.Backend, id string) string {
-	t.Helper()
-	r, err := b.Load(context.WithoutCancel(t.Context()), id)
-	require.NoError(t, err)
-	return string(r.Data)
-}
+// What all backends are tested with.
+var (
+	later    = backendtest.Later
+	record   = backendtest.Record
+	loadData = backendtest.Data
+)

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
 )
@@ -29,14 +29,7 @@ func TestConformance(t *testing.T) {
 			return func() session.Options { return serverOf(path) }
 		},
 		Corrupt: func(t *testing.T, id string) {
-			db, err := sql.Open("sqlite", path)
-			require.NoError(t, err)
-			defer func() { _ = db.Close() }()
-			res, err := db.Exec("UPDATE sessions SET data = 'garbage' WHERE key = ?", id)
-			require.NoError(t, err)
-			n, err := res.RowsAffected()
-			require.NoError(t, err)
-			require.EqualValues(t, 1, n)
+			backendtest.ChangeRow(t, "sqlite", path, "UPDATE sessions SET data = 'garbage' WHERE key = ?", id)
 		},
 	}.Run(t)
 }

@@ -3,8 +3,6 @@ package sqlite
 import (
 	"database/sql"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,24 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/sqlstore"
 )
 
-// later is an expiry that is whole in microseconds, as stored.
-var later = time.Now().UTC().Add(time.Hour).Truncate(time.Microsecond)
-
-func record(data string) session.Record {
-	return session.Record{Data: []byte(data), Expiry: later}
-}
+// What all backends are tested with.
+var (
+	later    = backendtest.Later
+	record   = backendtest.Record
+	loadData = backendtest.Data
+)
 
 // newBackend opens a backend that is closed with the test, and makes its table.
 func newBackend(t testing.TB, cfg Config) *sqlstore.Backend {
 	t.Helper()
 	cfg.InitTable = true
-	b, _, err := open(t.Context(), cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, b.Close()) })
-	return b
+	return backendtest.Open(t, open, cfg)
 }
 
 // rawDB opens a database the way an application may, with the driver's defaults.
@@ -48,13 +44,6 @@ func mustExec(t testing.TB, db *sql.DB, query string, args ...any) {
 	t.Helper()
 	_, err := db.ExecContext(t.Context(), query, args...)
 	require.NoError(t, err)
-}
-
-func loadData(t testing.TB, b session.Backend, id string) string {
-	t.Helper()
-	r, err := b.Load(t.Context(), id)
-	require.NoError(t, err)
-	return string(r.Data)
 }
 
 // dsns are ways to name a database that must all work alike.
@@ -80,32 +69,12 @@ func TestContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b, ctx := newBackend(t, Config{DSN: dsn}), t.Context()
 
-			_, err := b.Load(ctx, "aaa")
-			require.ErrorIs(t, err, session.ErrNotFound)
-			require.ErrorIs(t, b.Touch(ctx, "aaa", later), session.ErrNotFound)
-			require.ErrorIs(t, b.Replace(ctx, "aaa", nil, record("x")), session.ErrConflict)
-			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", nil, record("x")), session.ErrConflict)
-			require.NoError(t, b.Delete(ctx, "aaa"))
+			backendtest.Contract(t, b)
 
-			require.NoError(t, b.Create(ctx, "aaa", record("1\x00\xff")))
-			require.ErrorIs(t, b.Create(ctx, "aaa", record("2")), session.ErrExists)
-			r, err := b.Load(ctx, "aaa")
+			require.NoError(t, b.Create(ctx, "ccc", record("3")))
+			r, err := b.Load(ctx, "ccc")
 			require.NoError(t, err)
-			assert.Equal(t, record("1\x00\xff"), r)
-
-			require.ErrorIs(t, b.Replace(ctx, "aaa", []byte("1"), record("2")), session.ErrConflict)
-			require.NoError(t, b.Replace(ctx, "aaa", []byte("1\x00\xff"), record("2")))
-			assert.Equal(t, "2", loadData(t, b, "aaa"))
-
-			require.NoError(t, b.Create(ctx, "bbb", record("other")))
-			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", []byte("2"), record("3")), session.ErrExists)
-			require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", []byte("1"), record("3")), session.ErrConflict)
-			assert.Equal(t, "2", loadData(t, b, "aaa"), "a move that failed changed the record")
-			require.NoError(t, b.Move(ctx, "aaa", "ccc", []byte("2"), record("3")))
-			assert.Equal(t, "3", loadData(t, b, "ccc"))
-			_, err = b.Load(ctx, "aaa")
-			require.ErrorIs(t, err, session.ErrNotFound, "the old ID outlived the move")
-
+			assert.Equal(t, record("3"), r)
 			past := time.Now().Add(-time.Second)
 			require.NoError(t, b.Touch(ctx, "ccc", past))
 			r, err = b.Load(ctx, "ccc")
@@ -125,13 +94,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestEmptyData(t *testing.T) {
-	b, ctx := newBackend(t, Config{DSN: ":memory:"}), t.Context()
-	require.NoError(t, b.Create(ctx, "aaa", session.Record{Expiry: later}))
-	assert.Empty(t, loadData(t, b, "aaa"))
-	require.NoError(t, b.Replace(ctx, "aaa", nil, session.Record{Data: []byte{}, Expiry: later}))
-	require.NoError(t, b.Replace(ctx, "aaa", []byte{}, record("x")))
-	require.NoError(t, b.Move(ctx, "aaa", "bbb", []byte("x"), session.Record{Expiry: later}))
-	assert.Empty(t, loadData(t, b, "bbb"))
+	backendtest.EmptyData(t, newBackend(t, Config{DSN: ":memory:"}))
 }
 
 func TestDeleteExpiredBatches(t *testing.T) {
@@ -183,27 +146,13 @@ func TestClose(t *testing.T) {
 }
 
 func TestIniter(t *testing.T) {
-	ctx := t.Context()
-	idWriter := session.IDWriter(func(http.ResponseWriter, *http.Request, string) {})
-	_, err := Initer()(ctx, "sessions.db", idWriter)
-	require.ErrorContains(t, err, "sqlite.Config")
-
 	path := filepath.Join(t.TempDir(), "s.db")
-	store, err := Initer()(ctx, Config{DSN: path, InitTable: true, Lifetime: time.Minute}, idWriter)
-	require.NoError(t, err)
-	s, err := store.Read(ctx, "abcdef0123456789")
-	require.NoError(t, err)
-	s.Set("name", "flamego")
-	require.NoError(t, store.Save(ctx, s))
-	s, err = store.Read(ctx, "abcdef0123456789")
-	require.NoError(t, err)
-	assert.Equal(t, "flamego", s.Get("name"))
-
-	var expiry string
-	require.NoError(t, rawDB(t, path).QueryRow("SELECT expired_at FROM sessions").Scan(&expiry))
-	at, err := time.Parse(timeLayout, expiry)
-	require.NoError(t, err)
-	assert.InDelta(t, 61.5, time.Until(at).Seconds(), 1.6, "the lifetime of the Config was not used")
-	require.Implements(t, (*io.Closer)(nil), store)
-	require.NoError(t, store.(io.Closer).Close())
+	backendtest.NoConfig(t, Initer(), "sqlite.Config")
+	backendtest.Initer(t, Initer(), Config{DSN: path, InitTable: true, Lifetime: time.Minute}, func(id string) time.Time {
+		var expiry string
+		require.NoError(t, rawDB(t, path).QueryRow("SELECT expired_at FROM sessions WHERE key = ?", id).Scan(&expiry))
+		at, err := time.Parse(timeLayout, expiry)
+		require.NoError(t, err)
+		return at
+	})
 }

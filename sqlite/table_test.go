@@ -1,11 +1,9 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/backendtest"
 )
 
 func TestTableNames(t *testing.T) {
@@ -168,44 +167,26 @@ func TestStartErrors(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback() }()
 
-	for name, c := range map[string]struct {
-		cfg  Config
-		want []string
-	}{
-		"nothing":         {Config{}, []string{"Config.DSN is empty", "Config.DB"}},
-		"missing folder":  {Config{DSN: filepath.Join(dir, "no", "s.db"), InitTable: true}, []string{"Config.DSN", "no/s.db", "folder must exist"}},
-		"a folder":        {Config{DSN: dir, InitTable: true}, []string{"Config.DSN", dir}},
-		"no database":     {Config{DSN: noDB, InitTable: true}, []string{"Config.DSN", noDB, "name another file"}},
-		"read-only":       {Config{DSN: "file:" + made + "?mode=ro"}, []string{"Config.DSN", "mode=ro", "writable"}},
-		"query only":      {Config{DSN: made + "?_query_only=1"}, []string{"Config.DSN", "writable"}},
-		"bad parameter":   {Config{DSN: made + "?_txlock=sometimes"}, []string{"Config.DSN", "_txlock"}},
-		"locked":          {Config{DSN: locked + "?_timeout=20", InitTable: true}, []string{"Config.DSN", "locked.db", "another process"}},
-		"locked DB":       {Config{DB: rawDB(t, locked), InitTable: true}, []string{"Config.DB", "another process"}},
-		"no table":        {Config{DSN: filepath.Join(dir, "new.db")}, []string{"sessions", "Config.InitTable", "Config.Table"}},
-		"no such table":   {Config{DSN: made, Table: "sessoins"}, []string{"sessoins", "Config.InitTable", "Config.Table"}},
-		"another table":   {Config{DSN: foreign}, []string{"Config.Table", "sessions", "expired_at"}},
-		"no such schema":  {Config{DSN: made, Table: "nowhere.sessions", InitTable: true}, []string{"Config.InitTable", "nowhere"}},
-		"no table name":   {Config{DSN: made, Table: "a.b.c"}, []string{"Config.Table", "a.b.c"}},
-		"DB of no table":  {Config{DB: rawDB(t, filepath.Join(dir, "new2.db"))}, []string{"Config.InitTable"}},
-		"read-only DB":    {Config{DB: rawDB(t, "file:"+made+"?mode=ro")}, []string{"Config.DB", "writable"}},
-		"a closed DB":     {Config{DB: closedDB(t)}, []string{"closed"}},
-		"DB with no file": {Config{DB: rawDB(t, filepath.Join(dir, "no", "s.db"))}, []string{"Config.DB", "folder"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ctx := t.Context()
-			if strings.HasPrefix(name, "locked") {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
-				defer cancel()
-			}
-			b, _, err := open(ctx, c.cfg)
-			require.Error(t, err)
-			assert.Nil(t, b)
-			for _, want := range c.want {
-				assert.ErrorContains(t, err, want)
-			}
-		})
-	}
+	backendtest.WrongConfigs(t, "sqlite", open, map[string]backendtest.Wrong[Config]{
+		"nothing":         {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.DB"}},
+		"missing folder":  {Config: Config{DSN: filepath.Join(dir, "no", "s.db"), InitTable: true}, Want: []string{"Config.DSN", "no/s.db", "folder must exist"}},
+		"a folder":        {Config: Config{DSN: dir, InitTable: true}, Want: []string{"Config.DSN", dir}},
+		"no database":     {Config: Config{DSN: noDB, InitTable: true}, Want: []string{"Config.DSN", noDB, "name another file"}},
+		"read-only":       {Config: Config{DSN: "file:" + made + "?mode=ro"}, Want: []string{"Config.DSN", "mode=ro", "writable"}},
+		"query only":      {Config: Config{DSN: made + "?_query_only=1"}, Want: []string{"Config.DSN", "writable"}},
+		"bad parameter":   {Config: Config{DSN: made + "?_txlock=sometimes"}, Want: []string{"Config.DSN", "_txlock"}},
+		"locked":          {Config: Config{DSN: locked + "?_timeout=20", InitTable: true}, Want: []string{"Config.DSN", "locked.db", "another process"}, Limit: 300 * time.Millisecond},
+		"locked DB":       {Config: Config{DB: rawDB(t, locked), InitTable: true}, Want: []string{"Config.DB", "another process"}, Limit: 300 * time.Millisecond},
+		"no table":        {Config: Config{DSN: filepath.Join(dir, "new.db")}, Want: []string{"sessions", "Config.InitTable", "Config.Table"}},
+		"no such table":   {Config: Config{DSN: made, Table: "sessoins"}, Want: []string{"sessoins", "Config.InitTable", "Config.Table"}},
+		"another table":   {Config: Config{DSN: foreign}, Want: []string{"Config.Table", "sessions", "expired_at"}},
+		"no such schema":  {Config: Config{DSN: made, Table: "nowhere.sessions", InitTable: true}, Want: []string{"Config.InitTable", "nowhere"}},
+		"no table name":   {Config: Config{DSN: made, Table: "a.b.c"}, Want: []string{"Config.Table", "a.b.c"}},
+		"DB of no table":  {Config: Config{DB: rawDB(t, filepath.Join(dir, "new2.db"))}, Want: []string{"Config.InitTable"}},
+		"read-only DB":    {Config: Config{DB: rawDB(t, "file:"+made+"?mode=ro")}, Want: []string{"Config.DB", "writable"}},
+		"a closed DB":     {Config: Config{DB: closedDB(t)}, Want: []string{"closed"}},
+		"DB with no file": {Config: Config{DB: rawDB(t, filepath.Join(dir, "no", "s.db"))}, Want: []string{"Config.DB", "folder"}},
+	})
 	_, err = os.Stat(filepath.Join(dir, "no"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

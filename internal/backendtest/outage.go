@@ -1,0 +1,63 @@
+package backendtest
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// Busy makes the client open some connections, which an outage leaves stale.
+func Busy(t testing.TB, b session.Backend) {
+	t.Helper()
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wg.Go(func() {
+			_, err := b.Load(t.Context(), "aaa")
+			errs[i] = errors.Join(err, b.Touch(t.Context(), "aaa", Later))
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+// Heals waits until the backend works again, which it must do by itself.
+func Heals(t testing.TB, within time.Duration, do func() error) {
+	t.Helper()
+	start := time.Now()
+	for {
+		err := do()
+		if err == nil {
+			t.Logf("healed %v after the server was back", time.Since(start).Round(time.Millisecond))
+			return
+		}
+		if time.Since(start) > within {
+			t.Fatalf("does not heal: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// AssertOutage wants an error that says nothing of the record.
+func AssertOutage(t testing.TB, err error, name string) {
+	t.Helper()
+	assert.Error(t, err, name)
+	for _, sentinel := range []error{session.ErrNotFound, session.ErrExists, session.ErrConflict} {
+		assert.NotErrorIs(t, err, sentinel, name)
+	}
+}
+
+// DownAtStart is that a server which is down when the site starts is no error: the
+// outage may be over when the first visitor comes.
+func DownAtStart(t *testing.T, opt session.Options) {
+	t.Helper()
+	m, err := session.NewManager(opt)
+	require.NoError(t, err)
+	assert.NoError(t, m.Close(t.Context()))
+}

@@ -1,0 +1,59 @@
+// Package backendtest holds what the tests of several backends have in common,
+// besides the conformance suite: the contract call by call, wrong configurations,
+// outages, measurements.
+package backendtest
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// Open opens a backend that is closed with the test.
+func Open[C any, B interface {
+	session.Backend
+	io.Closer
+}](t testing.TB, open func(context.Context, C) (B, session.StoreConfig, error), cfg C) B {
+	t.Helper()
+	b, _, err := open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, b.Close()) })
+	return b
+}
+
+// Later is an expiry far enough away, and whole in milliseconds, as all systems
+// keep it.
+var Later = time.Now().UTC().Add(time.Hour).Truncate(time.Millisecond)
+
+// Record returns a record that expires Later.
+func Record(data string) session.Record {
+	return session.Record{Data: []byte(data), Expiry: Later}
+}
+
+// Data returns what is stored.
+func Data(t testing.TB, b session.Backend, id string) string {
+	t.Helper()
+	r, err := b.Load(context.WithoutCancel(t.Context()), id)
+	require.NoError(t, err)
+	return string(r.Data)
+}
+
+// Calls are all that a Backend has to do with a server, on a record "aaa" that
+// holds "1".
+func Calls(b session.Backend) map[string]func(ctx context.Context) error {
+	return map[string]func(ctx context.Context) error{
+		"Load":    func(ctx context.Context) error { _, err := b.Load(ctx, "aaa"); return err },
+		"Create":  func(ctx context.Context) error { return b.Create(ctx, "new", Record("2")) },
+		"Replace": func(ctx context.Context) error { return b.Replace(ctx, "aaa", []byte("1"), Record("2")) },
+		"Move":    func(ctx context.Context) error { return b.Move(ctx, "aaa", "bbb", []byte("1"), Record("2")) },
+		"Touch":   func(ctx context.Context) error { return b.Touch(ctx, "aaa", Later.Add(time.Hour)) },
+		"Delete":  func(ctx context.Context) error { return b.Delete(ctx, "aaa") },
+		"Count":   func(ctx context.Context) error { _, err := b.(session.Counter).Count(ctx, time.Now()); return err },
+	}
+}
