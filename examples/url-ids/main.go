@@ -1,0 +1,86 @@
+// Command url-ids works in browsers without cookies: there the session ID goes
+// along in every link, form and redirect. Who sends cookies gets clean URLs.
+//
+// An ID in a URL is easily given away. Use this only where it must be.
+package main
+
+import (
+	_ "embed"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session"
+)
+
+//go:embed page.html
+var source string
+
+// The function sessionURL puts the ID into a URL, if it has to be there.
+var page = template.Must(template.New("page").Funcs(session.TemplateFuncs()).Parse(source))
+
+func main() {
+	m, err := session.NewManager(options())
+	if err != nil {
+		panic(err)
+	}
+	newApp(m).Run()
+}
+
+func options() session.Options {
+	return session.Options{
+		Transport: session.FirstOf(session.CookieTransport(), session.QueryTransport("sid")),
+	}
+}
+
+func newApp(m *session.Manager) *flamego.Flame {
+	f := flamego.Classic()
+	f.Use(m.Sessioner())
+	f.Get("/", home)
+	f.Get("/count", count)
+	f.Post("/login", signIn)
+	f.Post("/logout", signOut)
+	return f
+}
+
+// data is what the pages show. The session is in it for sessionURL.
+func data(s session.Session) map[string]any {
+	return map[string]any{"Session": s, "Name": s.Get("username"), "Count": s.Get("countnum")}
+}
+
+func home(c flamego.Context, s session.Session) error {
+	return page.ExecuteTemplate(c.ResponseWriter(), "home", data(s))
+}
+
+func count(c flamego.Context, s session.Session) error {
+	if s.Get("username") == nil {
+		c.Redirect(session.URL(s, "/"), http.StatusSeeOther)
+		return nil
+	}
+	session.Update(s, "countnum", func(n int) int { return n + 1 })
+	return page.ExecuteTemplate(c.ResponseWriter(), "count", data(s))
+}
+
+func signIn(c flamego.Context, s session.Session) error {
+	name := strings.TrimSpace(c.Request().PostFormValue("username"))
+	if name == "" || len(name) > 100 {
+		c.Redirect(session.URL(s, "/"), http.StatusSeeOther)
+		return nil
+	}
+	// This matters even more here: anybody can send around a link with an ID in it
+	// that they know. After this it is not the ID of who signs in.
+	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+		return err
+	}
+	s.Flush()
+	s.Set("username", name)
+	c.Redirect(session.URL(s, "/count"), http.StatusSeeOther) // With the new ID.
+	return nil
+}
+
+func signOut(c flamego.Context, s session.Session) {
+	session.Destroy(s)
+	c.Redirect(session.URL(s, "/"), http.StatusSeeOther) // Without one.
+}
