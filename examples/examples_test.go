@@ -149,6 +149,30 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// ownTests are the programs that have tests in their own folder, within which
+// time can go by. Here they are only started.
+var ownTests = []string{"bearer", "counter", "custom-id", "login", "online", "side-by-side", "url-ids"}
+
+func TestStart(t *testing.T) {
+	var packages []string
+	for _, name := range ownTests {
+		packages = append(packages, "./"+name)
+	}
+	bin := exampletest.Build(t, packages...)
+	for _, name := range ownTests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			p, addr := exampletest.StartOnPort(t, dir, filepath.Join(bin, name), func(addr string) []string {
+				return []string{"FLAMEGO_ADDR=" + addr, "TMPDIR=" + dir}
+			})
+			b := exampletest.NewBrowser(t, "http://"+addr)
+			assert.Less(t, b.Get("/").Status, http.StatusInternalServerError)
+			p.Stop()
+		})
+	}
+}
+
 // Every program is tested, and listed in the README.
 func TestNoneForgotten(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
@@ -160,6 +184,8 @@ func TestNoneForgotten(t *testing.T) {
 			assert.Contains(t, string(readme), "| ["+name+"]("+name+") |", "README.md does not list it")
 			if own, _ := filepath.Glob(name + "/*_test.go"); len(own) == 0 {
 				assert.Contains(t, programs, name, "no test runs it")
+			} else if name != "demo" && name != "cookie" { // Which their own tests start.
+				assert.Contains(t, ownTests, name, "no test starts it")
 			}
 		}
 	}
