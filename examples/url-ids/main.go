@@ -36,8 +36,9 @@ func options() session.Options {
 }
 
 func newApp(m *session.Manager) *flamego.Flame {
-	f := flamego.Classic()
-	f.Use(m.Sessioner())
+	// Not flamego.Classic: its logger writes URLs as they are, IDs included.
+	f := flamego.New()
+	f.Use(flamego.Recovery(), m.Sessioner())
 	f.Get("/", home)
 	f.Get("/count", count)
 	f.Post("/login", signIn)
