@@ -35,9 +35,26 @@
 // A session expires when it has not been accessed for the Lifetime of its
 // store's Config, by default one hour, or up to a twentieth later: a record is
 // written to live that much longer, so that an access needs to write only when
-// less than a Lifetime is left. Expired sessions are gone on reading; their
-// records are removed every Options.GCInterval. The cookie ends with the
-// browser, unless CookieOptions.MaxAge is set.
+// less than a Lifetime is left. SetLifetime gives one session another Lifetime.
+// Options.AbsoluteLifetime ends all of them that long after they began, however
+// busy. Expired sessions are gone on reading; their records are removed every
+// Options.GCInterval. The cookie ends with the browser, unless
+// CookieOptions.MaxAge is set, or Remember was called for the session: "stay
+// signed in".
+//
+// # Transports
+//
+// IDs travel in a cookie, unless Options.Transport names a header
+// (HeaderTransport), the Bearer scheme of Authorization (BearerTransport), a
+// parameter in URLs (QueryTransport), or the first of several (FirstOf). Nothing
+// else is read. Where IDs are in URLs, URL puts them into those of pages and
+// redirects, and TemplateFuncs has it for html/template.
+//
+// # Side by side
+//
+// SessionerAs injects the session of a second Manager into the same requests,
+// under a type of the application's own: that of an administrator, say, with
+// another cookie, store and Lifetime.
 //
 // # Concurrency
 //
@@ -57,7 +74,7 @@
 // map[string]string, map[string]any, []any and their like are registered by this
 // package. Other types need gob.Register once at start; a value without it is
 // answered 500, and the error names the key, the type and the call. Encoder and
-// Decoder in each Config choose another encoding.
+// Decoder in each Config choose another encoding; those of a Cipher encrypt.
 //
 // # Security
 //

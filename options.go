@@ -39,10 +39,10 @@ type Options struct {
 	// what Transport says. What does not look like an ID counts as none.
 	ReadIDFunc func(r *http.Request) string
 	// WriteIDFunc is the function to write session ID to the response. Default is
-	// what Transport says, the first way of several. The `created` argument is true when the client must be told
-	// the ID, because the session or its ID is new; this happens just before the
-	// first byte leaves. It is false, once a request, for a session that the client
-	// has named itself.
+	// what Transport says, the first way of several. The `created` argument is true
+	// when the client must be told the ID, because the session or its ID is new; this
+	// happens just before the first byte leaves. It is false, once a request and
+	// before the handlers, for a session that the client has named itself.
 	WriteIDFunc func(w http.ResponseWriter, r *http.Request, sid string, created bool)
 
 	// Transport is the way on which session IDs travel. Default is the cookie.

@@ -8,7 +8,8 @@ import "net/http"
 // uses Update.
 //
 // This interface never grows, since applications implement it. Further
-// abilities are functions of this package: Get, Pop, Update, Destroy, Commit.
+// abilities are functions of this package: Get, Pop, Update, Destroy, Commit,
+// SetLifetime, Remember, URL.
 type Session interface {
 	// ID returns the session ID. Asking a session that is not stored yet makes the
 	// ID final, and has the session stored at the end of the request, even if
