@@ -19,8 +19,10 @@ type Clock struct {
 	off   atomic.Int64
 }
 
+// NewClock returns a clock of its own.
 func NewClock() *Clock { return &Clock{start: time.Now()} }
 
+// Now is the present time.
 func (c *Clock) Now() time.Time { return c.start.Add(time.Duration(c.off.Load())) }
 
 // Advance lets time go by.
