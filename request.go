@@ -296,17 +296,20 @@ func (q *request) commitNow(ctx context.Context) error {
 	return err
 }
 
-// guardURL is for a URL that holds an ID, which must not get into a Referer
-// header or a cache, whatever the handler thinks.
+// guardURL is for URLs that hold an ID, which must not get into a Referer header
+// or a cache, whatever the handler thinks: that of the request, also if a cookie
+// came first, and those in the page of a new visitor.
 func (q *request) guardURL() {
-	if _, ok := q.by.(*queryCarrier); ok {
-		private(q.w.Header())
+	for _, c := range q.m.carriers {
+		if qc, ok := c.(*queryCarrier); ok && (q.by == nil && q.told != "" || qc.read(q.r) != "") {
+			private(q.w.Header())
+		}
 	}
 }
 
 // tell lets the client know which session it has now.
 func (q *request) tell() {
-	q.guardURL()
+	defer q.guardURL()
 	s := &q.live
 	s.mu.Lock()
 	value, stored, lost, used, age := s.value(), s.stored, s.lost, s.used, s.base.terms().cookieAge()

@@ -129,6 +129,21 @@ func TestTransportFirstOf(t *testing.T) {
 	assert.Equal(t, "/cart?x=1", a.ask("/link?sid="+id, cookie...).Body.String(), "who sends cookies gets clean URLs")
 	assert.Equal(t, "/cart?x=1&sid="+id, a.ask("/link?sid="+id).Body.String())
 
+	// IDs in URLs are kept to the page, whichever way counts, and also if the page is
+	// on its way when they are made.
+	a.Get("/stream", func(w http.ResponseWriter, s session.Session) {
+		w.Header().Set("Cache-Control", "public")
+		s.Set("k", "v")
+		_, _ = fmt.Fprint(w, "first ")
+		_, _ = fmt.Fprint(w, session.URL(s, "/"))
+	})
+	for _, rec := range []*httptest.ResponseRecorder{a.ask("/stream"), a.ask("/plain?sid="+id, cookie...)} {
+		assert.Equal(t, "no-referrer", rec.Result().Header.Get("Referrer-Policy"), rec.Body)
+		assert.Equal(t, "no-store", rec.Result().Header.Get("Cache-Control"), rec.Body)
+	}
+	assert.Empty(t, a.ask("/read", cookie...).Header().Get("Referrer-Policy"))
+	assert.Empty(t, a.ask("/plain").Header().Get("Referrer-Policy"))
+
 	// It goes on where it came from.
 	rec = a.ask("/rotate", "Authorization", "Bearer "+id)
 	assert.NotEmpty(t, rec.Header().Get("Authorization"))
