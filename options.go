@@ -124,5 +124,14 @@ func init() {
 		s := sess.(Session)
 		return s.ID(), m.outer.Save(ctx, s)
 	}
-	hook.CookieName = func(manager any) string { return manager.(*Manager).opt.Cookie.Name }
+	hook.CookieName = func(manager any) string {
+		m := manager.(*Manager)
+		for _, c := range m.carriers {
+			switch c.(type) {
+			case *cookieCarrier, *funcCarrier:
+				return m.opt.Cookie.Name
+			}
+		}
+		return ""
+	}
 }

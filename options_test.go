@@ -105,3 +105,16 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, time.Hour, defaultLifetime(999*time.Millisecond))
 	assert.Equal(t, time.Second, defaultLifetime(time.Second))
 }
+
+// TestLifetimeWithoutUnit warns of a number that was meant to be seconds.
+func TestLifetimeWithoutUnit(t *testing.T) {
+	var log bytes.Buffer
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(old)
+	for lifetime, warned := range map[time.Duration]bool{0: false, 3600: true, -1: true, time.Second: false} {
+		log.Reset()
+		newStore(newMemory(), lifetime, nil)
+		assert.Equal(t, warned, strings.Contains(log.String(), "with its unit"), lifetime)
+	}
+}

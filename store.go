@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 )
 
@@ -120,6 +121,9 @@ func NewStore(b Backend, cfg StoreConfig) Store {
 }
 
 func newStore(e engine, lifetime time.Duration, now func() time.Time) *store {
+	if lifetime != 0 && lifetime < time.Second {
+		slog.Warn("session: a lifetime under a second is taken for an hour: write Config.Lifetime as 30 * time.Minute, with its unit", "Lifetime", lifetime)
+	}
 	s := &store{engine: e, lifetime: defaultLifetime(lifetime), now: now}
 	if s.now == nil {
 		s.now = time.Now

@@ -96,6 +96,9 @@ func (b *Browser) request(method, path string, body io.Reader) *http.Request {
 // earlier requests had set them.
 func (b *Browser) SetSession(contents map[string]any) {
 	b.t.Helper()
+	if hook.CookieName(b.m) == "" {
+		b.t.Fatalf("sessiontest: SetSession: Options.Transport of this Manager has no cookie: have the Browser call the handler that signs in, and send what it answers")
+	}
 	ctx := context.Background()
 	sess, err := b.m.Store().Read(ctx, strings.ToLower(rand.Text()))
 	if err != nil {

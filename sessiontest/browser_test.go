@@ -1,6 +1,7 @@
 package sessiontest_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -82,5 +84,18 @@ func TestBrowser(t *testing.T) {
 			assert.Nil(t, b.Session())
 			assert.NotNil(t, other.Session())
 		})
+	}
+}
+
+// TestBrowserNeedsACookie tells a Browser from which nothing could be set.
+func TestBrowserNeedsACookie(t *testing.T) {
+	for want, way := range map[string]session.Transport{
+		"":                session.FirstOf(session.BearerTransport(), session.QueryTransport("sid")),
+		"flamego_session": session.FirstOf(session.BearerTransport(), session.CookieTransport()),
+	} {
+		m, err := session.NewManager(session.Options{Transport: way})
+		require.NoError(t, err)
+		assert.Equal(t, want, hook.CookieName(m))
+		require.NoError(t, m.Close(context.Background()))
 	}
 }
