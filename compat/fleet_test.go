@@ -19,7 +19,11 @@ func TestMixedFleet(t *testing.T) {
 			cfg := st.config(t)
 			cfg.IDLength = 16
 			cfg.GCInterval = time.Second // The shortest there is.
-			servers := []*server{startLegacy(t, cfg), startOurs(t, cfg)}
+			theirs := cfg
+			if st.name == "mysql" {
+				theirs.GCInterval = time.Hour // It deletes without an index, and deadlocks with itself.
+			}
+			servers := []*server{startLegacy(t, theirs), startOurs(t, cfg)}
 			for n := range visitors {
 				t.Run(fmt.Sprint("visitor ", n), func(t *testing.T) {
 					t.Parallel()
