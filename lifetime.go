@@ -3,13 +3,16 @@ package session
 import (
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"time"
 )
 
 // What the library keeps in a record next to the data, under keys of its own.
-// All are int64, which every gob decoder knows, also that of v1.6.6. Flush
-// leaves them alone: they belong to the session, not to what is in it.
+// All are int64, which every gob decoder knows, also that of v1.6.6; for other
+// codecs see wholeNumber. Flush leaves them alone: they belong to the session, not
+// to what is in it.
 const (
 	createdKey  = "flamego::session::created"  // Unix milliseconds
 	lifetimeKey = "flamego::session::lifetime" // idle timeout in nanoseconds
@@ -95,7 +98,7 @@ func (t *terms) read(key, val any) {
 	if !ok || len(name) < len(createdKey) {
 		return
 	}
-	n, _ := val.(int64)
+	n := wholeNumber(val)
 	switch name {
 	case createdKey:
 		t.created = n
@@ -104,6 +107,28 @@ func (t *terms) read(key, val any) {
 	case rememberKey:
 		t.remember = n
 	}
+}
+
+// wholeNumber is what an Encoder of the user's own has made of an int64: for JSON
+// that is a float64. Taken for nothing, the time of creation would never come to
+// its end. What is no number counts as not said.
+func wholeNumber(val any) int64 {
+	if n, ok := val.(int64); ok || val == nil {
+		return n
+	}
+	if n, ok := val.(interface{ Int64() (int64, error) }); ok { // json.Number
+		i, _ := n.Int64()
+		return i
+	}
+	switch v := reflect.ValueOf(val); {
+	case v.CanInt():
+		return v.Int()
+	case v.CanUint() && v.Uint() <= math.MaxInt64:
+		return int64(v.Uint())
+	case v.CanFloat() && math.Abs(v.Float()) < 1<<63:
+		return int64(v.Float())
+	}
+	return 0
 }
 
 func (s snapshot) terms() (t terms) {
