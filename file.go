@@ -27,7 +27,7 @@ type fileBackend struct {
 }
 
 func newFileBackend(cfg FileConfig) (*fileBackend, error) {
-	b := &fileBackend{lifetime: defaultLifetime(cfg.Lifetime), sync: cfg.Sync}
+	b := &fileBackend{lifetime: min(defaultLifetime(cfg.Lifetime), fileMostLifetime), sync: cfg.Sync}
 	b.locks.init()
 	return b, b.open(cmp.Or(cfg.RootDir, "sessions"))
 }

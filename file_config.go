@@ -16,7 +16,8 @@ import (
 // may use a RootDir at a time.
 type FileConfig struct {
 	// Lifetime is the duration to have no access to a session before it expires.
-	// Default is 3600 seconds, also for anything under a second.
+	// Default is 3600 seconds, also for anything under a second; more than 100 years
+	// count as 100 years.
 	Lifetime time.Duration
 	// RootDir is the folder of the sessions, made when it is missing. A relative
 	// path starts from the working folder of the moment the store is opened.

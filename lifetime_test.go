@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -103,4 +104,37 @@ func TestLifetimeForeign(t *testing.T) {
 	now = now.Add(time.Millisecond)
 	rec, _ = a.get("/read", id)
 	assert.Equal(t, "<nil>", rec.Body.String())
+}
+
+// TestLifetimeForever has lifetimes that leave the range of a Duration, or that of
+// nanoseconds since 1970 (the year 2262), once the present is added.
+func TestLifetimeForever(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, forever := range []time.Duration{math.MaxInt64, 285 * year, 240 * year, 99 * year} {
+		for name, change := range map[string]func(*session.Options){
+			"memory":  func(o *session.Options) { o.Initer, o.Config = nil, session.MemoryConfig{Lifetime: forever} },
+			"backend": func(o *session.Options) { o.Initer = initer(newMapBackend(), session.StoreConfig{Lifetime: forever}) },
+			"file": func(o *session.Options) {
+				o.Initer, o.Config = session.FileIniter(), session.FileConfig{Lifetime: forever, RootDir: t.TempDir()}
+			},
+		} {
+			now := time.Now()
+			a := newApp(t, change, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+			a.Get("/set", func(s session.Session) { s.Set("k", 1) })
+			a.Get("/short", func(s session.Session) error { s.Set("k", 1); return session.SetLifetime(s, time.Minute) })
+			a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+			_, long := a.get("/set", "")
+			_, short := a.get("/short", "")
+			n, err := a.m.Count(t.Context())
+			assert.NoError(t, err)
+			assert.Equal(t, 2, n, "%s %v", name, forever)
+
+			now = now.Add(30 * 24 * time.Hour)
+			require.NoError(t, a.m.Store().GC(t.Context()))
+			rec, _ := a.get("/read", long)
+			assert.Equal(t, "1", rec.Body.String(), "%s %v", name, forever)
+			rec, _ = a.get("/read", short)
+			assert.Equal(t, "<nil>", rec.Body.String(), "%s %v", name, forever)
+		}
+	}
 }

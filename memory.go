@@ -13,7 +13,8 @@ import (
 // MemoryConfig contains options for the memory session store.
 type MemoryConfig struct {
 	// Lifetime is the duration to have no access to a session before being
-	// recycled. Default is 3600 seconds.
+	// recycled. Default is 3600 seconds, also for anything under a second; more than
+	// 100 years count as 100 years.
 	Lifetime time.Duration
 }
 

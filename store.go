@@ -44,7 +44,8 @@ type Initer func(ctx context.Context, args ...interface{}) (Store, error)
 // StoreConfig holds what every Store has, whatever its Backend.
 type StoreConfig struct {
 	// Lifetime is the duration to have no access to a session before it expires.
-	// Default is 3600 seconds, also for anything under a second.
+	// Default is 3600 seconds, also for anything under a second; more than 100 years
+	// count as 100 years.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data. Default is GobEncoder.
 	Encoder Encoder
@@ -58,7 +59,7 @@ func defaultLifetime(d time.Duration) time.Duration {
 	if d < time.Second {
 		return time.Hour
 	}
-	return d
+	return min(d, maxLifetime)
 }
 
 // snapshot is one stored version of a session.
