@@ -198,15 +198,16 @@ func (s *store) expiry(now time.Time, t terms) time.Time {
 }
 
 // fresh tells whether a record will do for an access now: it must have a whole
-// lifetime left, or all that it may ever have. One that was written before its
-// session was given a shorter lifetime has too much.
+// lifetime left, or all that it may ever have, but for the second that an old
+// table cuts off. One that was written under a longer lifetime, the session's own
+// or that of the store, has too much.
 func (s *store) fresh(expiry time.Time, t terms, now time.Time) bool {
 	left, idle := expiry.Sub(now), s.idle(t)
-	if idle != s.lifetime && left > idle+idle/20+time.Second {
+	if left > idle+idle/20+time.Second {
 		return false
 	}
 	end := s.end(t, now)
-	return left >= idle || !end.IsZero() && !expiry.Before(end)
+	return left >= idle || !end.IsZero() && expiry.After(end.Add(-time.Second))
 }
 
 // over tells whether the session has come to its end. A Store that is not ours

@@ -138,3 +138,75 @@ func TestLifetimeForever(t *testing.T) {
 		}
 	}
 }
+
+// TestLifetimeLowered has the lifetime come down to that of the store: by taking a
+// longer one back while another request touches the session, and by a restart with
+// another Config. The next access puts it right.
+func TestLifetimeLowered(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	b := newMapBackend()
+	start := func(lifetime time.Duration) *app {
+		a := newApp(t, func(o *session.Options) {
+			o.Initer = initer(b, session.StoreConfig{Lifetime: lifetime})
+			hook.SetClock(o, func() time.Time { return now })
+		})
+		a.Get("/set", func(s session.Session) error { s.Set("k", 1); return session.Remember(s, 24*time.Hour) })
+		a.Get("/back", func(s session.Session) error { s.Set("k", 1); return session.Remember(s, 0) })
+		a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+		return a
+	}
+	a := start(time.Hour)
+	_, id := a.get("/set", "")
+	a.get("/back", id)
+	require.NoError(t, b.Touch(t.Context(), id, now.Add(24*time.Hour)))
+	a.get("/read", id)
+	now = now.Add(2 * time.Hour)
+	rec, _ := a.get("/read", id)
+	assert.Equal(t, "<nil>", rec.Body.String(), "taken back")
+
+	_, id = start(24*time.Hour).get("/back", "")
+	a.get("/read", id)
+	now = now.Add(2 * time.Hour)
+	rec, _ = a.get("/read", id)
+	assert.Equal(t, "<nil>", rec.Body.String(), "another Config")
+}
+
+// TestAbsoluteLifetimeInSeconds has a table that keeps whole seconds: a session
+// that has all it may ever have is not touched on each access.
+func TestAbsoluteLifetimeInSeconds(t *testing.T) {
+	now := time.Unix(1e9, 5e8)
+	b := &secondsBackend{mapBackend: newMapBackend()}
+	a := newApp(t, func(o *session.Options) {
+		o.Initer = initer(b, session.StoreConfig{})
+		o.AbsoluteLifetime = 90 * time.Minute
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	a.Get("/set", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	_, id := a.get("/set", "")
+	now = now.Add(50 * time.Minute)
+	for range 20 {
+		rec, _ := a.get("/read", id)
+		assert.Equal(t, "1", rec.Body.String())
+	}
+	assert.Equal(t, 1, b.touches)
+	now = now.Add(40 * time.Minute)
+	rec, _ := a.get("/read", id)
+	assert.Equal(t, "<nil>", rec.Body.String())
+}
+
+// secondsBackend keeps whole seconds, and counts.
+type secondsBackend struct {
+	*mapBackend
+	touches int
+}
+
+func (b *secondsBackend) Create(ctx context.Context, id string, r session.Record) error {
+	r.Expiry = r.Expiry.Truncate(time.Second)
+	return b.mapBackend.Create(ctx, id, r)
+}
+
+func (b *secondsBackend) Touch(ctx context.Context, id string, expiry time.Time) error {
+	b.touches++
+	return b.mapBackend.Touch(ctx, id, expiry.Truncate(time.Second))
+}
