@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -61,4 +62,35 @@ func TestReminderInPublicResponse(t *testing.T) {
 			assert.Equal(t, sent, told != "")
 		})
 	}
+}
+
+// TestNoReminderInPublicResponse has more to tell than a reminder, by a Commit,
+// before the response turns out to be one that shared caches may keep: the client
+// must hear of it, or it is left with an ID that is dead.
+func TestNoReminderInPublicResponse(t *testing.T) {
+	var at atomic.Int64
+	now := func() time.Time { return time.Unix(1e9+at.Load(), 0) }
+	a := newApp(t, func(o *session.Options) { o.Cookie.MaxAge = 3600; hook.SetClock(o, now) })
+	public := func(c flamego.Context, s session.Session) string {
+		require.NoError(t, session.Commit(t.Context(), s))
+		c.ResponseWriter().Header().Set("Cache-Control", "public, max-age=60")
+		return fmt.Sprint(s.Get("k"))
+	}
+	a.Get("/new", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/rotate", func(c flamego.Context, s session.Session) string {
+		require.NoError(t, s.RegenerateID(c.ResponseWriter(), c.Request().Request))
+		return public(c, s)
+	})
+	a.Get("/destroy", func(c flamego.Context, s session.Session) string { session.Destroy(s); return public(c, s) })
+	a.Get("/read", public)
+
+	_, id := a.get("/new", "")
+	at.Add(600)
+	_, moved := a.get("/rotate", id)
+	require.NotEmpty(t, moved)
+	rec, _ := a.get("/read", moved)
+	assert.Equal(t, "1", rec.Body.String())
+	at.Add(600)
+	rec, _ = a.get("/destroy", moved)
+	assert.Contains(t, rec.Header().Get("Set-Cookie"), "flamego_session=;")
 }

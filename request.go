@@ -317,10 +317,10 @@ func (q *request) tell() {
 	s.mu.Unlock()
 	switch {
 	case stored && (value != q.told || age != q.age):
-		q.told, q.age = value, age
+		q.told, q.age, q.remind = value, age, false
 		q.carrier().write(q.w, q.r, value, age)
 	case !stored && q.told != "":
-		q.told = ""
+		q.told, q.remind = "", false
 		if lost { // The client may hold the cookie of a newer session by now.
 			q.carrier().withdraw(q.w.Header())
 		} else {
