@@ -152,6 +152,19 @@ func (c *funcCarrier) withdraw(h http.Header) {
 // way is what the functions make of it.
 func (c *funcCarrier) way() string { return "" }
 
+// asQuery returns the way through URLs, if that is how IDs are read.
+func asQuery(c carrier) *queryCarrier {
+	switch c := c.(type) {
+	case *queryCarrier:
+		return c
+	case *funcCarrier:
+		if c.readID == nil {
+			return asQuery(c.carrier)
+		}
+	}
+	return nil
+}
+
 // noStore keeps a response that carries an ID out of caches (OWASP session
 // management cheat sheet), unless the handler has decided otherwise.
 func noStore(h http.Header) {

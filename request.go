@@ -26,6 +26,7 @@ type request struct {
 	came   string      // the value that it came with
 	remind bool        // the response refreshes what the client holds, for no other reason than time
 	closed atomic.Bool // nothing is to be stored any more
+	inURL  atomic.Bool // a URL in the response holds the ID
 	beside *request    // that of another Manager on the same HTTP request
 }
 
@@ -298,10 +299,10 @@ func (q *request) commitNow(ctx context.Context) error {
 
 // guardURL is for URLs that hold an ID, which must not get into a Referer header
 // or a cache, whatever the handler thinks: that of the request, also if a cookie
-// came first, and those in the page of a new visitor.
+// came first, those that the handler made, and those in the page of a new visitor.
 func (q *request) guardURL() {
 	for _, c := range q.m.carriers {
-		if qc, ok := c.(*queryCarrier); ok && (q.by == nil && q.told != "" || qc.read(q.r) != "") {
+		if qc := asQuery(c); qc != nil && (q.inURL.Load() || q.by == nil && q.told != "" || qc.read(q.r) != "") {
 			private(q.w.Header())
 		}
 	}

@@ -34,7 +34,7 @@ func URL(s Session, ref string) string {
 	}
 	if id := live.known(); id != "" {
 		params = append(params, name+"="+id)
-		private(live.req.w.Header())
+		live.req.inURL.Store(true) // Not the header, which is no place for several goroutines.
 	}
 	if len(params) > 0 {
 		path += "?" + strings.Join(params, "&")
@@ -71,7 +71,7 @@ func isLocal(ref string) bool {
 // queryName is the parameter that this request's URLs carry the ID in, or "".
 func (q *request) queryName() string {
 	for _, c := range q.m.carriers {
-		if qc, ok := c.(*queryCarrier); ok && (q.by == nil || q.by == c) {
+		if qc := asQuery(c); qc != nil && (q.by == nil || q.by == c) {
 			return qc.name
 		}
 	}

@@ -2,8 +2,11 @@ package session_test
 
 import (
 	"html/template"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -120,4 +123,39 @@ func FuzzURL(f *testing.F) {
 			t.Fatalf("%q became %q, which has another ID", ref, got)
 		}
 	})
+}
+
+// TestURLConcurrently makes URLs in several goroutines, as a page whose parts are
+// rendered side by side does. It is the race detector that fails.
+func TestURLConcurrently(t *testing.T) {
+	var seen sync.Map
+	id := urls(t, func(s session.Session) {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() { seen.Store(session.URL(s, "/cart"), true) })
+		}
+		wg.Wait()
+	})
+	seen.Range(func(url, _ any) bool { return assert.Equal(t, "/cart?sid="+id, url) })
+}
+
+// TestURLOfTheRequest has an ID in the URL although it was not read from there, or
+// not written: whoever sees the URL has the session all the same.
+func TestURLOfTheRequest(t *testing.T) {
+	guarded := func(rec *httptest.ResponseRecorder, want bool) {
+		t.Helper()
+		assert.Equal(t, want, rec.Header().Get("Referrer-Policy") == "no-referrer")
+		assert.Equal(t, want, rec.Header().Get("Cache-Control") == "no-store")
+	}
+	a := transportApp(t, session.FirstOf(session.CookieTransport(), session.QueryTransport("sid")))
+	id := a.ask("/set").Body.String()
+	guarded(a.ask("/plain?sid="+id, "Cookie", "flamego_session="+id), true)
+	guarded(a.ask("/plain", "Cookie", "flamego_session="+id), false)
+
+	a = transportApp(t, session.QueryTransport("sid"), func(o *session.Options) {
+		o.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) {}
+	})
+	id = a.ask("/set").Body.String()
+	guarded(a.ask("/plain?sid="+id), true)
+	assert.Equal(t, "/cart?x=1&sid="+id, a.ask("/link?sid="+id).Body.String())
 }
