@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 
@@ -19,7 +20,7 @@ import (
 //
 // The Managers must have different Cookie.Names; if they have not, the request
 // is answered 500, and ErrorFunc is told. Each commits for itself: if one cannot,
-// the client gets 500, and what the other has stored stays. Store and *Manager
+// the client gets 500, and what the other has stored stays, as does its cookie. Store and *Manager
 // are not injected: use the Manager that you have.
 //
 // It panics if the types are not new interface types, S with the methods of
@@ -42,34 +43,43 @@ func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
 	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, as) })
 }
 
-// meet looks for Managers that were here before on the same request. It tells
-// whether this one was, or why it cannot work beside another.
-func (m *Manager) meet(c flamego.Context, as names) (again bool, err error) {
-	if v := c.Value(managerType); v.IsValid() {
-		other, _ := v.Interface().(*Manager)
-		if again, err := m.beside(other, sessionType, as.session); again || err != nil {
-			return again, err
+// meet looks for Managers that were here before on the same request. It returns
+// the request of one of them, and tells whether this Manager was, or why it cannot
+// work beside another.
+func (m *Manager) meet(c flamego.Context, as names) (peer *request, again bool, err error) {
+	v := c.Value(requestType)
+	if !v.IsValid() {
+		return nil, false, nil
+	}
+	peer, _ = v.Interface().(*request)
+	for q := peer; q != nil; {
+		if again, err := m.beside(q, as); again || err != nil {
+			return nil, again, err
+		}
+		if q = q.beside; q == peer {
+			break
 		}
 	}
-	if v := c.Value(besideType); v.IsValid() {
-		for q, _ := v.Interface().(*request); q != nil; q = q.beside {
-			if again, err := m.beside(q.m, q.as, as.session); again || err != nil {
-				return again, err
-			}
-		}
-	}
-	return false, nil
+	return peer, false, nil
 }
 
-func (m *Manager) beside(other *Manager, theirs, ours reflect.Type) (again bool, err error) {
-	if other == m {
-		if theirs != ours {
-			err = fmt.Errorf("session: one Manager injects both %s and %s: make a Manager for each", theirs, ours)
+// join puts q into the ring of those who answer the same HTTP request.
+func (q *request) join(peer *request) {
+	if peer == nil {
+		return
+	}
+	q.beside, peer.beside = cmp.Or(peer.beside, peer), q
+}
+
+func (m *Manager) beside(q *request, as names) (again bool, err error) {
+	if q.m == m {
+		if q.as != as.session {
+			err = fmt.Errorf("session: one Manager injects both %s and %s: make a Manager for each", q.as, as.session)
 		}
 		return true, err
 	}
 	for _, c := range m.carriers {
-		for _, o := range other.carriers {
+		for _, o := range q.m.carriers {
 			if way := c.way(); way != "" && way == o.way() {
 				return false, fmt.Errorf("session: two Managers on one request use %s, and would end each other's sessions: set another Options.Cookie.Name or Options.Transport for one of them", way)
 			}

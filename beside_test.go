@@ -18,6 +18,8 @@ import (
 type (
 	adminSession interface{ session.Session }
 	adminFlash   interface{}
+	thirdSession interface{ session.Session }
+	thirdFlash   interface{}
 )
 
 // manager returns one more Manager, with a cookie of its own.
@@ -160,4 +162,63 @@ func TestSideBySideErrors(t *testing.T) {
 	} {
 		assert.Panics(t, fn)
 	}
+}
+
+// TestSideBySideTells has one of two stores fail when the other has stored already,
+// or stores all the same: the client must hear of the ID that its session moved to.
+func TestSideBySideTells(t *testing.T) {
+	for i := range 8 {
+		write, adminFirst, ended := i&1 != 0, i&2 != 0, i&4 != 0
+		name := fmt.Sprintf("written %v, admin first %v, ended %v", write, adminFirst, ended)
+		a := newApp(t)
+		a.Flame = silent()
+		admin := manager(t, "admin")
+		as := session.SessionerAs[adminSession, adminFlash](admin)
+		third := session.SessionerAs[thirdSession, thirdFlash](manager(t, "third"))
+		if adminFirst {
+			a.Use(as, third, a.m.Sessioner())
+		} else {
+			a.Use(a.m.Sessioner(), third, as)
+		}
+		a.Get("/new", func(as adminSession) { as.Set("k", "v") })
+		a.Get("/read", func(as adminSession) string { return fmt.Sprint(as.Get("k")) })
+		a.Get("/", func(c flamego.Context, s session.Session, as adminSession) {
+			s.Set("k", 1)
+			if ended {
+				session.Destroy(as)
+			} else {
+				assert.NoError(t, as.RegenerateID(c.ResponseWriter(), c.Request().Request))
+			}
+			a.b.fail.Store(true)
+			if write {
+				_, _ = c.ResponseWriter().Write([]byte("secret"))
+			}
+		})
+		id := a.ask("/new").Result().Cookies()[0].Value
+		rec := a.ask("/", "Cookie", "admin="+id)
+		assert.Equal(t, http.StatusInternalServerError, rec.Code, name)
+		assert.NotContains(t, rec.Body.String(), "secret", name)
+		cookies := rec.Result().Cookies()
+		require.Len(t, cookies, 1, name)
+		assert.Equal(t, "admin", cookies[0].Name, name)
+		want := "v"
+		if ended {
+			assert.Empty(t, cookies[0].Value)
+			want = "<nil>"
+		}
+		assert.Equal(t, want, a.ask("/read", "Cookie", "admin="+cookies[0].Value).Body.String(), name)
+	}
+}
+
+// TestMappedManager has the application map the Manager for itself, which is not
+// to be taken for a middleware that was here before.
+func TestMappedManager(t *testing.T) {
+	m := manager(t, "user")
+	a := &app{Flame: silent(), m: m}
+	a.Map(m)
+	a.Use(m.Sessioner())
+	a.Get("/", m.Sessioner(), func(s session.Session) string { s.Set("k", 1); return "ok" })
+	rec := a.ask("/")
+	assert.Equal(t, http.StatusOK, rec.Code)
+	assert.Len(t, rec.Result().Cookies(), 1)
 }

@@ -12,7 +12,7 @@ var (
 	sessionType = inject.InterfaceOf((*Session)(nil))
 	storeType   = inject.InterfaceOf((*Store)(nil))
 	flashType   = inject.InterfaceOf((*Flash)(nil))
-	besideType  = reflect.TypeFor[*request]() // the latest one of a SessionerAs
+	requestType = reflect.TypeFor[*request]() // the latest one, for other Managers
 )
 
 // names are the types under which a middleware injects its services.
@@ -34,11 +34,8 @@ func (m *Manager) inject(c flamego.Context, q *request, as names, flash any) {
 		// implements the empty interface, and hand over some other service.
 		c.Set(as.flash, as.noFlash)
 	}
+	c.Set(requestType, reflect.ValueOf(q))
 	if as.extra {
-		if v := c.Value(besideType); v.IsValid() {
-			q.beside, _ = v.Interface().(*request)
-		}
-		c.Set(besideType, reflect.ValueOf(q))
 		return
 	}
 	c.Set(managerType, reflect.ValueOf(m))

@@ -31,6 +31,7 @@ type liveSession struct {
 	changed  bool
 	lost     bool // it was ended elsewhere: the client may hold a newer one
 	used     bool // a handler looked at it: the response hangs on the cookie
+	linked   bool // a URL in the response holds the ID
 }
 
 var _ Session = (*liveSession)(nil)

@@ -26,13 +26,12 @@ type request struct {
 	came   string      // the value that it came with
 	remind bool        // the response refreshes what the client holds, for no other reason than time
 	closed atomic.Bool // nothing is to be stored any more
-	inURL  atomic.Bool // a URL in the response holds the ID
-	beside *request    // that of another Manager on the same HTTP request
+	beside *request    // those of other Managers on the same HTTP request, in a ring, or nil
 }
 
 // handle is the middleware.
 func (m *Manager) handle(c flamego.Context, as names) {
-	again, err := m.meet(c, as)
+	peer, again, err := m.meet(c, as)
 	if again && err == nil {
 		return // Used twice, say by the application and by a group.
 	}
@@ -52,6 +51,7 @@ func (m *Manager) handle(c flamego.Context, as names) {
 		return
 	}
 
+	q.join(peer)
 	m.inject(c, q, as, flash)
 	q.w.Before(q.before)
 
@@ -211,11 +211,20 @@ func (q *request) deny(w flamego.ResponseWriter, err error) {
 	q.m.report(err)
 }
 
-// retell is for a failure that comes after a Commit: what that one stored is
-// good, and the client could not find it without its ID.
+// retell is for a failure that comes after something was stored, by a Commit or by
+// another Manager: that is good, and the client could not find it without its ID.
 func (q *request) retell(w http.ResponseWriter) {
-	if q.told != "" && q.told != q.came {
-		q.carrier().write(w, q.r, q.told, q.age)
+	for p := q; p != nil; {
+		switch {
+		case p.told == p.came:
+		case p.told != "":
+			p.carrier().write(w, p.r, p.told, p.age)
+		default: // Destroyed. Where the client keeps the session, it must let go of it.
+			p.carrier().remove(w, p.r)
+		}
+		if p = p.beside; p == q {
+			break
+		}
 	}
 }
 
@@ -301,8 +310,11 @@ func (q *request) commitNow(ctx context.Context) error {
 // or a cache, whatever the handler thinks: that of the request, also if a cookie
 // came first, those that the handler made, and those in the page of a new visitor.
 func (q *request) guardURL() {
+	q.live.mu.Lock()
+	linked := q.live.linked
+	q.live.mu.Unlock()
 	for _, c := range q.m.carriers {
-		if qc := asQuery(c); qc != nil && (q.inURL.Load() || q.by == nil && q.told != "" || qc.read(q.r) != "") {
+		if qc := asQuery(c); qc != nil && (linked || q.by == nil && q.told != "" || qc.read(q.r) != "") {
 			private(q.w.Header())
 		}
 	}
@@ -323,6 +335,7 @@ func (q *request) tell() {
 	case !stored && q.told != "":
 		q.told, q.remind = "", false
 		if lost { // The client may hold the cookie of a newer session by now.
+			q.came = ""
 			q.carrier().withdraw(q.w.Header())
 		} else {
 			q.carrier().remove(q.w, q.r)

@@ -34,7 +34,9 @@ func URL(s Session, ref string) string {
 	}
 	if id := live.known(); id != "" {
 		params = append(params, name+"="+id)
-		live.req.inURL.Store(true) // Not the header, which is no place for several goroutines.
+		live.mu.Lock()
+		live.linked = true // Not the header now, which is no place for several goroutines.
+		live.mu.Unlock()
 	}
 	if len(params) > 0 {
 		path += "?" + strings.Join(params, "&")

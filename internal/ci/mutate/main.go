@@ -38,7 +38,7 @@ var mutants = []mutant{
 	{"G6_FreshAfterDestroy", "live.go", `	s.id, s.newID, s.base, s.stored, s.asked = "", "", snapshot{}, false, false`, `	s.newID, s.base, s.stored, s.asked = "", snapshot{}, false, false`, ""},
 	{"G7_RotationMoves", "internal/sqlstore/sqlstore.go", "expired_at = ?, {key} = ? WHERE {key} = ? AND {match}", "expired_at = ?, data = coalesce(data, ?) WHERE {key} = ? AND {match}", ""},
 	{"G7_RotationMerges", "commit.go", "			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, expiry)", "			snap, err = s.store.create(ctx, a.newID, ch, expiry)\n			_ = s.store.remove(ctx, a.id)", ""},
-	{"G7_FailureAfterCommit", "request.go", "q.told != q.came {", "false {", ""},
+	{"G7_FailureAfterCommit", "request.go", "case p.told == p.came:", "case true:", ""},
 	{"G7_Reminder", "request.go", "			q.carrier().withdraw(q.w.Header())", "			_ = 0", ""},
 	{"G8_StrictIDs", "request.go", "	case errors.Is(err, ErrNotFound):\n		return nil, nil\n	case isDecodeError", "	case errors.Is(err, ErrNotFound):\n		q.live.id = id\n		return nil, nil\n	case isDecodeError", ""},
 	{"G8_Entropy", "id.go", "b[i] = letters[b[i]&31]", "b[i] = letters[7]", ""},
