@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrEnded says that the session was ended by another request, here or on
@@ -168,7 +169,12 @@ func (s *liveSession) saveOver(ctx context.Context, a *attempt, ch *changes) err
 		a.base = old
 		return s.swap(ctx, a, ch.on(old))
 	}
-	all := changes{flushed: true, list: ch.list}
+	all := changes{flushed: true, list: slices.Clone(ch.list)}
+	for _, key := range reservedKeys { // What Flush leaves alone.
+		if all.find(key) == nil {
+			all.remove(key)
+		}
+	}
 	snap, err := s.store.replace(ctx, a.id, old, &all, s.store.expiry(now, all.terms(snapshot{})))
 	if err == nil {
 		a.base, a.stored = snap, true

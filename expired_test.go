@@ -30,6 +30,7 @@ func TestExpiredInStore(t *testing.T) {
 			s, err := store.Read(ctx, id)
 			require.NoError(t, err)
 			s.Set("k", 1)
+			require.NoError(t, session.Remember(s, time.Hour))
 			require.NoError(t, store.Save(ctx, s))
 
 			now = now.Add(2 * time.Hour)
@@ -47,6 +48,8 @@ func TestExpiredInStore(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, 2, s.Get("j"))
 			assert.Nil(t, s.Get("k"))
+			assert.Nil(t, s.Get("flamego::session::lifetime"), "it is another session")
+			assert.Nil(t, s.Get("flamego::session::remember"), "it is another session")
 		})
 	}
 }
