@@ -28,7 +28,7 @@ func ClientIniter[C any](open func(ctx context.Context, cfg C) (*Cipher, StoreCo
 		if err != nil {
 			return nil, err
 		}
-		e := &clientEngine{cipher: c, codec: newCodec(sc.Encoder, sc.Decoder), name: p.name}
+		e := &clientEngine{cipher: c, codec: newCodec(sc.Encoder, sc.Decoder), place: p.place}
 		s := newStore(e, sc.Lifetime, p.now)
 		s.local, s.inClient = true, true
 		return s, nil
@@ -48,7 +48,7 @@ type sealed struct {
 type clientEngine struct {
 	cipher *Cipher
 	codec  codec
-	name   string // of the cookie
+	place  place
 }
 
 // maxCookieSize is how many octets of a cookie's name and value browsers keep
@@ -78,8 +78,10 @@ func validToken(s string) bool {
 	return true
 }
 
-// purpose has the tokens of one cookie be of no use in another.
-func (e *clientEngine) purpose() string { return "session in the cookie " + e.name }
+// purpose has the tokens of one cookie or header be of no use in another.
+func (e *clientEngine) purpose() string {
+	return "session in the " + e.place.kind + " " + e.place.name
+}
 
 // load opens a token. What does not open is no session, like an ID that nobody
 // has given out; there is nothing to report, or else anybody could fill the log.
@@ -127,7 +129,7 @@ func (e *clientEngine) seal(id string, old snapshot, ch *changes, expiry time.Ti
 	rec = binary.BigEndian.AppendUint64(rec, uint64(expiry.UnixMilli()))
 	rec = append(append(rec, id...), data...)
 	token := tokenCoding.EncodeToString(e.cipher.seal(e.purpose(), rec))
-	if size := len(e.name) + len(token); size > maxCookieSize {
+	if size := len(e.place.name) + len(token); size > maxCookieSize {
 		return snapshot{}, e.tooLarge(size, v)
 	}
 	return snapshot{

@@ -10,14 +10,15 @@ import (
 // clock is how a Manager hands its time to the Initers of this library.
 type clock func() time.Time
 
-// cookieName is the one of the Manager, for sessions that live in its cookie.
-type cookieName string
+// place is where the Manager's clients keep what they are told: a cookie or a
+// header, with its name. A session that lives there is of no use elsewhere.
+type place struct{ kind, name string }
 
 // params are the arguments of an Initer other than the Config.
 type params struct {
 	idWriter IDWriter
 	now      func() time.Time
-	name     string
+	place    place
 }
 
 // parseArgs finds the Config and the rest among the arguments of an Initer. The
@@ -38,8 +39,8 @@ func parseArgs[C any](args []interface{}) (cfg C, given bool, p params) {
 			if v != nil {
 				p.now = v
 			}
-		case cookieName:
-			p.name = string(v)
+		case place:
+			p.place = v
 		}
 	}
 	return cfg, given, p
@@ -84,7 +85,7 @@ func configOf[C any](args []interface{}) (C, params, error) {
 func typeOfConfig(args []interface{}) string {
 	for _, arg := range args {
 		switch arg.(type) {
-		case nil, IDWriter, clock, cookieName:
+		case nil, IDWriter, clock, place:
 		default:
 			return "a " + reflect.TypeOf(arg).String()
 		}

@@ -49,7 +49,7 @@ func NewManager(opts Options) (*Manager, error) {
 		stopped:  make(chan struct{}),
 	}
 	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].write(w, r, sid, 0) })
-	m.outer, err = opt.Initer(context.Background(), opt.Config, writer, clock(opt.now), cookieName(opt.Cookie.Name))
+	m.outer, err = opt.Initer(context.Background(), opt.Config, writer, clock(opt.now), opt.place())
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}

@@ -116,6 +116,18 @@ const (
 
 func isToken(s string) bool { return s != "" && strings.Trim(s, tokenChars) == "" }
 
+// place is the cookie if that is one of the ways, otherwise the first header.
+func (o *Options) place() place {
+	if o.ReadIDFunc != nil || o.WriteIDFunc != nil || o.Transport.has(byCookie) || o.Transport.has(byQuery) {
+		return place{"cookie", o.Cookie.Name}
+	}
+	way := o.Transport
+	if way.kind == byFirst {
+		way = way.list[0]
+	}
+	return place{"header", http.CanonicalHeaderKey(way.name)}
+}
+
 // carriers are the ways in their order. Functions of the user's own take the
 // place of all.
 func (o *Options) carriers() []carrier {

@@ -26,8 +26,8 @@ type Config struct {
 	// Keys are the keys that encrypt the cookies, each of 32 random bytes. The first
 	// one writes, all of them read, so that keys can be changed without a session
 	// being lost. One is required; session.ParseKey reads what `openssl rand -hex
-	// 32` prints. Managers may share them: a cookie of one name is of no use in
-	// another.
+	// 32` prints. Managers may share them: a cookie or header of one name is of no
+	// use in another.
 	Keys [][]byte
 	// Lifetime is the duration to have no access to a session before it expires. It
 	// is enforced by the server, from a time in the encrypted part. Default is 3600

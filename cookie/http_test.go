@@ -266,3 +266,41 @@ func TestHeaderTransport(t *testing.T) {
 	a.ServeHTTP(rec, req)
 	assert.Equal(t, "v", rec.Body.String())
 }
+
+// TestOtherHeader has a session of one Manager handed to another, which has the same
+// keys, and sees a header of its own as these two have no cookies.
+func TestOtherHeader(t *testing.T) {
+	header := func(name string) *app {
+		return newApp(t, Config{Keys: [][]byte{key(1)}}, func(o *session.Options) { o.Transport = session.HeaderTransport(name) })
+	}
+	users, admin := header("X-User"), header("X-Admin")
+	rec, _ := users.get("/set?k=user&v=mallory", "")
+	token := rec.Header().Get("X-User")
+	require.NotEmpty(t, token)
+	for _, a := range []struct {
+		app        *app
+		name, want string
+	}{{users, "X-User", "mallory"}, {admin, "X-Admin", "<nil>"}} {
+		req := httptest.NewRequest(http.MethodGet, "/get?k=user", nil)
+		req.Header.Set(a.name, token)
+		rec := httptest.NewRecorder()
+		a.app.ServeHTTP(rec, req)
+		assert.Equal(t, a.want, rec.Body.String(), a.name)
+	}
+}
+
+// TestDestroyedBeforeAFailure has the end of a session acknowledged by a Commit: the
+// client has to let go of the cookie although the response fails.
+func TestDestroyedBeforeAFailure(t *testing.T) {
+	a := newApp(t, Config{Keys: [][]byte{key(1)}}, nil)
+	a.Get("/out", func(c flamego.Context, s session.Session) string {
+		session.Destroy(s)
+		assert.NoError(t, session.Commit(c.Request().Context(), s))
+		s.Set("k", strings.Repeat("x", 5000))
+		return "secret"
+	})
+	_, token := a.get("/set?k=user&v=alice", "")
+	rec, _ := a.get("/out", token)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	assert.Contains(t, rec.Header().Get("Set-Cookie"), "flamego_session=;")
+}
