@@ -200,7 +200,8 @@ var (
 // dropLate drops what can no longer be sent to the client that keeps the session.
 // It needs mu.
 func (s *liveSession) dropLate() bool {
-	late := s.ended != "" || s.newID != "" || !s.pending.empty() || s.asked && !s.stored
+	late := s.ended != "" || s.newID != "" || s.stored && !s.pending.empty() ||
+		!s.stored && (s.asked || s.pending.makes())
 	if !late {
 		return false
 	}

@@ -289,6 +289,20 @@ func TestOtherHeader(t *testing.T) {
 	}
 }
 
+// TestNothingLate has handlers that change nothing, for a visitor who has no
+// session: there is nothing to report.
+func TestNothingLate(t *testing.T) {
+	a := newApp(t, Config{Keys: [][]byte{key(1)}}, nil)
+	a.Get("/flush", func(s session.Session) string { s.Flush(); return "signed out" })
+	a.Get("/remember", func(s session.Session) (string, error) { return "later", session.Remember(s, time.Hour) })
+	for _, path := range []string{"/flush", "/remember"} {
+		rec, token := a.get(path, "")
+		assert.Equal(t, http.StatusOK, rec.Code, path)
+		assert.Empty(t, token, path)
+	}
+	assert.Empty(t, a.errs)
+}
+
 // TestDestroyedBeforeAFailure has the end of a session acknowledged by a Commit: the
 // client has to let go of the cookie although the response fails.
 func TestDestroyedBeforeAFailure(t *testing.T) {
