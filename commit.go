@@ -26,14 +26,19 @@ func (s *liveSession) commit(ctx context.Context) error {
 	s.committing.Lock()
 	defer s.committing.Unlock()
 
-	// 1. Remove the record of a session that was destroyed. Nothing new is stored
-	// before it is gone.
-	if err := s.removeEnded(ctx); err != nil {
-		return fmt.Errorf("session: destroy: %w", err)
-	}
+	var a attempt
+	var ch *changes
+	var err error
+	for ch == nil {
+		// 1. Remove the record of a session that was destroyed. Nothing new is stored
+		// before it is gone.
+		if err = s.removeEnded(ctx); err != nil {
+			return fmt.Errorf("session: destroy: %w", err)
+		}
 
-	// 2. Take up the changes. The session stays usable meanwhile.
-	a, ch, err := s.takeUp()
+		// 2. Take up the changes. The session stays usable meanwhile.
+		a, ch, err = s.takeUp()
+	}
 
 	// 3. Store them: in a new record, or in place of the version they were made on.
 	if err == nil {
@@ -75,9 +80,14 @@ func (s *liveSession) removeEnded(ctx context.Context) error {
 }
 
 // takeUp moves the changes out of the way of new ones. When the version under them
-// has changed since they were made, their Updates are done anew.
+// has changed since they were made, their Updates are done anew. It returns none if
+// the session was destroyed since step 1: there is a place for one such ID only.
 func (s *liveSession) takeUp() (attempt, *changes, error) {
 	s.mu.Lock()
+	if s.ended != "" {
+		s.mu.Unlock()
+		return attempt{}, nil, nil
+	}
 	ch, moved := s.pending, s.moved
 	s.pending, s.inflight, s.moved = changes{}, &ch, false
 	switch {
