@@ -15,6 +15,7 @@ var ErrEnded = errors.New("session: ended")
 // attempt is what one commit takes up.
 type attempt struct {
 	id, newID     string
+	taken         string // the ID when the changes were taken up
 	base          snapshot
 	stored, asked bool
 	lives         int
@@ -99,7 +100,7 @@ func (s *liveSession) takeUp() (attempt, *changes, error) {
 	if s.id != "" && !s.store.dated(ch.terms(s.base)) {
 		ch.set(createdKey, s.store.now().UnixMilli())
 	}
-	a := attempt{id: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}
+	a := attempt{id: s.id, taken: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}
 	s.mu.Unlock()
 	if !moved {
 		return a, &ch, nil
@@ -283,6 +284,9 @@ func (s *liveSession) settle(a attempt, err error) {
 		ch.then(&s.pending)
 		s.pending = *ch
 	default:
+		if !s.stored && s.id != a.taken {
+			s.newID = s.id // RegenerateID came meanwhile: that is where it goes next.
+		}
 		s.base, s.stored, s.id, s.asked = a.base, true, a.id, false
 		if a.newID == "" && s.newID == a.id {
 			s.newID = ""

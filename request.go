@@ -264,8 +264,11 @@ func (q *request) commit() error {
 
 var errLate = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
 
+var errLateID = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps the ID that it has: call it before writing")
+
 func (q *request) commitWith(ctx context.Context) error {
 	late := q.started() && q.live.dropUntold()
+	lateID := q.started() && q.live.dropNewID()
 	if err := q.live.commit(ctx); err != nil {
 		return err
 	}
@@ -274,6 +277,9 @@ func (q *request) commitWith(ctx context.Context) error {
 	}
 	if late {
 		return errLate
+	}
+	if lateID {
+		return errLateID
 	}
 	return nil
 }
@@ -290,6 +296,15 @@ func (s *liveSession) dropUntold() bool {
 	}
 	s.forget()
 	return true
+}
+
+// dropNewID drops an ID that the session was to move to.
+func (s *liveSession) dropNewID() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	late := s.newID != ""
+	s.newID = ""
+	return late
 }
 
 // commitNow is Commit, called by a handler.
