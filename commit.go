@@ -232,7 +232,14 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 			return err
 		}
 
-		if a.base, err = turn.next(ctx, s.store, a.id); err != nil {
+		a.base, err = turn.next(ctx, s.store, a.id)
+		if a.newID != "" && errors.Is(err, ErrNotFound) {
+			// Nobody else knows the new ID: an earlier try has moved it, and then failed.
+			if a.base, err = s.store.find(ctx, a.newID); err == nil {
+				a.id, a.newID = a.newID, ""
+			}
+		}
+		if err != nil {
 			if errors.Is(err, ErrNotFound) {
 				return ErrEnded
 			}

@@ -82,3 +82,41 @@ func TestRegenerateDuringCommit(t *testing.T) {
 	}
 	assert.Len(t, b.records, 2, "nothing is left behind")
 }
+
+// lossyBackend does a Move, and then says that it has failed, as when a connection
+// breaks before the answer.
+type lossyBackend struct {
+	*mapBackend
+	lose bool
+}
+
+func (b *lossyBackend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+	err := b.mapBackend.Move(ctx, id, newID, old, r)
+	if b.lose {
+		b.lose = false
+		return errDown
+	}
+	return err
+}
+
+// TestRegenerateAfterALostAnswer has a Commit fail that moved the session all the
+// same: the response finds it under the new ID (G7).
+func TestRegenerateAfterALostAnswer(t *testing.T) {
+	b := &lossyBackend{mapBackend: newMapBackend()}
+	a := newApp(t, func(o *session.Options) { o.Initer = initer(b, session.StoreConfig{}) })
+	a.Get("/new", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k"), s.Get("user")) })
+	a.Get("/sign-in", func(c flamego.Context, s session.Session) {
+		require.NoError(t, s.RegenerateID(c.ResponseWriter(), c.Request().Request))
+		s.Set("user", 7)
+		b.lose = true
+		require.ErrorIs(t, session.Commit(t.Context(), s), errDown)
+	})
+	_, old := a.get("/new", "")
+	rec, id := a.get("/sign-in", old)
+	assert.Equal(t, http.StatusOK, rec.Code)
+	require.NotEmpty(t, id)
+	rec, _ = a.get("/read", id)
+	assert.Equal(t, "1 7", rec.Body.String())
+	assert.Len(t, b.records, 1)
+}
