@@ -214,6 +214,11 @@ func (q *request) deny(w flamego.ResponseWriter, err error) {
 // retell is for a failure that comes after something was stored, by a Commit or by
 // another Manager: that is good, and the client could not find it without its ID.
 func (q *request) retell(w http.ResponseWriter) {
+	defer func() {
+		if p := recover(); p != nil { // Options.WriteIDFunc: the 500 must go out all the same.
+			q.m.report(fmt.Errorf("session: write ID: panic: %v", p))
+		}
+	}()
 	for p := q; p != nil; {
 		switch {
 		case p.told == p.came:

@@ -87,3 +87,18 @@ func TestSaveAfterTheFirstByte(t *testing.T) {
 	a.get("/", "")
 	assert.Empty(t, a.b.records)
 }
+
+// TestWriteIDFuncPanics has the function for the ID panic in a hook of the response,
+// and once more when the failure is to be answered (G3).
+func TestWriteIDFuncPanics(t *testing.T) {
+	a := newApp(t, func(o *session.Options) {
+		o.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) { panic("out of order") }
+	})
+	a.Get("/", func(s session.Session) string { s.Set("k", 1); return "secret" })
+	assert.NotPanics(t, func() {
+		rec, _ := a.get("/", "")
+		assert.Equal(t, http.StatusInternalServerError, rec.Code)
+		assert.NotContains(t, rec.Body.String(), "secret")
+	})
+	assert.ErrorContains(t, a.errs.last(), "out of order")
+}
