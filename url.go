@@ -1,6 +1,9 @@
 package session
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // URL returns the reference with the session's ID in its query, when the session
 // travels in URLs: Options.Transport includes QueryTransport, and the request
@@ -28,7 +31,11 @@ func URL(s Session, ref string) string {
 	// An ID that is there already, as in the URL of the present page, may be old.
 	var params []string
 	for _, p := range strings.Split(query, "&") {
-		if key, _, _ := strings.Cut(p, "="); p != "" && key != name {
+		key, _, _ := strings.Cut(p, "=")
+		if plain, err := url.QueryUnescape(key); err == nil {
+			key = plain // Two IDs are none, however they are written.
+		}
+		if p != "" && key != name {
 			params = append(params, p)
 		}
 	}

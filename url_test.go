@@ -41,6 +41,8 @@ func TestURL(t *testing.T) {
 		"#top":                "?sid=ID#top",
 		"?page=2":             "?page=2&sid=ID",
 		"?sid=old&page=2":     "?page=2&sid=ID",
+		"?%73i%64=old&page=2": "?page=2&sid=ID",
+		"?sid&&%zz=1&sid=&+":  "?%zz=1&+&sid=ID",
 		"/a%20b/%3Fc?x=%26":   "/a%20b/%3Fc?x=%26&sid=ID",
 		"/time/12:30":         "/time/12:30?sid=ID",
 		"/to?next=http://a/b": "/to?next=http://a/b&sid=ID",
