@@ -41,3 +41,33 @@ func TestFailureAfterCommit(t *testing.T) {
 		})
 	}
 }
+
+// TestCommitAfterTheHandler has a goroutine of the handler live on, and Commit, when
+// the handler has returned without a word. net/http is sending the header by then:
+// nobody may write to it, and nobody new can be told an ID.
+func TestCommitAfterTheHandler(t *testing.T) {
+	a := newApp(t)
+	var s session.Session
+	var late flamego.Context
+	a.Get("/", func(c flamego.Context, sess session.Session) { late, s = c, sess })
+	a.Get("/new", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+
+	rec, _ := a.get("/", "")
+	header := rec.Header().Clone()
+	s.Set("k", 2)
+	assert.Error(t, session.Commit(t.Context(), s), "nobody has the ID")
+	assert.Empty(t, a.b.records)
+	assert.Equal(t, header, rec.Header())
+
+	_, id := a.get("/new", "")
+	rec, _ = a.get("/", id)
+	header = rec.Header().Clone()
+	s.Set("k", 2)
+	assert.NoError(t, session.Commit(t.Context(), s))
+	_ = s.RegenerateID(late.ResponseWriter(), late.Request().Request)
+	assert.Error(t, session.Commit(t.Context(), s))
+	assert.Equal(t, header, rec.Header())
+	rec, _ = a.get("/read", id)
+	assert.Equal(t, "2", rec.Body.String())
+}

@@ -32,6 +32,7 @@ type liveSession struct {
 	lost     bool // it was ended elsewhere: the client may hold a newer one
 	used     bool // a handler looked at it: the response hangs on the cookie
 	linked   bool // a URL in the response holds the ID
+	over     bool // the handler has returned
 }
 
 var _ Session = (*liveSession)(nil)

@@ -252,6 +252,9 @@ func (q *request) finish() {
 	default:
 		q.tell()
 	}
+	q.live.mu.Lock()
+	q.live.over = true // Goroutines of the handler may live on, and Commit.
+	q.live.mu.Unlock()
 }
 
 // commit stores the session, whatever becomes of the client (G12).
@@ -261,7 +264,7 @@ func (q *request) commit() error {
 	}
 	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
 	defer cancel()
-	if err := q.commitWith(ctx); !errors.Is(err, ErrEnded) {
+	if err := q.commitWith(ctx, q.started()); !errors.Is(err, ErrEnded) {
 		return err
 	}
 	return nil // Ended elsewhere: that is the end of it, and the answer stands.
@@ -271,9 +274,9 @@ var errLate = errors.New("session: first used after the response had started, so
 
 var errLateID = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps the ID that it has: call it before writing")
 
-func (q *request) commitWith(ctx context.Context) error {
-	late := q.started() && q.live.dropUntold()
-	lateID := q.started() && q.live.dropNewID()
+func (q *request) commitWith(ctx context.Context, started bool) error {
+	late := started && q.live.dropUntold()
+	lateID := started && q.live.dropNewID()
 	if err := q.live.commit(ctx); err != nil {
 		return err
 	}
@@ -319,8 +322,11 @@ func (q *request) commitNow(ctx context.Context) error {
 	}
 	ctx, cancel := q.m.deadline(ctx)
 	defer cancel()
-	err := q.commitWith(ctx)
-	if (err == nil || errors.Is(err, ErrEnded)) && !q.started() {
+	q.live.mu.Lock()
+	started := q.live.over || q.started()
+	q.live.mu.Unlock()
+	err := q.commitWith(ctx, started)
+	if (err == nil || errors.Is(err, ErrEnded)) && !started && !q.started() {
 		q.tell()
 	}
 	return err
