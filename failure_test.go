@@ -48,6 +48,13 @@ var failing = map[string]any{
 		}
 		c.ResponseWriter().Header().Set(http.TrailerPrefix+"X-Handler", secret)
 	},
+	"kept header": func(c flamego.Context, s session.Session) {
+		s.Set("k", 1)
+		h := c.ResponseWriter().Header()
+		_, _ = io.WriteString(c.ResponseWriter(), secret)
+		h.Set(http.TrailerPrefix+"X-Handler", secret)
+		h.Set("X-Handler", secret)
+	},
 	"flush only": func(c flamego.Context, s session.Session) { s.Set("k", 1); c.ResponseWriter().Flush() },
 	"early hints": func(c flamego.Context, s session.Session) string {
 		s.Set("k", 1)

@@ -75,6 +75,28 @@ func (g *gate) Push(string, *http.PushOptions) error {
 	return errors.New("session: the session was not stored")
 }
 
+// dropTrailers is for a handler that took the header of its response before it
+// failed, and goes on putting in what would follow the body.
+func dropTrailers(w flamego.ResponseWriter) {
+	field, err := innerWriter(w)
+	if err != nil {
+		return
+	}
+	var inner http.ResponseWriter // Behind all gates, if there is one.
+	for g, ok := field.Interface().(*gate); ok; g, ok = inner.(*gate) {
+		inner = g.inner
+	}
+	if inner == nil {
+		return
+	}
+	h := inner.Header()
+	for name := range h {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			delete(h, name)
+		}
+	}
+}
+
 // sendFailure answers 500 with none of what the handler prepared. What holds all
 // the same is put in by keep.
 func sendFailure(w http.ResponseWriter, keep func(http.ResponseWriter)) {

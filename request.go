@@ -60,6 +60,9 @@ func (m *Manager) handle(c flamego.Context, as names) {
 		if panicking {
 			q.closed.Store(true)
 		}
+		if q.closed.Load() {
+			dropTrailers(q.w)
+		}
 	}()
 	c.Next()
 	panicking = false
