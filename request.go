@@ -124,7 +124,9 @@ func (q *request) load() (flash any, err error) {
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true
 	q.live.used = taken
-	q.told, q.came, q.age, q.remind = q.live.value(), value, terms.cookieAge(), slid && !taken
+	q.told, q.came, q.age = q.live.value(), value, terms.cookieAge()
+	// For a client that keeps the session the flash is a reason, too.
+	q.remind = slid && (!taken || q.told == value)
 	if q.told != value { // The client has to keep what has changed just now.
 		q.by.write(q.w, q.r, q.told, q.age)
 	} else {
