@@ -35,6 +35,11 @@ type FileConfig struct {
 	Sync bool
 }
 
+// fileMostLifetime is the most that is taken from an expiry to make a file's time.
+// More would lead before 1970 for a session with a short lifetime of its own, which
+// then would last until 1970 and the lifetime.
+const fileMostLifetime = 40 * 365 * 24 * time.Hour
+
 // FileIniter returns the Initer for the file session store, which needs nothing
 // but a folder. Several processes may share it. Its Config is a FileConfig. A
 // session may have up to 64 MiB.

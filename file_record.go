@@ -25,10 +25,6 @@ const (
 	fileTempAge = time.Hour
 	// fileSettles is how long a file system may take to empty a file.
 	fileSettles = 50 * time.Millisecond
-	// fileMostLifetime is the most that is taken from an expiry to make a file's
-	// time. More would be before 1970 for a session with a short lifetime of its own,
-	// which then would last until 1970 and the lifetime.
-	fileMostLifetime = 40 * 365 * 24 * time.Hour
 )
 
 // fileCheck is for whatever a caller other than the library might pass, and for
