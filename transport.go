@@ -70,6 +70,8 @@ func (t Transport) check() error {
 			return fmt.Errorf("Transport: the header %s belongs to cookies: use session.CookieTransport", name)
 		case "Authorization":
 			return fmt.Errorf("Transport: the header %s has a scheme before the value: use session.BearerTransport", name)
+		case "Host", "Connection", "Content-Length", "Content-Type", "Transfer-Encoding", "Location", "Vary", "Cache-Control":
+			return fmt.Errorf("Transport: the header %s has a meaning of its own: use one that has none, such as X-Session", name)
 		}
 	case byQuery:
 		if t.name == "" || strings.Trim(t.name, unreserved) != "" {

@@ -191,6 +191,7 @@ func TestTransportErrors(t *testing.T) {
 		{session.HeaderTransport("cookie"), "use session.CookieTransport"},
 		{session.HeaderTransport("Set-Cookie"), "use session.CookieTransport"},
 		{session.HeaderTransport("authorization"), "use session.BearerTransport"},
+		{session.HeaderTransport("content-length"), "a meaning of its own"},
 		{session.QueryTransport(""), "query parameter"},
 		{session.QueryTransport("a&b"), "use letters"},
 		{session.QueryTransport("a=b"), "use letters"},

@@ -22,7 +22,7 @@ func URL(s Session, ref string) string {
 		return ref
 	}
 	name := live.req.queryName()
-	if name == "" || !isLocal(ref) {
+	if name == "" || !isLocal(ref) || strings.HasPrefix(ref, "#") { // The same page, query and all.
 		return ref
 	}
 	rest, fragment, hasFragment := strings.Cut(ref, "#")

@@ -38,7 +38,7 @@ func TestURL(t *testing.T) {
 		"/cart":               "/cart?sid=ID",
 		"/cart?x=1":           "/cart?x=1&sid=ID",
 		"/cart?x=1#top":       "/cart?x=1&sid=ID#top",
-		"#top":                "?sid=ID#top",
+		"#top":                "",
 		"?page=2":             "?page=2&sid=ID",
 		"?sid=old&page=2":     "?page=2&sid=ID",
 		"?%73i%64=old&page=2": "?page=2&sid=ID",
