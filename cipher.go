@@ -40,8 +40,9 @@ const (
 
 // NewCipher returns a Cipher that encrypts with the first key, and decrypts with
 // any, so that keys can be changed without a session being lost: put the new key
-// in front, and take the old one away when no session is left that was last
-// changed under it. A key is 32 random bytes; any other length, the same key twice
+// in front, and take the old one away a Lifetime and a twentieth later. Until then
+// each session that is used is encrypted anew, provided that Encode itself, not a
+// function around it, is the Encoder. A key is 32 random bytes; any other length, the same key twice
 // and no key at all are errors.
 func NewCipher(keys ...[]byte) (*Cipher, error) {
 	if len(keys) == 0 {

@@ -12,12 +12,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/ciphertest"
+	"github.com/flamego/session/internal/hook"
 )
 
 // cipherKey returns a key that differs with n.
@@ -135,6 +137,37 @@ func TestCipherRotation(t *testing.T) {
 		_, err = newCipher(t, keys[0]).Decode(b.records[id].Data)
 		assert.NoError(t, err, "step %d does not write with the first key", i)
 	}
+}
+
+// TestCipherRotationOfReaders changes keys under a session that is only read: it
+// is encrypted anew when its expiry slides.
+func TestCipherRotationOfReaders(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	b := newMapBackend()
+	serve := func(keys ...[]byte) *app {
+		c := newCipher(t, keys...)
+		a := newApp(t, func(o *session.Options) {
+			o.Initer = initer(b, session.StoreConfig{Encoder: c.Encode, Decoder: c.Decode})
+			hook.SetClock(o, func() time.Time { return now })
+		})
+		a.Get("/set", func(s session.Session) { s.Set("k", 1) })
+		a.Get("/get", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+		return a
+	}
+	k1, k2 := cipherKey(1), cipherKey(2)
+	_, id := serve(k1).get("/set", "")
+	both := serve(k2, k1)
+	before := string(b.records[id].Data)
+	both.get("/get", id)
+	assert.Equal(t, before, string(b.records[id].Data), "the expiry need not slide yet")
+	now = now.Add(30 * time.Minute)
+	rec, _ := both.get("/get", id)
+	assert.Equal(t, "1", rec.Body.String())
+	now = now.Add(time.Hour)
+	rec, _ = serve(k2).get("/get", id)
+	assert.Equal(t, "1", rec.Body.String())
+	rec, _ = serve(k1).get("/get", id)
+	assert.Equal(t, "<nil>", rec.Body.String())
 }
 
 // TestSwitchToCipher switches encryption on: sessions from before end, with a

@@ -219,10 +219,15 @@ func (s *liveSession) value() string {
 	return s.id
 }
 
-// slide gives a session a later expiry. One in the client is written anew.
+// slide gives a session a later expiry. One in the client is written anew; so is
+// an encrypted one, for the sake of keys that are to be taken away.
 func (s *store) slide(ctx context.Context, id string, snap snapshot, expiry time.Time) (snapshot, error) {
-	if s.inClient {
-		return s.replace(ctx, id, snap, &changes{}, expiry)
+	if s.inClient || s.renews {
+		next, err := s.replace(ctx, id, snap, &changes{}, expiry)
+		if !errors.Is(err, ErrConflict) {
+			return next, err
+		}
+		// Somebody else has just written it, or it is gone.
 	}
 	snap.expiry = expiry
 	return snap, s.touch(ctx, id, expiry)

@@ -109,6 +109,7 @@ type store struct {
 	absolute time.Duration // 0: sessions last as long as they are used
 	local    bool          // the engine never waits, so that it needs no deadline
 	inClient bool          // the client keeps the sessions, see clientEngine
+	renews   bool          // a record is encoded anew, not touched, when its expiry slides
 	queues   queues
 }
 
@@ -118,7 +119,9 @@ var _ Store = (*store)(nil)
 // a Close method if the Backend has one.
 func NewStore(b Backend, cfg StoreConfig) Store {
 	e := &recordEngine{backend: b, codec: newCodec(cfg.Encoder, cfg.Decoder)}
-	return newStore(e, cfg.Lifetime, cfg.now)
+	s := newStore(e, cfg.Lifetime, cfg.now)
+	s.renews = cfg.Encoder != nil && same(cfg.Encoder, (&Cipher{}).Encode)
+	return s
 }
 
 func newStore(e engine, lifetime time.Duration, now func() time.Time) *store {
