@@ -84,7 +84,14 @@ func connect(cfg Config) (pool *pgxpool.Pool, end func() error, err error) {
 	}
 	pc, err := pgxpool.ParseConfig(cfg.DSN)
 	if err != nil {
-		return nil, nil, fmt.Errorf("postgres: Config.DSN is not a connection string, such as postgres://user:password@host:5432/database: %w", err)
+		// The driver repeats the DSN before its reason, and does not find every
+		// password in it.
+		text := err.Error()
+		reason := strings.TrimPrefix(text[strings.LastIndex(text, "`")+1:], ": ")
+		return nil, nil, fmt.Errorf("postgres: Config.DSN is not a connection string, such as postgres://user:password@host:5432/database: %s", reason)
+	}
+	if strings.LastIndex(pc.ConnConfig.Host, "@") > 0 { // At 0 it is a socket.
+		return nil, nil, errors.New("postgres: Config.DSN has an @ in the name of the host: in a password write it as %40")
 	}
 	if !strings.Contains(cfg.DSN, "pool_max_conns") {
 		pc.MaxConns = 16

@@ -29,6 +29,24 @@ func testWrongConfig(t *testing.T, dsn string) {
 	})
 }
 
+// TestNoPassword is that no error shows a password, also of a DSN that is wrong.
+func TestNoPassword(t *testing.T) {
+	for _, dsn := range []string{
+		"postgres://u:secret@127.0.0.1:1/db",
+		"postgres://u:secret@127.0.0.1:x/db",
+		"postgres://u:s%ecret@127.0.0.1:1/db",
+		"postgres://u:x@secret@127.0.0.1:1/db",
+		"postgres://u:x/secret@127.0.0.1:1/db",
+		"host=127.0.0.1 password = secret port=x",
+		`host=127.0.0.1 password=x\ secret port=x`,
+		"u:secret@127.0.0.1/db",
+	} {
+		_, _, err := open(t.Context(), Config{DSN: dsn, InitTable: true})
+		require.ErrorContains(t, err, "Config.DSN")
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}
+
 // TestServerDownAtStart is about InitTable: without it that is no error.
 func TestServerDownAtStart(t *testing.T) {
 	backendtest.DownAtStart(t, session.Options{Initer: Initer(), Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres"}})
