@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -81,9 +82,14 @@ func connect(dsn string) (*sql.DB, error) {
 	if dsn == "" {
 		return nil, errors.New("mysql: Config.DSN is empty: set it to a data source name, or Config.DB to an open database")
 	}
+	const notDSN = "mysql: Config.DSN is not a data source name, such as user:password@tcp(host:3306)/database"
 	mc, err := mysql.ParseDSN(dsn)
+	// What the driver takes for the network may be the password.
+	if err != nil && strings.Contains(err.Error(), "for network") || err == nil && strings.Contains(mc.Net, ":") {
+		return nil, errors.New(notDSN + ": it has no @ before the network, or no network before the address")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("mysql: Config.DSN is not a data source name, such as user:password@tcp(host:3306)/database: %w", err)
+		return nil, fmt.Errorf("%s: %w", notDSN, err)
 	}
 	mc.ParseTime = true
 	mc.ClientFoundRows = true

@@ -29,6 +29,24 @@ func testWrongConfig(t *testing.T, dsn string) {
 	})
 }
 
+// TestNoPassword is that no error shows a password, also of a DSN that is wrong.
+func TestNoPassword(t *testing.T) {
+	for _, dsn := range []string{
+		"u:secret@tcp(127.0.0.1:1)/db",
+		"u:secret@127.0.0.1:1/db",
+		"u:secret(127.0.0.1:1)/db",
+		"u:secret#tcp(127.0.0.1:1)/db",
+		"u:secret/x@tcp(127.0.0.1:1)",
+		"u:x@secret@tcp(127.0.0.1:1)",
+		"mysql://u:secret@127.0.0.1:1/db",
+		"u:secret@tcp(127.0.0.1:1)/db?parseTime=x",
+	} {
+		_, _, err := open(t.Context(), Config{DSN: dsn, InitTable: true})
+		require.ErrorContains(t, err, "Config.DSN")
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}
+
 // TestServerDownAtStart is about InitTable: without it that is no error.
 func TestServerDownAtStart(t *testing.T) {
 	backendtest.DownAtStart(t, session.Options{Initer: Initer(), Config: Config{DSN: "root@tcp(127.0.0.1:1)/app"}})
