@@ -36,6 +36,22 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, client.Ping(ctx, nil), "the user's client was closed")
 }
 
+// No error shows a password, also of a URI that is wrong.
+func TestNoPassword(t *testing.T) {
+	for _, uri := range []string{
+		"mongodb://u:secret/127.0.0.1:1",
+		"mongodb://u:secret#127.0.0.1:1",
+		"mongodb://u:x/secret@127.0.0.1:1",
+		"mongodb://u:x@secret@127.0.0.1:1",
+		"mongodb://u:s%ecret@127.0.0.1:1",
+		"mongo://u:secret@127.0.0.1:1",
+	} {
+		_, _, err := open(t.Context(), Config{Options: options.Client().ApplyURI(uri), Database: "x"})
+		require.ErrorContains(t, err, "Config.Options")
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}
+
 // indexes returns what there is: the keys of an index, and its further options.
 func indexes(t *testing.T, coll *mongo.Collection) map[string]bson.M {
 	t.Helper()

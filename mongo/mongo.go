@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -90,6 +91,9 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 		var err error
 		defaults := options.Client().SetRetryWrites(false).SetServerSelectionTimeout(selectionTimeout)
 		if client, err = mongo.Connect(ctx, defaults, cfg.Options); err != nil {
+			if strings.Contains(err.Error(), "invalid host") { // What the driver takes for a host may be the password.
+				err = errors.New("the URI has no valid host, as in mongodb://user:password@host:27017: write an @, a / or a # in a password as %40, %2F, %23")
+			}
 			return nil, sc, fmt.Errorf("mongo: Config.Options are not valid: %w", err)
 		}
 		b.own = client
