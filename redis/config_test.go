@@ -42,6 +42,7 @@ func TestConfig(t *testing.T) {
 		"nil client":        {Config: Config{Client: nil, KeyPrefix: "x"}, Want: []string{"Config.Options is nil"}},
 		"nil Client":        {Config: Config{UniversalClient: (*redis.Client)(nil)}, Want: []string{"Config.UniversalClient is a nil *redis.Client", "open client"}},
 		"nil ClusterClient": {Config: Config{UniversalClient: (*redis.ClusterClient)(nil)}, Want: []string{"Config.UniversalClient is a nil *redis.ClusterClient"}},
+		"URL":               {Config: Config{Options: &Options{Addr: "redis://user:secret@" + server.Addr}}, Want: []string{"Config.Options.Addr is a URL", "ParseURL", "host:port"}},
 		"two":               {Config: Config{Client: client, Options: s.options()}, Want: []string{"more than one", "set only"}},
 		"other two":         {Config: Config{Client: client, UniversalClient: client}, Want: []string{"more than one"}},
 		"replicas": {Config: Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, RouteRandomly: true})},

@@ -101,6 +101,8 @@ func (b *backend) connect(cfg Config) error {
 		if c, ok := b.client.(*redis.ClusterClient); ok && c.Options().ReadOnly {
 			return errors.New("redis: Config.UniversalClient reads from replicas, which may not have yet what was stored: make one without ReadOnly, RouteByLatency and RouteRandomly")
 		}
+	case strings.Contains(cfg.Options.Addr, "://"): // Every later error would show its password.
+		return errors.New("redis: Config.Options.Addr is a URL: make Config.Options of it with redis.ParseURL of go-redis, or set Addr to host:port")
 	default:
 		o := *cfg.Options
 		o.ContextTimeoutEnabled, o.DialerRetries = true, cmp.Or(o.DialerRetries, 1)
