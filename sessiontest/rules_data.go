@@ -167,6 +167,9 @@ func acknowledged(r rule, f *fleet) {
 		if res.header.Get("Set-Cookie") != "" || res.header.Get("Location") != "" {
 			r.broken(f.t, "%s with a store that fails: header %v tells of a success", page[0], res.header)
 		}
+		if body := strings.TrimSpace(res.body); body != "" && body != http.StatusText(http.StatusInternalServerError) {
+			r.broken(f.t, "%s with a store that fails: body %q tells of a success", page[0], res.body)
+		}
 	}
 	if len(bad.errs.all()) == 0 {
 		r.broken(f.t, "ErrorFunc heard of nothing")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
 )
 
 // fn registers a function for /do and returns its name.
@@ -50,6 +51,7 @@ func entropy(r rule, f *fleet) {
 	a := f.start(nil)
 	seen := make(map[string]bool)
 	shape := regexp.MustCompile(`^[0-9a-v]{26,}$`)
+	letters := make(map[int]map[byte]bool) // that were seen at each place
 	const n = 200
 	for range n {
 		v := newVisitor(f.t)
@@ -58,9 +60,24 @@ func entropy(r rule, f *fleet) {
 			r.broken(f.t, "an ID of %d characters, or with other characters than 0-9 and a-v", len(id))
 		}
 		seen[id] = true
+		for i := range id {
+			if letters[i] == nil {
+				letters[i] = make(map[byte]bool)
+			}
+			letters[i][id[i]] = true
+		}
 	}
 	if len(seen) != n {
 		r.broken(f.t, "%d different IDs in %d", len(seen), n)
+	}
+	random := 0
+	for _, at := range letters {
+		if len(at) > 24 { // Of 32 that are as likely as each other, 200 draws miss none, or one.
+			random++
+		}
+	}
+	if random < 26 {
+		r.broken(f.t, "of the characters of an ID %d are random, with 5 bits each: fewer than 128 bits", random)
 	}
 }
 
@@ -81,13 +98,14 @@ func expiry(r rule, f *fleet) {
 	} {
 		v := newVisitor(f.t)
 		v.ok(r, a, "/set", "k", "k", "v", "v")
+		id := v.id(a)
 		f.clock.advance(c.idle)
 		got := v.get(b, "/read", "k", "k").body == "v"
 		if got != c.alive {
 			r.broken(f.t, "idle for %v with a lifetime of %v: alive %v, want %v", c.idle, lifetime, got, c.alive)
 		}
 		// Neither a write nor Exist sees an expired session.
-		if !c.alive && b.m.Store().Exist(context.Background(), v.id(a)) {
+		if !c.alive && b.m.Store().Exist(context.Background(), id) {
 			r.broken(f.t, "idle for %v: Exist says it is there", c.idle)
 		}
 	}
@@ -128,14 +146,25 @@ func slides(r rule, f *fleet) {
 
 func sweep(r rule, f *fleet) {
 	a := f.start(nil)
+	// For a server whose clock stands still nothing has expired: what it misses is
+	// really gone. That says nothing where the servers share a clock, or where the
+	// storage system sweeps by its own.
+	late := f.start(func(o *session.Options) { hook.SetClock(o, time.Now) })
 	ctx := context.Background()
 	old, kept := newVisitor(f.t), newVisitor(f.t)
 	old.ok(r, a, "/set", "k", "k", "v", "v")
 	f.clock.advance(lifetime)
 	kept.ok(r, a, "/set", "k", "k", "v", "v")
 	f.clock.advance(lifetime / 2)
+	there := late.m.Store().Exist(ctx, old.id(a)) && f.suite.Recount == nil && !f.suite.ClientSide
 	if err := a.m.Store().GC(ctx); err != nil {
 		r.broken(f.t, "GC: %v", err)
+	}
+	if there && late.m.Store().Exist(ctx, old.id(a)) {
+		r.broken(f.t, "an expired record was not removed")
+	}
+	if !there {
+		f.t.Log("whether the record was removed can't be seen from here")
 	}
 	kept.want(r, a, "v", "/read", "k", "k")
 	if a.m.Store().Exist(ctx, old.id(a)) {
@@ -242,6 +271,11 @@ func corrupt(r rule, f *fleet) {
 	}
 	if strings.Contains(fmt.Sprint(a.errs.all()), old) {
 		r.broken(f.t, "an error contains the session ID")
+	}
+	heard := len(a.errs.all())
+	stranger(f.t, a, old).want(r, a, "nothing", "/read", "k", "k")
+	if len(a.errs.all()) == heard {
+		r.broken(f.t, "the bad record was not left alone: nobody can find out any more what was wrong with it")
 	}
 	v.ok(r, a, "/set", "k", "k", "v", "new")
 	if v.id(a) == old {
