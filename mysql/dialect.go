@@ -83,6 +83,8 @@ func class(err error) sqlstore.Class {
 		return sqlstore.Busy
 	case 1146:
 		return sqlstore.NoTable
+	case 1044, 1045, 1698, 1049, 1142, 1143, 1054: // user and password, database, right, column
+		return sqlstore.Refused
 	}
 	return sqlstore.Other
 }

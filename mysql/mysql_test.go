@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -19,11 +20,20 @@ import (
 // that the message names the field and the remedy.
 func testWrongConfig(t *testing.T, dsn string) {
 	backendtest.NoConfig(t, Initer(), "mysql.Config")
+	other := func(change func(c *mysql.Config)) string {
+		c, err := mysql.ParseDSN(dsn)
+		require.NoError(t, err)
+		change(c)
+		return c.FormatDSN()
+	}
 	backendtest.WrongConfigs(t, "mysql", open, map[string]backendtest.Wrong[Config]{
 		"empty DSN":        {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.DB"}},
 		"no DSN":           {Config: Config{DSN: "mysql://root@localhost"}, Want: []string{"Config.DSN is not a data source name", "tcp(host:3306)"}},
 		"Table":            {Config: Config{DSN: dsn, Table: "`a"}, Want: []string{"Config.Table", "quotes that do not match"}},
 		"missing table":    {Config: Config{DSN: dsn, Table: "missing"}, Want: []string{"no table `missing`", "Config.InitTable", "Config.Table"}},
+		"user":             {Config: Config{DSN: other(func(c *mysql.Config) { c.User, c.Passwd = "nobody", "secret" })}, Want: []string{"Config.DSN", "denied"}},
+		"database":         {Config: Config{DSN: other(func(c *mysql.Config) { c.DBName = "missing" })}, Want: []string{"Config.DSN", "missing"}},
+		"columns":          {Config: Config{DSN: dsn, Table: "information_schema.tables"}, Want: []string{"Config.Table", "column"}},
 		"missing database": {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", "missing"}},
 		"unreachable":      {Config: Config{DSN: "root@tcp(127.0.0.1:1)/app", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
 	})

@@ -133,6 +133,8 @@ func class(err error) sqlstore.Class {
 		return sqlstore.Busy
 	case "42P01":
 		return sqlstore.NoTable
+	case "28000", "28P01", "3D000", "42501", "42703": // user, password, database, right, column
+		return sqlstore.Refused
 	}
 	return sqlstore.Other
 }

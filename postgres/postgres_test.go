@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,20 @@ import (
 // that the message names the field and the remedy.
 func testWrongConfig(t *testing.T, dsn string) {
 	backendtest.NoConfig(t, Initer(), "postgres.Config")
+	pool, err := pgxpool.New(t.Context(), dsn)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.Exec(t.Context(), `DROP TABLE IF EXISTS readable; DROP ROLE IF EXISTS reader; CREATE ROLE reader;
+		CREATE TABLE readable (key text, data bytea, expired_at timestamptz); GRANT SELECT ON readable TO reader`)
+	require.NoError(t, err)
+	with := func(parameter, value string) string {
+		u, err := url.Parse(dsn)
+		require.NoError(t, err)
+		q := u.Query()
+		q.Set(parameter, value)
+		u.RawQuery = q.Encode()
+		return u.String()
+	}
 	backendtest.WrongConfigs(t, "postgres", open, map[string]backendtest.Wrong[Config]{
 		"empty DSN":      {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.Pool"}},
 		"no DSN":         {Config: Config{DSN: "host=a port=x"}, Want: []string{"Config.DSN is not a connection string", "postgres://"}},
@@ -25,6 +40,10 @@ func testWrongConfig(t *testing.T, dsn string) {
 		"missing table":  {Config: Config{DSN: dsn, Table: "missing"}, Want: []string{`no table "missing"`, "Config.InitTable", "Config.Table"}},
 		"missing schema": {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", `schema "missing" does not exist`}},
 		"unreachable":    {Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
+		"user":           {Config: Config{DSN: with("user", "nobody")}, Want: []string{"Config.DSN", "nobody"}},
+		"database":       {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing"}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
+		"right":          {Config: Config{DSN: with("role", "reader"), Table: "readable"}, Want: []string{"Config.DSN", "Config.Table", "permission denied"}},
+		"columns":        {Config: Config{DSN: dsn, Table: "pg_catalog.pg_class"}, Want: []string{"Config.Table", `column "data" does not exist`}},
 		"wrong database": {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
 	})
 }

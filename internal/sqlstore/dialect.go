@@ -59,6 +59,9 @@ const (
 	Busy
 	// NoTable means that there is no such table.
 	NoTable
+	// Refused means that the server is up, and that waiting does not help: a wrong
+	// user, password or database, a right or a column that is missing.
+	Refused
 )
 
 // Table is the name of a table, in parts.

@@ -28,7 +28,8 @@ type Options struct {
 	// InitTable makes the table, unless there is one, and its index.
 	InitTable bool
 	// Lazy leaves a server that is down to be met by the requests. It does not
-	// hold with InitTable, nor for a table that is missing.
+	// hold with InitTable, nor for a table that is missing, nor if the server is up
+	// and refuses.
 	Lazy bool
 	// Close ends what the backend opened, after the statements, or when New fails.
 	// Default is nothing: the pools are the user's.
@@ -98,10 +99,11 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 		}
 	}
 	if err := b.check(ctx); err != nil {
-		if d.Class(err) == NoTable {
+		class := d.Class(err)
+		if class == NoTable {
 			return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to have it made, or Config.Table to the name of yours: %w", d.Name, table, err)
 		}
-		if !o.Lazy || o.InitTable {
+		if !o.Lazy || o.InitTable || class == Refused {
 			return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, err)
 		}
 	}
