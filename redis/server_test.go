@@ -111,7 +111,11 @@ var kinds = []struct {
 		return setup{Addrs: s.Addrs, Master: master}
 	}},
 	{"Ring", func(t testing.TB) setup {
-		return setup{Addrs: []string{testserver.Redis(t).Addr, testserver.Redis(t).Addr}, Ring: true}
+		a, b := testserver.Redis(t).Addr, testserver.Redis(t).Addr
+		if a == b { // As TEST_REDIS_ADDR says: each key would be counted twice.
+			t.Skip("NOT TESTED: Redis ring: it needs two servers; run without TEST_REDIS_ADDR")
+		}
+		return setup{Addrs: []string{a, b}, Ring: true}
 	}},
 }
 
