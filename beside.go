@@ -20,8 +20,8 @@ import (
 //
 // The Managers must have different Cookie.Names; if they have not, the request
 // is answered 500, and ErrorFunc is told. Each commits for itself: if one cannot,
-// the client gets 500, and what the other has stored stays, as does its cookie. Store and *Manager
-// are not injected: use the Manager that you have.
+// the client gets 500, and what the other has stored stays, as does its cookie.
+// Store and *Manager are not injected: use the Manager that you have.
 //
 // It panics if the types are not new interface types, S with the methods of
 // Session and F without any.

@@ -136,8 +136,11 @@ type getter interface {
 	get(key any) (any, bool)
 }
 
-// apply returns the version that follows v.
+// apply returns the version that follows v, which is nil for a new session.
 func (c *changes) apply(v *values) *values {
+	if v == nil {
+		v = noValues
+	}
 	pairs := make([]pair, 0, len(v.pairs)+len(c.list))
 	for _, p := range v.pairs {
 		if !c.keeps(p.Key) {

@@ -115,11 +115,7 @@ func (e *clientEngine) load(_ context.Context, token string) (snapshot, error) {
 
 // seal makes the token of the version that the changes make of the old one.
 func (e *clientEngine) seal(id string, old snapshot, ch *changes, expiry time.Time) (snapshot, error) {
-	v := old.values
-	if v == nil {
-		v = noValues
-	}
-	v = ch.apply(v)
+	v := ch.apply(old.values)
 	data, err := e.codec.marshal(v)
 	if err != nil {
 		return snapshot{}, err
@@ -185,11 +181,7 @@ func (e *clientEngine) Count(context.Context, time.Time) (int, error) {
 }
 
 func (e *clientEngine) encode(old snapshot, ch *changes) ([]byte, error) {
-	v := old.values
-	if v == nil {
-		v = noValues
-	}
-	return e.codec.marshal(ch.apply(v))
+	return e.codec.marshal(ch.apply(old.values))
 }
 
 var (
@@ -217,27 +209,4 @@ func (s *liveSession) value() string {
 		return s.base.sealed.token
 	}
 	return s.id
-}
-
-// slide gives a session a later expiry. One in the client is written anew; so is
-// an encrypted one, for the sake of keys that are to be taken away.
-func (s *store) slide(ctx context.Context, id string, snap snapshot, expiry time.Time) (snapshot, error) {
-	if s.inClient || s.renews {
-		next, err := s.replace(ctx, id, snap, &changes{}, expiry)
-		if !errors.Is(err, ErrConflict) {
-			return next, err
-		}
-		// Somebody else has just written it, or it is gone.
-	}
-	snap.expiry = expiry
-	return snap, s.touch(ctx, id, expiry)
-}
-
-// names tells whether a value may be what a client holds: nothing gets further
-// before this said yes.
-func (s *store) names(value string, least int) bool {
-	if s.inClient {
-		return validToken(value)
-	}
-	return validID(value, least)
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -208,6 +209,20 @@ func (s *store) fresh(expiry time.Time, t terms, now time.Time) bool {
 	}
 	end := s.end(t, now)
 	return left >= idle || !end.IsZero() && expiry.After(end.Add(-time.Second))
+}
+
+// slide gives a session a later expiry. One in the client is written anew; so is
+// an encrypted one, for the sake of keys that are to be taken away.
+func (s *store) slide(ctx context.Context, id string, snap snapshot, expiry time.Time) (snapshot, error) {
+	if s.inClient || s.renews {
+		next, err := s.replace(ctx, id, snap, &changes{}, expiry)
+		if !errors.Is(err, ErrConflict) {
+			return next, err
+		}
+		// Somebody else has just written it, or it is gone.
+	}
+	snap.expiry = expiry
+	return snap, s.touch(ctx, id, expiry)
 }
 
 // over tells whether the session has come to its end. A Store that is not ours

@@ -3,6 +3,7 @@ package sessiontest
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/flamego/session"
 )
@@ -31,24 +32,29 @@ func failedAfterCommit(r rule, f *fleet) {
 		f.t.Skip("nothing that is set can fail to be stored here")
 	}
 	a, b := f.start(nil), f.start(nil)
-	v := newVisitor(f.t)
-	v.ok(r, a, "/set", "k", "k", "v", "kept")
-	old := v.id(a)
-	res := v.do(f, a, func(c call) {
-		_ = c.RegenerateID(c.ctx.ResponseWriter(), c.ctx.Request().Request)
-		if err := session.Commit(context.Background(), c.Session); err != nil {
-			r.broken(f.t, "Commit: %v", err)
+	for _, writes := range []bool{false, true} {
+		v := newVisitor(f.t)
+		v.ok(r, a, "/set", "k", "k", "v", "kept")
+		old := v.id(a)
+		res := v.do(f, a, func(c call) {
+			_ = c.RegenerateID(c.ctx.ResponseWriter(), c.ctx.Request().Request)
+			if err := session.Commit(context.Background(), c.Session); err != nil {
+				r.broken(f.t, "Commit: %v", err)
+			}
+			c.Set("bad", func() {})
+			c.ctx.ResponseWriter().Header().Set("Location", "/secret")
+			if writes {
+				_, _ = c.ctx.ResponseWriter().Write([]byte("secret"))
+			}
+		})
+		if res.status != http.StatusInternalServerError || res.header.Get("Location") != "" || strings.Contains(res.body, "secret") {
+			r.broken(f.t, "a value that can't be stored: status %d, want 500 and nothing of the handler's", res.status)
 		}
-		c.Set("bad", func() {})
-		_, _ = c.ctx.ResponseWriter().Write([]byte("secret"))
-	})
-	if res.status != http.StatusInternalServerError {
-		r.broken(f.t, "a value that can't be stored: status %d, want 500", res.status)
+		if v.id(a) == old {
+			r.broken(f.t, "the failure did not tell the client the ID that Commit has stored")
+		}
+		v.want(r, b, "kept", "/read", "k", "k")
 	}
-	if id := v.id(a); id == old {
-		r.broken(f.t, "the failure did not tell the client the ID that Commit has stored")
-	}
-	v.want(r, b, "kept", "/read", "k", "k")
 }
 
 // reminded moves the session while a request is under way whose response was to
