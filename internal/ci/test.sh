@@ -9,6 +9,16 @@ trap 'rm -rf "$log"' EXIT
 tested=() missing=() failed=()
 start=$SECONDS
 
+# The race detector needs a C compiler.
+if ! command -v "$($GO env CC)" >/dev/null; then
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "make test: the race detector needs a C compiler: install gcc or clang, or run make quick" >&2
+		exit 1
+	fi
+	echo "== installing a C compiler"
+	apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null || exit 1
+fi
+
 # step NAME COMMAND…: runs it, remembers how it went, goes on either way.
 step() {
 	local name=$1 since=$SECONDS
