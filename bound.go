@@ -22,7 +22,7 @@ func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 	s.mu.Unlock()
 	switch {
 	case own:
-		s.destroy()
+		s.part()
 		return nil
 	case left:
 		return nil // RegenerateID: the old ID ends when the session moves.

@@ -10,13 +10,16 @@ import (
 // carrier is a Transport at work. Its header lines are written before the first
 // byte of the response.
 type carrier interface {
-	read(r *http.Request) string
+	// read appends what may be IDs to the list, usually one.
+	read(r *http.Request, values []string) []string
 	// write tells the client a new ID. age is the Max-Age that the session asks for
 	// in seconds, or 0 for what the options say.
 	write(w http.ResponseWriter, r *http.Request, id string, age int)
-	// remind is called once for an ID that came from the client; slid tells whether
-	// its record was just given a new expiry.
-	remind(w http.ResponseWriter, r *http.Request, id string, age int, slid bool)
+	// greet is called once for a live ID that came from the client.
+	greet(w http.ResponseWriter, r *http.Request, id string)
+	// maxAge is how many seconds the client keeps an ID that it is told with the
+	// given age, or 0 if that is its own affair.
+	maxAge(age int) int
 	// remove tells the client that its session has ended.
 	remove(w http.ResponseWriter, r *http.Request)
 	// withdraw takes back what this response was to tell.
@@ -35,19 +38,19 @@ type headerCarrier struct {
 
 const bearerScheme = "Bearer "
 
-func (c *headerCarrier) read(r *http.Request) string {
+func (c *headerCarrier) read(r *http.Request, values []string) []string {
 	lines := r.Header[c.name]
 	if len(lines) != 1 {
-		return "" // Two servers could disagree about which one counts.
+		return values // Two servers could disagree about which one counts.
 	}
 	value := lines[0]
-	if !c.bearer {
-		return value
+	if c.bearer {
+		if len(value) < len(bearerScheme) || !strings.EqualFold(value[:len(bearerScheme)], bearerScheme) {
+			return values
+		}
+		value = strings.TrimLeft(value[len(bearerScheme):], " ")
 	}
-	if len(value) < len(bearerScheme) || !strings.EqualFold(value[:len(bearerScheme)], bearerScheme) {
-		return ""
-	}
-	return strings.TrimLeft(value[len(bearerScheme):], " ")
+	return append(values, value)
 }
 
 func (c *headerCarrier) write(w http.ResponseWriter, _ *http.Request, id string, _ int) {
@@ -55,10 +58,10 @@ func (c *headerCarrier) write(w http.ResponseWriter, _ *http.Request, id string,
 		id = bearerScheme + id
 	}
 	w.Header()[c.name] = []string{id}
-	noStore(w.Header())
 }
 
-func (c *headerCarrier) remind(http.ResponseWriter, *http.Request, string, int, bool) {}
+func (c *headerCarrier) greet(http.ResponseWriter, *http.Request, string) {}
+func (c *headerCarrier) maxAge(int) int                                   { return 0 }
 
 func (c *headerCarrier) remove(w http.ResponseWriter, _ *http.Request) {
 	w.Header()[c.name] = []string{""}
@@ -72,25 +75,26 @@ func (c *headerCarrier) way() string  { return fmt.Sprintf("the header %q", c.na
 // queryCarrier carries IDs in URLs, which the application makes with URL.
 type queryCarrier struct{ name string }
 
-func (c *queryCarrier) read(r *http.Request) string {
+func (c *queryCarrier) read(r *http.Request, values []string) []string {
 	if !strings.Contains(r.URL.RawQuery, c.name) {
-		return ""
+		return values
 	}
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(q[c.name]) != 1 {
-		return ""
+		return values
 	}
-	return q[c.name][0]
+	return append(values, q[c.name][0])
 }
 
 func (c *queryCarrier) write(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
 	private(w.Header())
 }
 
-func (c *queryCarrier) remind(w http.ResponseWriter, _ *http.Request, _ string, _ int, _ bool) {
+func (c *queryCarrier) greet(w http.ResponseWriter, _ *http.Request, _ string) {
 	private(w.Header())
 }
 
+func (c *queryCarrier) maxAge(int) int                            { return 0 }
 func (c *queryCarrier) remove(http.ResponseWriter, *http.Request) {}
 func (c *queryCarrier) withdraw(http.Header)                      {}
 func (c *queryCarrier) vary() string                              { return "" }
@@ -111,11 +115,11 @@ type funcCarrier struct {
 	writeID func(http.ResponseWriter, *http.Request, string, bool)
 }
 
-func (c *funcCarrier) read(r *http.Request) string {
+func (c *funcCarrier) read(r *http.Request, values []string) []string {
 	if c.readID == nil {
-		return c.carrier.read(r)
+		return c.carrier.read(r, values)
 	}
-	return c.readID(r)
+	return append(values, c.readID(r))
 }
 
 func (c *funcCarrier) write(w http.ResponseWriter, r *http.Request, id string, age int) {
@@ -124,15 +128,21 @@ func (c *funcCarrier) write(w http.ResponseWriter, r *http.Request, id string, a
 		return
 	}
 	c.writeID(w, r, id, true)
-	noStore(w.Header())
 }
 
-func (c *funcCarrier) remind(w http.ResponseWriter, r *http.Request, id string, age int, slid bool) {
+func (c *funcCarrier) greet(w http.ResponseWriter, r *http.Request, id string) {
 	if c.writeID == nil {
-		c.carrier.remind(w, r, id, age, slid)
+		c.carrier.greet(w, r, id)
 		return
 	}
 	c.writeID(w, r, id, false)
+}
+
+func (c *funcCarrier) maxAge(age int) int {
+	if c.writeID == nil {
+		return c.carrier.maxAge(age)
+	}
+	return 0
 }
 
 // remove is nothing that WriteIDFunc knows of: where IDs travel by other ways,
@@ -165,11 +175,16 @@ func asQuery(c carrier) *queryCarrier {
 	return nil
 }
 
-// noStore keeps a response that carries an ID out of caches (OWASP session
-// management cheat sheet), unless the handler has decided otherwise.
+// noStore keeps a response that tells an ID out of caches (OWASP session
+// management cheat sheet), whatever the handler has decided: a cache would hand one
+// session to everybody. The same goes for what only caches in between look at (RFC
+// 9213).
 func noStore(h http.Header) {
-	if _, ok := h["Cache-Control"]; !ok {
-		h["Cache-Control"] = []string{"no-store"}
+	h["Cache-Control"] = []string{"no-store"}
+	for name := range h {
+		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" {
+			delete(h, name)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // used to change sessions from outside of their own requests.
 func ClientIniter[C any](open func(ctx context.Context, cfg C) (*Cipher, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
-		cfg, p, err := configOf[C](args)
+		cfg, err := configOf[C](args)
 		if err != nil {
 			return nil, err
 		}
@@ -28,8 +28,7 @@ func ClientIniter[C any](open func(ctx context.Context, cfg C) (*Cipher, StoreCo
 		if err != nil {
 			return nil, err
 		}
-		e := &clientEngine{cipher: c, codec: newCodec(sc.Encoder, sc.Decoder), place: p.place}
-		s := newStore(e, sc.Lifetime, p.now)
+		s := newStore(&clientEngine{cipher: c, codec: newCodec(sc.Encoder, sc.Decoder)}, sc.Lifetime)
 		s.local, s.inClient = true, true
 		return s, nil
 	}
@@ -80,7 +79,7 @@ func validToken(s string) bool {
 
 // purpose has the tokens of one cookie or header be of no use in another.
 func (e *clientEngine) purpose() string {
-	return "session in the " + e.place.kind + " " + e.place.name
+	return "session in the " + e.place.String()
 }
 
 // load opens a token. What does not open is no session, like an ID that nobody

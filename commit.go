@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // ErrEnded says that the session was ended by another request, here or on
@@ -24,12 +25,19 @@ type attempt struct {
 // commit stores what has changed. If it fails, the changes stay, and the next
 // commit tries again; only ErrEnded drops them.
 func (s *liveSession) commit(ctx context.Context) error {
-	s.committing.Lock()
+	for !s.committing.TryLock() { // Another goroutine of the request is at it, which is rare.
+		if err := wait(ctx, time.Millisecond); err != nil {
+			return fmt.Errorf("session: commit: %w", err)
+		}
+	}
 	defer s.committing.Unlock()
 
 	var a attempt
 	var ch *changes
 	var err error
+	if err = s.refusal(); err != nil {
+		return err
+	}
 	for ch == nil {
 		// 1. Remove the record of a session that was destroyed. Nothing new is stored
 		// before it is gone.
@@ -58,8 +66,14 @@ func (s *liveSession) commit(ctx context.Context) error {
 func (s *liveSession) dirty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ended != "" || s.newID != "" || !s.pending.empty() || s.asked && !s.stored ||
+	return s.refused != nil || s.ended != "" || s.newID != "" || !s.pending.empty() || s.asked && !s.stored ||
 		s.stored && !s.store.dated(s.base.terms())
+}
+
+func (s *liveSession) refusal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
 }
 
 func (s *liveSession) removeEnded(ctx context.Context) error {
@@ -91,14 +105,23 @@ func (s *liveSession) takeUp() (attempt, *changes, error) {
 	}
 	ch, moved := s.pending, s.moved
 	s.pending, s.inflight, s.moved = changes{}, &ch, false
+	if s.revoked { // Nothing may take its place behind the caller's back.
+		a, asked := attempt{lives: s.lives}, s.asked
+		s.id, s.asked = "", false
+		s.mu.Unlock()
+		if ch.empty() && !asked {
+			return a, &ch, nil
+		}
+		return a, &ch, ErrEnded
+	}
 	switch {
 	case !s.stored && !s.asked && !ch.makes():
 		s.id = ""
 	case s.id == "":
 		s.id = s.freshID() // Now, so that ID agrees when it is called meanwhile.
 	}
-	if s.id != "" && !s.store.dated(ch.terms(s.base)) {
-		ch.set(createdKey, s.store.now().UnixMilli())
+	if s.id != "" {
+		s.stamp(&ch)
 	}
 	a := attempt{id: s.id, taken: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}
 	s.mu.Unlock()
@@ -118,6 +141,44 @@ func (s *liveSession) takeUp() (attempt, *changes, error) {
 		s.inflight = anew
 	}
 	return a, anew, nil
+}
+
+// stamp adds what the library itself has to say to what is going to be written. It
+// needs mu.
+func (s *liveSession) stamp(ch *changes) {
+	t, now := ch.terms(s.base), s.store.now().UnixMilli()
+	if !s.store.dated(t) {
+		ch.set(createdKey, now)
+	}
+	if s.stored && s.newID == "" && ch.empty() && !s.refresh {
+		return // Nothing is going to be written.
+	}
+	if mark := s.mark(); mark != "" && t.place == "" {
+		ch.set(placeKey, mark)
+	}
+	if s.sends(t) {
+		ch.set(sentKey, now)
+	}
+}
+
+// mark is what the record says about where it belongs, or "".
+func (s *liveSession) mark() string {
+	if s.req != nil {
+		return s.req.mark
+	}
+	if _, ok := s.store.engine.(*recordEngine); ok && s.store.place != (place{}) {
+		return s.store.place.String()
+	}
+	return ""
+}
+
+// sends tells whether a commit now comes with a persistent cookie. It needs mu.
+func (s *liveSession) sends(t terms) bool {
+	q := s.req
+	if q == nil || s.late || q.carrier().maxAge(t.cookieAge()) == 0 {
+		return false
+	}
+	return !s.stored || s.newID != "" || s.refresh || s.store.inClient || t.cookieAge() != q.age
 }
 
 // put stores the changes. A panic of the backend is an error like any other: the
@@ -286,7 +347,7 @@ func (s *liveSession) settle(a attempt, err error) {
 		}
 	case errors.Is(err, ErrEnded):
 		s.forget()
-		s.lost = true
+		s.lost, s.revoked = true, true
 	case err != nil || !a.stored: // No session: what was to be its lifetime stays.
 		ch.then(&s.pending)
 		s.pending = *ch

@@ -11,7 +11,7 @@ import (
 // first two steps of a commit. What it puts in afterwards must not be stored before
 // the old record is gone, or else the next Destroy would forget about that (G6).
 func TestDestroyBetweenTheSteps(t *testing.T) {
-	st, first := newStore(newMemory(), 0, nil), "0123456789abcdef"
+	st, first := newStore(newMemory(), 0), "0123456789abcdef"
 	sess, err := st.Read(t.Context(), first)
 	require.NoError(t, err)
 	s := sess.(*liveSession)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -124,15 +125,20 @@ func newCookieCarrier(o CookieOptions) *cookieCarrier {
 	return &cookieCarrier{opt: o, plain: line(false), tls: line(true), gone: gone(false), tlGone: gone(true)}
 }
 
-func (c *cookieCarrier) read(r *http.Request) string {
-	if len(r.Header["Cookie"]) == 0 {
-		return ""
+// read finds several cookies of the name where another host of the domain has set
+// one, or where the Path has changed.
+func (c *cookieCarrier) read(r *http.Request, values []string) []string {
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var part string
+			part, line, _ = strings.Cut(line, ";")
+			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+			if name == c.opt.Name {
+				values = append(values, strings.Trim(value, `"`))
+			}
+		}
 	}
-	got, err := r.Cookie(c.opt.Name)
-	if err != nil {
-		return ""
-	}
-	return got.Value
+	return values
 }
 
 // write takes the Max-Age of the session before that of the options.
@@ -151,12 +157,8 @@ func (c *cookieCarrier) write(w http.ResponseWriter, r *http.Request, id string,
 	c.put(w.Header(), c.opt.Name+"="+id+rest)
 }
 
-// remind refreshes a cookie that would run out while the session goes on.
-func (c *cookieCarrier) remind(w http.ResponseWriter, r *http.Request, id string, age int, slid bool) {
-	if slid && (age > 0 || c.opt.MaxAge > 0) {
-		c.write(w, r, id, age)
-	}
-}
+func (c *cookieCarrier) greet(http.ResponseWriter, *http.Request, string) {}
+func (c *cookieCarrier) maxAge(age int) int                               { return cmp.Or(age, c.opt.MaxAge) }
 
 func (c *cookieCarrier) remove(w http.ResponseWriter, r *http.Request) {
 	line := c.gone
@@ -169,7 +171,6 @@ func (c *cookieCarrier) remove(w http.ResponseWriter, r *http.Request) {
 // put sets the cookie line in the place of an earlier one for the same cookie.
 func (c *cookieCarrier) put(h http.Header, line string) {
 	h["Set-Cookie"] = append(c.others(h), line)
-	noStore(h)
 }
 
 // withdraw leaves the client the cookie that it has.

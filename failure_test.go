@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -200,6 +201,12 @@ func (l *errorList) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.errs = nil
+}
+
+func (l *errorList) all() []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.errs)
 }
 
 func (l *errorList) last() error {

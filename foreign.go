@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -15,12 +16,45 @@ import (
 type foreignEngine struct {
 	Store
 	queues queues
+	visits visits
 }
 
-func newForeignEngine(s Store) *foreignEngine {
-	e := &foreignEngine{Store: s}
-	e.queues.init()
-	return e
+// visits tells whether the requests of one session in this process have met. Where
+// nothing else tells who has destroyed a record, that does: handlers written for
+// v1.6.6 destroy the old one themselves when they ask for a new ID.
+type visits struct {
+	mu sync.Mutex
+	at map[string]*visit
+}
+
+type visit struct{ here, came int }
+
+func (v *visits) enter(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.at == nil {
+		v.at = make(map[string]*visit)
+	}
+	if v.at[id] == nil {
+		v.at[id] = &visit{}
+	}
+	v.at[id].here++
+	v.at[id].came++
+}
+
+func (v *visits) leave(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.at[id].here--; v.at[id].here == 0 {
+		delete(v.at, id)
+	}
+}
+
+// alone tells whether nobody else was here at the same time.
+func (v *visits) alone(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.at[id] == nil || v.at[id].came == 1
 }
 
 func (e *foreignEngine) load(ctx context.Context, id string) (snapshot, error) {
@@ -79,7 +113,7 @@ func (e *foreignEngine) move(ctx context.Context, id, _ string, old snapshot, ch
 		return snapshot{}, err
 	}
 	defer leave()
-	if !e.Exist(ctx, id) {
+	if !old.left && !e.Exist(ctx, id) {
 		return snapshot{}, ErrConflict
 	}
 	snap, err := e.save(ctx, old.foreign, ch)
@@ -137,6 +171,12 @@ func (e *foreignEngine) encode(old snapshot, ch *changes) ([]byte, error) {
 		return nil, fmt.Errorf("encode: changes can't be added to the Store's own encoding: %w", err)
 	}
 	return gobCodec.marshal(ch.apply(newValuesFrom(data)))
+}
+
+// removes tells whether it is the application's own doing if the record is gone by
+// now, or when the session moves: it was there, or nobody else could have ended it.
+func (e *foreignEngine) removes(ctx context.Context, id string) bool {
+	return e.Exist(ctx, id) || e.visits.alone(id)
 }
 
 // regenerateForeign has the session choose its new ID. The client hears of it

@@ -7,24 +7,9 @@ import (
 	"time"
 )
 
-// clock is how a Manager hands its time to the Initers of this library.
-type clock func() time.Time
-
-// place is where the Manager's clients keep what they are told: a cookie or a
-// header, with its name. A session that lives there is of no use elsewhere.
-type place struct{ kind, name string }
-
-// params are the arguments of an Initer other than the Config.
-type params struct {
-	idWriter IDWriter
-	now      func() time.Time
-	place    place
-}
-
-// parseArgs finds the Config and the rest among the arguments of an Initer. The
-// Config may be a pointer too.
-func parseArgs[C any](args []interface{}) (cfg C, given bool, p params) {
-	p.now = time.Now
+// parseArgs finds the Config among the arguments of an Initer. It may be a
+// pointer too.
+func parseArgs[C any](args []interface{}) (cfg C, given bool) {
 	for _, arg := range args {
 		switch v := arg.(type) {
 		case C:
@@ -33,17 +18,9 @@ func parseArgs[C any](args []interface{}) (cfg C, given bool, p params) {
 			if v != nil {
 				cfg, given = *v, true
 			}
-		case IDWriter:
-			p.idWriter = v
-		case clock:
-			if v != nil {
-				p.now = v
-			}
-		case place:
-			p.place = v
 		}
 	}
-	return cfg, given, p
+	return cfg, given
 }
 
 // startTimeout bounds what the start waits for a storage system.
@@ -57,7 +34,7 @@ const startTimeout = 15 * time.Second
 // start, and ends after 15 seconds: it must not be kept.
 func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
-		cfg, p, err := configOf[C](args)
+		cfg, err := configOf[C](args)
 		if err != nil {
 			return nil, err
 		}
@@ -67,25 +44,24 @@ func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, S
 		if err != nil {
 			return nil, err
 		}
-		sc.now = p.now
 		return NewStore(b, sc), nil
 	}
 }
 
 // configOf is parseArgs where there must be a Config.
-func configOf[C any](args []interface{}) (C, params, error) {
-	cfg, given, p := parseArgs[C](args)
+func configOf[C any](args []interface{}) (C, error) {
+	cfg, given := parseArgs[C](args)
 	if !given {
-		return cfg, p, fmt.Errorf("Options.Config is %s: set it to a %T", typeOfConfig(args), cfg)
+		return cfg, fmt.Errorf("Options.Config is %s: set it to a %T", typeOfConfig(args), cfg)
 	}
-	return cfg, p, nil
+	return cfg, nil
 }
 
 // typeOfConfig describes what stands in the place of the Config.
 func typeOfConfig(args []interface{}) string {
 	for _, arg := range args {
 		switch arg.(type) {
-		case nil, IDWriter, clock, place:
+		case nil, IDWriter:
 		default:
 			return "a " + reflect.TypeOf(arg).String()
 		}

@@ -7,20 +7,24 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
 // What the library keeps in a record next to the data, under keys of its own.
-// All are int64, which every gob decoder knows, also that of v1.6.6; for other
-// codecs see wholeNumber. Flush leaves them alone: they belong to the session, not
+// All but the last are int64, which every gob decoder knows, also that of v1.6.6;
+// for other codecs see wholeNumber. Flush leaves them alone: they belong to the session, not
 // to what is in it.
 const (
+	ownPrefix   = "flamego::session::"
 	createdKey  = "flamego::session::created"  // Unix milliseconds
 	lifetimeKey = "flamego::session::lifetime" // idle timeout in nanoseconds
 	rememberKey = "flamego::session::remember" // Max-Age of the cookie in seconds
+	sentKey     = "flamego::session::sent"     // when a persistent cookie was last sent, in Unix milliseconds
+	placeKey    = "flamego::session::place"    // the cookie or header that it was made for, a string
 )
 
-var reservedKeys = []any{createdKey, lifetimeKey, rememberKey}
+var reservedKeys = []any{createdKey, lifetimeKey, rememberKey, sentKey, placeKey}
 
 func isReserved(key any) bool { return slices.Contains(reservedKeys, key) }
 
@@ -40,7 +44,7 @@ func SetLifetime(s Session, d time.Duration) error {
 	if err := canLast(s, d, maxLifetime, "100 years"); err != nil {
 		return fmt.Errorf("session: set lifetime: %w", err)
 	}
-	setOrDelete(s, lifetimeKey, int64(d))
+	setOwn(s, lifetimeKey, int64(d))
 	return nil
 }
 
@@ -60,8 +64,8 @@ func Remember(s Session, d time.Duration) error {
 	if err := canLast(s, d, maxCookieAge, "400 days"); err != nil {
 		return fmt.Errorf("session: remember: %w", err)
 	}
-	setOrDelete(s, lifetimeKey, int64(d))
-	setOrDelete(s, rememberKey, int64(d/time.Second))
+	setOwn(s, lifetimeKey, int64(d))
+	setOwn(s, rememberKey, int64(d/time.Second))
 	return nil
 }
 
@@ -82,25 +86,48 @@ func canLast(s Session, d, most time.Duration, name string) error {
 	return nil
 }
 
-func setOrDelete(s Session, key string, n int64) {
-	if n == 0 {
+// setOwn sets a key of the library's own, or deletes it if n is 0.
+func setOwn(s Session, key string, n int64) {
+	live, ok := s.(*liveSession)
+	switch {
+	case ok && n == 0:
+		live.remove(key)
+	case ok:
+		live.set(key, n)
+	case n == 0:
 		s.Delete(key)
-		return
+	default:
+		s.Set(key, n)
 	}
-	s.Set(key, n)
+}
+
+// ownKeyError says why a key cannot be set or deleted, or is nil.
+func ownKeyError(key any) error {
+	name, ok := key.(string)
+	if !ok || !strings.HasPrefix(name, ownPrefix) || !isReserved(key) {
+		return nil
+	}
+	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime or session.Remember, or a key that does not start with %q", name, ownPrefix)
 }
 
 // terms are what a session says about how long it lasts; what it does not say is
 // 0.
-type terms struct{ created, lifetime, remember int64 }
+type terms struct {
+	created, lifetime, remember, sent int64
+	place                             string
+}
 
 func (t *terms) read(key, val any) {
 	name, ok := key.(string)
-	if !ok || len(name) < len(createdKey) {
+	if !ok || !strings.HasPrefix(name, ownPrefix) {
 		return
 	}
 	n := wholeNumber(val)
 	switch name {
+	case placeKey:
+		t.place, _ = val.(string)
+	case sentKey:
+		t.sent = n
 	case createdKey:
 		t.created = n
 	case lifetimeKey:
@@ -209,6 +236,13 @@ func (s *store) fresh(expiry time.Time, t terms, now time.Time) bool {
 	}
 	end := s.end(t, now)
 	return left >= idle || !end.IsZero() && expiry.After(end.Add(-time.Second))
+}
+
+// due tells whether a cookie with this Max-Age in seconds is to be sent again: when a
+// twentieth of it is gone, so that who keeps coming keeps it.
+func (s *store) due(t terms, maxAge int) bool {
+	since := s.now().Sub(time.UnixMilli(t.sent)).Abs()
+	return maxAge > 0 && since >= time.Duration(maxAge)*time.Second/20
 }
 
 // slide gives a session a later expiry. One in the client is written anew; so is

@@ -28,11 +28,15 @@ type liveSession struct {
 	edits    int        // counts changes, for Update
 	moved    bool       // base is another since pending was made: its Updates are to be done anew
 	lives    int        // counts the sessions that this one has been, for a commit under way
+	refused  error      // why something that was set cannot be stored; every commit returns it
+	parted   changes    // made before the Store was told to destroy the session
 	changed  bool
 	lost     bool // it was ended elsewhere: the client may hold a newer one
+	revoked  bool // the same, and nothing takes its place
 	used     bool // a handler looked at it: the response hangs on the cookie
 	linked   bool // a URL in the response holds the ID
-	over     bool // the handler has returned
+	late     bool // the response has started
+	refresh  bool // the commit comes with a response that refreshes the cookie
 }
 
 var _ Session = (*liveSession)(nil)
@@ -64,23 +68,40 @@ func (s *liveSession) RegenerateID(w http.ResponseWriter, r *http.Request) error
 	if s.req != nil && s.req.started() {
 		return errors.New("session: regenerate ID: the response has started, so the client can't be told: call it before writing")
 	}
+	removes := s.removes(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used = true
 	switch {
 	case !s.stored:
-		s.id, s.asked = s.freshID(), true
+		s.id, s.asked, s.revoked = s.freshID(), true, false
+		if !s.parted.empty() {
+			s.parted.then(&s.pending)
+			s.pending, s.parted = s.parted, changes{}
+		}
 	case s.base.foreign != nil:
 		id, err := regenerateForeign(s.base.foreign, r)
 		if err != nil {
 			return err
 		}
-		s.newID = id
+		s.newID, s.base.left = id, removes
 	default:
 		s.newID = s.freshID()
 	}
 	s.changed = true
 	return nil
+}
+
+// removes is asked of a Store that is not ours, see foreignEngine.removes.
+func (s *liveSession) removes(r *http.Request) bool {
+	e, ok := s.store.engine.(*foreignEngine)
+	if !ok {
+		return false
+	}
+	s.mu.Lock()
+	id := s.id
+	s.mu.Unlock()
+	return e.removes(r.Context(), id)
 }
 
 func (s *liveSession) Get(key interface{}) interface{} {
@@ -109,6 +130,25 @@ func (v view) get(key any) (any, bool) {
 }
 
 func (s *liveSession) Set(key, val interface{}) {
+	if !s.refuse(key) {
+		s.set(key, val)
+	}
+}
+
+// refuse remembers that a key of the library's own was to be changed. There is
+// nobody to return an error to, so that nothing is stored any more.
+func (s *liveSession) refuse(key any) bool {
+	err := ownKeyError(key)
+	if err == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used, s.changed, s.refused = true, true, err
+	return true
+}
+
+func (s *liveSession) set(key, val any) {
 	mustCompare(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,6 +176,12 @@ func (s *liveSession) SetFlash(val interface{}) {
 }
 
 func (s *liveSession) Delete(key interface{}) {
+	if !s.refuse(key) {
+		s.remove(key)
+	}
+}
+
+func (s *liveSession) remove(key any) {
 	mustCompare(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,6 +204,9 @@ func (s *liveSession) Flush() {
 // the session; when something changed meanwhile it runs again.
 func (s *liveSession) update(key any, fn func(any) any) any {
 	mustCompare(key)
+	if s.refuse(key) {
+		return s.Get(key)
+	}
 	for {
 		s.mu.Lock()
 		old, _ := s.view().get(key)
@@ -185,13 +234,26 @@ func (s *liveSession) destroy() {
 		s.ended = s.id
 	}
 	s.forget()
-	s.used, s.changed = true, true
+	s.used, s.changed, s.revoked = true, true, false
+}
+
+// part is destroy for the Store that handlers get. Handlers written for v1.6.6
+// destroy the old session there when they ask for a new ID, before or after: what
+// they have set goes along then.
+func (s *liveSession) part() {
+	s.mu.Lock()
+	left := s.pending
+	s.mu.Unlock()
+	s.destroy()
+	s.mu.Lock()
+	s.parted = left
+	s.mu.Unlock()
 }
 
 // forget makes the session that of a visitor who has none. It needs mu.
 func (s *liveSession) forget() {
 	s.id, s.newID, s.base, s.stored, s.asked = "", "", snapshot{}, false, false
-	s.pending, s.inflight, s.moved = changes{}, nil, false
+	s.pending, s.parted, s.inflight, s.moved, s.refused = changes{}, changes{}, nil, false, nil
 	s.lives++
 	s.edits++
 }

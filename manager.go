@@ -22,7 +22,8 @@ type Manager struct {
 	carriers []carrier
 	leastID  int // no shorter ID is looked up
 	store    *store
-	outer    Store // what the Initer returned
+	outer    Store  // what the Initer returned
+	at       string // where clients keep what they are told
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -46,10 +47,12 @@ func NewManager(opts Options) (*Manager, error) {
 		opt:      opt,
 		carriers: opt.carriers(),
 		leastID:  min(legacyIDLength, opt.IDLength),
+		at:       opt.place().String(),
 		stopped:  make(chan struct{}),
 	}
 	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].write(w, r, sid, 0) })
-	m.outer, err = opt.Initer(context.Background(), opt.Config, writer, clock(opt.now), opt.place())
+	// Exactly what v1.6.6 passed: Initers of applications refuse what they do not know.
+	m.outer, err = opt.Initer(context.Background(), opt.Config, writer)
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
@@ -59,9 +62,11 @@ func NewManager(opts Options) (*Manager, error) {
 	if s, ok := m.outer.(*store); ok {
 		m.store = s
 	} else {
-		m.store = newStore(newForeignEngine(m.outer), 0, opt.now)
+		m.store = newStore(&foreignEngine{Store: m.outer}, 0)
 	}
-	m.store.absolute = opt.AbsoluteLifetime
+	if err := m.store.attach(&m.opt); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
 	if m.store.inClient && opt.Transport.has(byQuery) {
 		return nil, errors.New("session: Transport: a session that is kept by the client is too large for URLs, and would be in logs as a whole: use session.CookieTransport")
 	}
@@ -143,10 +148,44 @@ func (m *Manager) collect(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		if err := m.outer.GC(ctx); err != nil && ctx.Err() == nil {
+		if err := m.gc(ctx); err != nil && ctx.Err() == nil {
 			m.report(err)
 		}
 		timer.Reset(m.opt.GCInterval)
+	}
+}
+
+// gc makes an error of a panic, which would end the program: nobody is above this
+// goroutine to recover it.
+func (m *Manager) gc(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("session: sweep: panic: %v", p)
+		}
+	}()
+	return m.outer.GC(ctx)
+}
+
+// mark is what records of sessions that are injected under these names say about
+// where they belong, or "". Nothing need be said in the memory, which is one
+// Manager's, and by clients. A Store of the application's own is left alone as long
+// as one Manager uses it.
+func (m *Manager) mark(as names) string {
+	switch m.store.engine.(type) {
+	case *recordEngine:
+		return m.at
+	case *foreignEngine:
+		if as.extra {
+			return m.at
+		}
+	}
+	return ""
+}
+
+// reportRecord reports a record that cannot be decoded, once in a while.
+func (m *Manager) reportRecord(err error) {
+	if !errors.As(err, new(reportedError)) {
+		m.report(fmt.Errorf("session: load: %w", err))
 	}
 }
 

@@ -23,7 +23,7 @@ type MemoryConfig struct {
 // and a restart ends all sessions. Its Config is a MemoryConfig, or nothing.
 func MemoryIniter() Initer {
 	return func(_ context.Context, args ...interface{}) (Store, error) {
-		cfg, given, p := parseArgs[MemoryConfig](args)
+		cfg, given := parseArgs[MemoryConfig](args)
 		if !given {
 			for _, arg := range args {
 				if t := reflect.TypeOf(arg); t != nil && strings.HasSuffix(t.String(), "Config") {
@@ -31,7 +31,7 @@ func MemoryIniter() Initer {
 				}
 			}
 		}
-		st := newStore(newMemory(), cfg.Lifetime, p.now)
+		st := newStore(newMemory(), cfg.Lifetime)
 		st.local = true
 		return st, nil
 	}

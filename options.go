@@ -107,9 +107,6 @@ func (o Options) withDefaults() (Options, error) {
 		slog.Warn("session: short IDs can be guessed: leave Options.IDLength out, or set it to 26 or more",
 			"IDLength", o.IDLength, "bits", 5*o.IDLength)
 	}
-	if o.now == nil {
-		o.now = time.Now
-	}
 	return o, nil
 }
 

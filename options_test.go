@@ -114,7 +114,7 @@ func TestLifetimeWithoutUnit(t *testing.T) {
 	defer slog.SetDefault(old)
 	for lifetime, warned := range map[time.Duration]bool{0: false, 3600: true, -1: true, time.Second: false} {
 		log.Reset()
-		newStore(newMemory(), lifetime, nil)
+		newStore(newMemory(), lifetime)
 		assert.Equal(t, warned, strings.Contains(log.String(), "with its unit"), lifetime)
 	}
 }

@@ -2,32 +2,51 @@ package session
 
 import (
 	"context"
-	"hash/maphash"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
 // queues make requests of this process that change the same session wait for
 // each other, instead of failing each other's compare-and-swap again and again.
-// Sessions share a queue now and then; that costs time, never correctness.
-type queues [64]chan struct{}
+type queues struct {
+	mu    sync.Mutex
+	lines map[string]*line // of the sessions that somebody waits for, or is at
+}
 
-var queueSeed = maphash.MakeSeed()
-
-func (q *queues) init() {
-	for i := range q {
-		q[i] = make(chan struct{}, 1)
-	}
+type line struct {
+	turn  chan struct{}
+	heads int // how many hold it or wait for it
 }
 
 // enter waits for the turn of a session, or for the end of the context.
 func (q *queues) enter(ctx context.Context, id string) (leave func(), err error) {
-	turn := q[maphash.String(queueSeed, id)%uint64(len(q))]
+	q.mu.Lock()
+	l := q.lines[id]
+	if l == nil {
+		if q.lines == nil {
+			q.lines = make(map[string]*line)
+		}
+		l = &line{turn: make(chan struct{}, 1)}
+		q.lines[id] = l
+	}
+	l.heads++
+	q.mu.Unlock()
+
 	select {
-	case turn <- struct{}{}:
-		return func() { <-turn }, nil
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn; q.drop(id, l) }, nil
 	case <-ctx.Done():
+		q.drop(id, l)
 		return nil, ctx.Err()
+	}
+}
+
+func (q *queues) drop(id string, l *line) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l.heads--; l.heads == 0 {
+		delete(q.lines, id)
 	}
 }
 

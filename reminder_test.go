@@ -35,11 +35,15 @@ func TestReminderInPublicResponse(t *testing.T) {
 			})
 			_, id := a.get("/new", "")
 			at.Add(600)
-			for range 2 {
+			for range 2 { // With a flash to be taken, and without.
 				_, told := a.get("/page", id)
 				assert.Equal(t, sent, told == id)
 				assert.Equal(t, sent, told != "")
-				a.get("/flash", id) // Taken out by the next request, whatever page that asks for.
+				_, told = a.get("/flash", id)
+				assert.Equal(t, !sent, told == id, "what a public response left out comes with the next one")
+				_, told = a.get("/flash", id)
+				assert.Empty(t, told, "not more often than needed")
+				at.Add(180)
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/flamego/flamego"
@@ -20,13 +22,23 @@ type request struct {
 	live  liveSession
 	bound boundStore
 
-	by     carrier     // the way that the ID came, nil if none did
-	told   string      // the value of a live session that the client holds: its ID, but see clientEngine
-	age    int         // the Max-Age that goes with it, 0 for that of the options
-	came   string      // the value that it came with
-	remind bool        // the response refreshes what the client holds, for no other reason than time
-	closed atomic.Bool // nothing is to be stored any more
-	beside *request    // those of other Managers on the same HTTP request, in a ring, or nil
+	mark   string   // what its record says about where it belongs, or ""
+	strict bool     // records that do not say so are no sessions
+	by     carrier  // the way that a live ID came, nil if none did
+	told   string   // the value of a live session that the client holds: its ID, but see clientEngine
+	age    int      // the Max-Age that goes with it, 0 for that of the options
+	came   string   // the value that it came with
+	due    bool     // a persistent cookie is to be sent again
+	tells  bool     // the header tells the client a value, or takes one away
+	beside *request // those of other Managers on the same HTTP request, in a ring, or nil
+
+	closed   atomic.Bool // nothing is to be stored any more
+	hijacked atomic.Bool // the handler writes to the connection itself
+
+	header sync.Mutex // for goroutines of the handler that call Commit
+	sealed bool       // the header is not ours any more: it has been sent, or the handler has returned
+
+	values [2]string // room for what the request may name
 }
 
 // handle is the middleware.
@@ -35,7 +47,7 @@ func (m *Manager) handle(c flamego.Context, as names) {
 	if again && err == nil {
 		return // Used twice, say by the application and by a group.
 	}
-	q := &request{m: m, as: as.session, w: c.ResponseWriter(), r: c.Request().Request}
+	q := &request{m: m, as: as.session, w: c.ResponseWriter(), r: c.Request().Request, mark: m.mark(as), strict: as.extra}
 	q.live.store, q.live.req = m.store, q
 	q.bound = boundStore{Store: m.outer, req: q}
 
@@ -43,22 +55,30 @@ func (m *Manager) handle(c flamego.Context, as names) {
 	if err == nil {
 		flash, err = q.load()
 	}
+	if err == nil && errors.Is(q.r.Context().Err(), context.DeadlineExceeded) {
+		// No handler would run any more, and the answer be an empty success.
+		err = fmt.Errorf("session: load: %w", context.DeadlineExceeded)
+	}
 	if err != nil {
-		if q.r.Context().Err() != context.Canceled { // Otherwise the client is gone.
-			m.report(err)
-		}
+		m.report(err)
 		sendFailure(q.w, nil)
 		return
 	}
 
+	if e, ok := m.store.engine.(*foreignEngine); ok && q.came != "" {
+		e.visits.enter(q.came)
+		defer e.visits.leave(q.came)
+	}
 	q.join(peer)
 	m.inject(c, q, as, flash)
 	q.w.Before(q.before)
+	q.watchHijack()
 
 	panicking := true
 	defer func() {
 		if panicking {
 			q.closed.Store(true)
+			q.seal()
 		}
 		if q.closed.Load() {
 			dropTrailers(q.w)
@@ -69,55 +89,48 @@ func (m *Manager) handle(c flamego.Context, as names) {
 	q.finish()
 }
 
-// load finds the session of the request, and returns its flash.
+// load finds the session of the request, and returns its flash. A client that
+// hangs up does not stop it: drivers close a connection whose query is cancelled, so
+// a flood of aborted requests would leave the pool without any.
 func (q *request) load() (flash any, err error) {
 	s := q.m.store
-
-	// 1. Only what looks like an ID gets as far as the store (G13).
-	value := q.readValue()
-	if value == "" {
-		return nil, nil
-	}
-	ctx, cancel := q.m.deadline(q.r.Context())
+	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
 	defer cancel()
 
-	// 2. Only an ID that the store holds is a session (G8).
-	id := value
-	snap, err := s.find(ctx, id)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil, nil
-	case isDecodeError(err):
-		q.m.report(fmt.Errorf("session: load: %w", err))
-		return nil, nil
-	case err != nil:
+	// 1. Only an ID that the store holds is a session (G8).
+	value, snap, err := q.find(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("session: load: %w", err)
 	}
-
+	if q.by == nil {
+		return nil, nil
+	}
+	id := value
 	if snap.sealed != nil {
 		id = snap.sealed.id // The value was the whole session.
 	}
 
-	// 3. Whoever removes the flash from the record has it (G5).
-	snap, flash, taken, err := q.takeFlash(id, snap)
+	// 2. Whoever removes the flash from the record has it (G5).
+	snap, flash, taken, err := q.takeFlash(ctx, id, snap)
 	if errors.Is(err, ErrNotFound) {
+		q.by = nil
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("session: load: flash: %w", err)
 	}
 
-	// 4. Slide the expiry, unless it is far enough (G9).
-	slid, terms := taken, snap.terms()
+	// 3. Slide the expiry, unless it is far enough (G9).
+	terms := snap.terms()
 	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
 		next, err := s.slide(ctx, id, snap, s.expiry(s.now(), terms))
 		if errors.Is(err, ErrNotFound) {
+			q.by = nil
 			return nil, nil
 		}
 		if err != nil {
 			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
-		}
-		if slid = err == nil; slid {
+		} else {
 			snap = next
 		}
 	}
@@ -125,26 +138,62 @@ func (q *request) load() (flash any, err error) {
 	q.live.id, q.live.base, q.live.stored = id, snap, true
 	q.live.used = taken
 	q.told, q.came, q.age = q.live.value(), value, terms.cookieAge()
-	// For a client that keeps the session the flash is a reason, too.
-	q.remind = slid && (!taken || q.told == value)
+	q.due = s.due(terms, q.by.maxAge(q.age))
+	q.by.greet(q.w, q.r, q.told)
 	if q.told != value { // The client has to keep what has changed just now.
+		q.tells = taken
 		q.by.write(q.w, q.r, q.told, q.age)
-	} else {
-		q.by.remind(q.w, q.r, value, q.age, slid)
 	}
 	return flash, nil
 }
 
-// readValue returns what may be an ID, of the first way that has such a thing. For
-// a session in the client it is the session itself.
-func (q *request) readValue() string {
+// mostValues bounds how many IDs of one request are looked up.
+const mostValues = 8
+
+// find loads the live session that the request names. Of several transports the
+// first one with a live ID counts. Several live IDs in cookies of the same name are
+// no session: another host of the domain has set one, and nobody can tell which.
+func (q *request) find(ctx context.Context) (value string, snap snapshot, err error) {
+	looked := 0
 	for _, c := range q.m.carriers {
-		if value := c.read(q.r); q.m.store.names(value, q.m.leastID) {
-			q.by = c
-			return value
+		values := c.read(q.r, q.values[:0])
+		for i, v := range values {
+			// Only what looks like an ID gets as far as the store (G13).
+			if !q.m.store.names(v, q.m.leastID) || slices.Contains(values[:i], v) || looked == mostValues {
+				continue
+			}
+			looked++
+			found, err := q.m.store.find(ctx, v)
+			switch {
+			case err == nil && !q.belongs(found):
+				continue
+			case err == nil && q.by != nil:
+				q.by = nil
+				q.m.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.way()))
+				return "", snapshot{}, nil
+			case err == nil:
+				q.by, value, snap = c, v, found
+			case isDecodeError(err):
+				q.m.reportRecord(err)
+			case !errors.Is(err, ErrNotFound):
+				return "", snapshot{}, err
+			}
+		}
+		if q.by != nil {
+			break
 		}
 	}
-	return ""
+	return value, snap, nil
+}
+
+// belongs tells whether the record was made for this cookie or header. Records of
+// v1.6.6 do not say.
+func (q *request) belongs(snap snapshot) bool {
+	if q.mark == "" {
+		return true
+	}
+	place := snap.terms().place
+	return place == q.mark || place == "" && !q.strict
 }
 
 // carrier is the way on which the client is answered.
@@ -158,15 +207,12 @@ func (q *request) carrier() carrier {
 // onlyFlash is the change that takes the flash out.
 var onlyFlash = &changes{list: []change{{key: flashKey, deleted: true}}}
 
-func (q *request) takeFlash(id string, snap snapshot) (_ snapshot, flash any, taken bool, err error) {
+func (q *request) takeFlash(ctx context.Context, id string, snap snapshot) (_ snapshot, flash any, taken bool, err error) {
 	flash, ok := snap.get(flashKey)
 	if !ok {
 		return snap, nil, false, nil
 	}
-	// From here on a client that hangs up could lose the flash, not stop it.
 	s := q.m.store
-	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
-	defer cancel()
 	var turn turn
 	defer turn.end()
 	for {
@@ -187,12 +233,15 @@ func (q *request) takeFlash(id string, snap snapshot) (_ snapshot, flash any, ta
 }
 
 // started tells whether the client has been sent the status already.
-func (q *request) started() bool { return q.w.Written() }
+func (q *request) started() bool { return q.w.Written() || q.hijacked.Load() }
 
 // before is the hook that runs when the first byte is about to leave (G2, G3).
 // It must not panic: Flamego's Recovery would answer 200.
 func (q *request) before(w flamego.ResponseWriter) {
-	q.guardURL()
+	q.header.Lock()
+	q.guard()
+	q.header.Unlock()
+	defer q.seal()
 	if q.closed.Load() {
 		return
 	}
@@ -206,6 +255,13 @@ func (q *request) before(w flamego.ResponseWriter) {
 		return
 	}
 	q.tell()
+}
+
+// seal is for the moment from which on nobody may write to the header.
+func (q *request) seal() {
+	q.header.Lock()
+	q.sealed = true
+	q.header.Unlock()
 }
 
 func (q *request) deny(w flamego.ResponseWriter, err error) {
@@ -226,7 +282,7 @@ func (q *request) retell(w http.ResponseWriter) {
 	}()
 	for p := q; p != nil; {
 		switch {
-		case p.told == p.came:
+		case !p.tells && p.told == p.came:
 		case p.told != "":
 			p.carrier().write(w, p.r, p.told, p.age)
 		default: // Destroyed. Where the client keeps the session, it must let go of it.
@@ -257,22 +313,55 @@ func (q *request) finish() {
 	default:
 		q.tell()
 	}
-	q.live.mu.Lock()
-	q.live.over = true // Goroutines of the handler may live on, and Commit.
-	q.live.mu.Unlock()
+	q.seal() // Goroutines of the handler may live on, and Commit.
 }
 
 // commit stores the session, whatever becomes of the client (G12).
 func (q *request) commit() error {
-	if !q.live.dirty() {
+	due := q.due && !q.started() && !isPublic(q.w.Header())
+	if !due && !q.live.dirty() {
 		return nil
 	}
 	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
 	defer cancel()
+	if due && !q.live.dirty() {
+		q.refresh(ctx)
+		return nil
+	}
+	q.live.mu.Lock()
+	q.live.refresh = due
+	q.live.mu.Unlock()
 	if err := q.commitWith(ctx, q.started()); !errors.Is(err, ErrEnded) {
 		return err
 	}
 	return nil // Ended elsewhere: that is the end of it, and the answer stands.
+}
+
+// refresh notes in the record that the cookie is sent again, for no other reason
+// than time. If it fails the response is as good without; if another request has
+// come first, the next one sees to it.
+func (q *request) refresh(ctx context.Context) {
+	s := &q.live
+	s.mu.Lock()
+	id, base, stored := s.id, s.base, s.stored
+	s.mu.Unlock()
+	now := s.store.now()
+	if !stored || s.store.over(base, now) {
+		return
+	}
+	ch := &changes{}
+	ch.set(sentKey, now.UnixMilli())
+	next, err := s.store.replace(ctx, id, base, ch, s.store.expiry(now, base.terms()))
+	switch {
+	case err == nil:
+		s.mu.Lock()
+		if s.id == id {
+			s.base, s.refresh = next, true
+		}
+		s.mu.Unlock()
+	case !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound):
+		q.m.report(fmt.Errorf("session: refresh the cookie: %w", err))
+	}
 }
 
 var errLate = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
@@ -280,6 +369,9 @@ var errLate = errors.New("session: first used after the response had started, so
 var errLateID = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps the ID that it has: call it before writing")
 
 func (q *request) commitWith(ctx context.Context, started bool) error {
+	q.live.mu.Lock()
+	q.live.late = started
+	q.live.mu.Unlock()
 	late := started && q.live.dropUntold()
 	lateID := started && q.live.dropNewID()
 	if err := q.live.commit(ctx); err != nil {
@@ -327,25 +419,56 @@ func (q *request) commitNow(ctx context.Context) error {
 	}
 	ctx, cancel := q.m.deadline(ctx)
 	defer cancel()
-	q.live.mu.Lock()
-	started := q.live.over || q.started()
-	q.live.mu.Unlock()
+	started := q.isSealed() || q.started()
 	err := q.commitWith(ctx, started)
-	if (err == nil || errors.Is(err, ErrEnded)) && !started && !q.started() {
-		q.tell()
+	if err != nil && !errors.Is(err, ErrEnded) || started {
+		return err
 	}
+	q.header.Lock()
+	defer q.header.Unlock()
+	if q.sealed {
+		return errors.Join(err, q.tooLate(ctx))
+	}
+	q.tellLocked()
 	return err
 }
 
-// guardURL is for URLs that hold an ID, which must not get into a Referer header
-// or a cache, whatever the handler thinks: that of the request, also if a cookie
-// came first, those that the handler made, and those in the page of a new visitor.
-func (q *request) guardURL() {
+func (q *request) isSealed() bool {
+	q.header.Lock()
+	defer q.header.Unlock()
+	return q.sealed
+}
+
+// tooLate is for a commit that the response did not wait for. A record that nobody
+// was told of is removed again.
+func (q *request) tooLate(ctx context.Context) error {
+	s := &q.live
+	s.mu.Lock()
+	untold := s.stored && s.value() != q.told
+	s.mu.Unlock()
+	switch {
+	case !untold:
+		return nil
+	case q.told != "":
+		return errLateID
+	}
+	s.destroy()
+	return errors.Join(errLate, s.commit(ctx))
+}
+
+// guard keeps IDs out of caches and Referer headers, whatever the handler thinks:
+// that in the header, and those in URLs, be it the URL of the request, also if a
+// cookie came first, those that the handler made, or those in the page of a new
+// visitor.
+func (q *request) guard() {
+	if q.tells {
+		noStore(q.w.Header())
+	}
 	q.live.mu.Lock()
 	linked := q.live.linked
 	q.live.mu.Unlock()
 	for _, c := range q.m.carriers {
-		if qc := asQuery(c); qc != nil && (linked || q.by == nil && q.told != "" || qc.read(q.r) != "") {
+		if qc := asQuery(c); qc != nil && (linked || q.by == nil && q.told != "" || len(qc.read(q.r, nil)) > 0) {
 			private(q.w.Header())
 		}
 	}
@@ -353,32 +476,50 @@ func (q *request) guardURL() {
 
 // tell lets the client know which session it has now.
 func (q *request) tell() {
-	defer q.guardURL()
-	s := &q.live
+	q.header.Lock()
+	defer q.header.Unlock()
+	q.tellLocked()
+}
+
+func (q *request) tellLocked() {
+	defer q.guard()
+	s, h := &q.live, q.w.Header()
 	s.mu.Lock()
 	value, stored, lost, used, age := s.value(), s.stored, s.lost, s.used, s.base.terms().cookieAge()
-	s.lost = false
+	refresh := s.refresh && !q.started()
+	s.lost, s.refresh = false, false
+	told, toldAge := q.told, q.age
+	if stored {
+		q.told, q.age = value, age
+	} else {
+		q.told = ""
+	}
 	s.mu.Unlock()
 	switch {
-	case stored && (value != q.told || age != q.age):
-		q.told, q.age, q.remind = value, age, false
+	case stored && (value != told || age != toldAge):
+		q.tells, q.due = true, false
 		q.carrier().write(q.w, q.r, value, age)
-	case !stored && q.told != "":
-		q.told, q.remind = "", false
-		if lost { // The client may hold the cookie of a newer session by now.
-			q.came = ""
-			q.carrier().withdraw(q.w.Header())
-		} else {
-			q.carrier().remove(q.w, q.r)
+	case !stored && told != "" && lost: // The client may hold the cookie of a newer session by now.
+		q.came, q.due = "", false
+		q.carrier().withdraw(h)
+	case !stored && told != "":
+		q.tells, q.due = true, false
+		q.carrier().remove(q.w, q.r)
+	case stored && refresh:
+		q.came, q.due = "", false
+		q.carrier().write(q.w, q.r, value, age)
+		if _, ok := h["Cache-Control"]; !ok {
+			noStore(h)
 		}
-	case q.remind && isPublic(q.w.Header()):
-		// A cache would hand the cookie to everybody. A later response refreshes it.
-		q.carrier().withdraw(q.w.Header())
+	case stored && q.told != q.came && !q.tells && isPublic(h):
+		// The client keeps the session, and can keep the one that it has: it slid, but
+		// a cache would hand it to everybody.
+		q.carrier().withdraw(h)
 	}
 	if used {
 		for _, c := range q.m.carriers {
 			if on := c.vary(); on != "" {
-				vary(q.w.Header(), on)
+				vary(h, on)
 			}
 		}
 	}

@@ -38,7 +38,7 @@ type Store interface {
 
 // Initer takes arbitrary number of arguments needed for initialization and
 // returns an initialized session store. The library passes Options.Config and an
-// IDWriter, and perhaps more: an Initer ignores what it does not know.
+// IDWriter, and nothing else.
 type Initer func(ctx context.Context, args ...interface{}) (Store, error)
 
 // StoreConfig holds what every Store has, whatever its Backend.
@@ -51,8 +51,6 @@ type StoreConfig struct {
 	Encoder Encoder
 	// Decoder is the decoder to decode session data. Default is GobDecoder.
 	Decoder Decoder
-
-	now func() time.Time
 }
 
 func defaultLifetime(d time.Duration) time.Duration {
@@ -67,6 +65,7 @@ type snapshot struct {
 	*values
 	raw     []byte    // the stored bytes, where there are bytes
 	foreign Session   // the session, where the Store is not ours
+	left    bool      // the same, and the application removes the old record itself when the session moves
 	sealed  *sealed   // where the client keeps the session
 	expiry  time.Time // unknown where the Store is not ours
 }
@@ -110,30 +109,47 @@ type store struct {
 	local    bool          // the engine never waits, so that it needs no deadline
 	inClient bool          // the client keeps the sessions, see clientEngine
 	renews   bool          // a record is encoded anew, not touched, when its expiry slides
+	place    place         // of the Manager that uses it, zero without one
 	queues   queues
 }
 
 var _ Store = (*store)(nil)
 
+// attach ties the store to the Manager that uses it. What a second Manager tells
+// its clients must not open sessions of the first: records say where they belong,
+// and a store without records takes one place only.
+func (s *store) attach(o *Options) error {
+	at := o.place()
+	if _, marks := s.engine.(*recordEngine); !marks && s.place != (place{}) && s.place != at {
+		return fmt.Errorf("Options.Initer returned a Store that another Manager uses for the %s, so each would take the other's sessions: return one for the %s alone", s.place, at)
+	}
+	if s.place == (place{}) {
+		s.place = at
+		if e, ok := s.engine.(*clientEngine); ok {
+			e.place = at
+		}
+		if o.now != nil {
+			s.now = o.now
+		}
+	}
+	s.absolute = o.AbsoluteLifetime
+	return nil
+}
+
 // NewStore returns a Store that keeps its records in the Backend. The Store has
 // a Close method if the Backend has one.
 func NewStore(b Backend, cfg StoreConfig) Store {
 	e := &recordEngine{backend: b, codec: newCodec(cfg.Encoder, cfg.Decoder)}
-	s := newStore(e, cfg.Lifetime, cfg.now)
+	s := newStore(e, cfg.Lifetime)
 	s.renews = cfg.Encoder != nil && same(cfg.Encoder, (&Cipher{}).Encode)
 	return s
 }
 
-func newStore(e engine, lifetime time.Duration, now func() time.Time) *store {
+func newStore(e engine, lifetime time.Duration) *store {
 	if lifetime != 0 && lifetime < time.Second {
 		slog.Warn("session: a lifetime under a second is taken for an hour: write Config.Lifetime as 30 * time.Minute, with its unit", "Lifetime", lifetime)
 	}
-	s := &store{engine: e, lifetime: defaultLifetime(lifetime), now: now}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	s.queues.init()
-	return s
+	return &store{engine: e, lifetime: defaultLifetime(lifetime), now: time.Now}
 }
 
 // names tells whether a value may be what a client holds: nothing gets further
@@ -230,11 +246,12 @@ func (s *store) Save(ctx context.Context, sess Session) error {
 	if err != nil {
 		return err
 	}
-	target.Flush()
+	live := target.(*liveSession)
+	live.Flush()
 	for _, p := range vals.pairs {
-		target.Set(p.Key, p.Value)
+		live.set(p.Key, p.Value)
 	}
-	return target.(*liveSession).commit(ctx)
+	return live.commit(ctx)
 }
 
 // valuesOf gets at the data of any Session.
@@ -286,6 +303,7 @@ type unsettled interface {
 type recordEngine struct {
 	backend Backend
 	codec   codec
+	bad     unreadable
 }
 
 func (e *recordEngine) load(ctx context.Context, id string) (snapshot, error) {
@@ -298,7 +316,13 @@ func (e *recordEngine) load(ctx context.Context, id string) (snapshot, error) {
 		if err == nil {
 			return snapshot{values: v, raw: r.Data, expiry: r.Expiry}, nil
 		}
+		if e.bad.known(id, r.Data) {
+			return snapshot{}, reportedError{err}
+		}
 		if b, ok := e.backend.(unsettled); !ok || !b.unsettled(r, first) {
+			if !e.bad.add(id, r.Data) {
+				err = reportedError{err}
+			}
 			return snapshot{}, err
 		}
 		if err := pause(ctx, 3); err != nil {

@@ -118,6 +118,12 @@ const (
 
 func isToken(s string) bool { return s != "" && strings.Trim(s, tokenChars) == "" }
 
+// place is where clients keep what they are told: a cookie or a header, with its
+// name. A session that was made for one place is of no use in another.
+type place struct{ kind, name string }
+
+func (p place) String() string { return p.kind + " " + p.name }
+
 // place is the cookie if that is one of the ways, otherwise the first header.
 func (o *Options) place() place {
 	if o.ReadIDFunc != nil || o.WriteIDFunc != nil || o.Transport.has(byCookie) || o.Transport.has(byQuery) {

@@ -274,7 +274,12 @@ func corrupt(r rule, f *fleet) {
 	}
 	heard := len(a.errs.all())
 	stranger(f.t, a, old).want(r, a, "nothing", "/read", "k", "k")
-	if len(a.errs.all()) == heard {
+	if len(a.errs.all()) != heard {
+		r.broken(f.t, "the bad record is reported with every request: anybody who has one can fill the log")
+	}
+	b := f.start(nil)
+	stranger(f.t, b, old).want(r, b, "nothing", "/read", "k", "k")
+	if len(b.errs.all()) == 0 {
 		r.broken(f.t, "the bad record was not left alone: nobody can find out any more what was wrong with it")
 	}
 	v.ok(r, a, "/set", "k", "k", "v", "new")
