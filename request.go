@@ -110,16 +110,14 @@ func (q *request) load() (flash any, err error) {
 	// 4. Slide the expiry, unless it is far enough (G9).
 	slid, terms := taken, snap.terms()
 	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
-		next, err := s.slide(ctx, id, snap, s.expiry(s.now(), terms))
+		snap, slid, err = s.slide(ctx, id, snap, s.expiry(s.now(), terms))
 		if errors.Is(err, ErrNotFound) {
 			return nil, nil
 		}
 		if err != nil {
 			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
 		}
-		if slid = err == nil; slid {
-			snap = next
-		}
+		terms = snap.terms() // Another request may have just changed them.
 	}
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true
