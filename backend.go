@@ -14,8 +14,8 @@ var (
 	ErrNotFound = errors.New("session: not found")
 	// ErrExists says that the ID of a new record is taken.
 	ErrExists = errors.New("session: ID exists")
-	// ErrConflict says that the record is gone or no longer holds the bytes that
-	// the caller last saw.
+	// ErrConflict says that the record is gone or is no longer the one that the
+	// caller last saw.
 	ErrConflict = errors.New("session: conflict")
 )
 
@@ -26,6 +26,11 @@ type Record struct {
 	// Expiry is the moment from which the record counts as gone. A backend keeps
 	// at least milliseconds of it and must never make it later.
 	Expiry time.Time
+	// Version is for storage systems that number their revisions: Load may fill it
+	// in, and it comes back in the old record of the next call, which then may
+	// compare it in place of the data. The library never looks into it. Most
+	// backends leave it alone.
+	Version any
 }
 
 // Backend is a storage system as the library sees it: it moves bytes and times,
@@ -36,9 +41,27 @@ type Record struct {
 // call. All methods may be called concurrently, by many goroutines and by
 // several processes that share the storage. Each must take effect as a whole or
 // not at all, also when the process is killed in the middle, and must give up
-// with an error when the context ends. After an error other than the sentinels
-// it may or may not have taken effect. Byte slices belong to the caller: a
-// backend copies what it keeps, and never again touches what it returned.
+// when the context ends, with an error that wraps the context's, even if there is
+// no need to wait. After an error other than the sentinels it may or may not have
+// taken effect. Byte slices belong to the caller: a backend copies what it keeps,
+// and never again touches what it returned. What one call has stored the next one
+// sees, in whatever process.
+//
+// Replace, Move and Touch are given the old record, which the caller has seen, and
+// take effect only if the one under the ID is still the same: if it holds exactly
+// the bytes of old.Data. Otherwise they change nothing and return ErrConflict; they
+// need not tell a changed record from a missing one. old.Expiry says nothing, since
+// it may have been cut off or changed without another version.
+//
+// If old.Version is set, which it is only if Load has set it, a backend may compare
+// that instead. It is stricter: a record that has only been touched since may be a
+// conflict, and the library loads again. What a write returns tells no version, so
+// the library goes on with the data that it has just stored, and a nil Version; a
+// backend then compares the data.
+//
+// Whether a record has expired meanwhile is not to be looked at: the library has
+// done so. An expired record that is still there may keep its ID from Create, as
+// IDs are random, and may be touched: by a request that loaded it in time.
 //
 // One call is meant to cost one round trip. Further abilities are optional
 // interfaces, found by type assertion: io.Closer, when there are connections or
@@ -50,19 +73,19 @@ type Backend interface {
 	// Create stores a record under an ID that is free, otherwise it changes nothing
 	// and returns ErrExists.
 	Create(ctx context.Context, id string, r Record) error
-	// Replace stores the record if the one under the ID still holds exactly the
-	// bytes of old, otherwise it changes nothing and returns ErrConflict. It need
-	// not tell a changed record from a missing one.
-	Replace(ctx context.Context, id string, old []byte, r Record) error
+	// Replace stores r in the place of old, or returns ErrConflict.
+	Replace(ctx context.Context, id string, old, r Record) error
 	// Move does what Replace does and makes newID the record's only ID. It returns
 	// ErrConflict like Replace, and ErrExists when newID is taken; the record then
 	// stays as it was. A backend that cannot change an ID in one step stores the
-	// new record first, then removes the old one if it still holds old, and undoes
-	// the first step when it does not.
-	Move(ctx context.Context, id, newID string, old []byte, r Record) error
-	// Touch changes only the expiry. It returns ErrNotFound when there is no
-	// record, and never makes one.
-	Touch(ctx context.Context, id string, expiry time.Time) error
+	// new record first, then removes the old one if it still is old, and undoes
+	// the first step when it is not: ErrConflict says that nothing is left under
+	// newID.
+	Move(ctx context.Context, id, newID string, old, r Record) error
+	// Touch changes only the expiry, or returns ErrConflict. It makes no record, and
+	// must not change the expiry of one that has been replaced: another request may
+	// just have decided how long the session lasts.
+	Touch(ctx context.Context, id string, old Record, expiry time.Time) error
 	// Delete removes the record. A record that is not there is no error.
 	Delete(ctx context.Context, id string) error
 	// DeleteExpired removes records whose expiry is not after now, at most limit of

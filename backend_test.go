@@ -50,17 +50,17 @@ func (b *mapBackend) Create(ctx context.Context, id string, r session.Record) er
 	return nil
 }
 
-func (b *mapBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+func (b *mapBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
 	return b.Move(ctx, id, id, old, r)
 }
 
-func (b *mapBackend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+func (b *mapBackend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if now, ok := b.records[id]; !ok || !bytes.Equal(now.Data, old) {
+	if now, ok := b.records[id]; !ok || !bytes.Equal(now.Data, old.Data) {
 		return session.ErrConflict
 	}
 	if _, ok := b.records[newID]; ok && newID != id {
@@ -71,19 +71,28 @@ func (b *mapBackend) Move(ctx context.Context, id, newID string, old []byte, r s
 	return nil
 }
 
-func (b *mapBackend) Touch(ctx context.Context, id string, expiry time.Time) error {
+func (b *mapBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	r, ok := b.records[id]
-	if !ok {
-		return session.ErrNotFound
+	if !ok || !bytes.Equal(r.Data, old.Data) {
+		return session.ErrConflict
 	}
 	r.Expiry = expiry
 	b.records[id] = r
 	return nil
+}
+
+// expire gives a record another expiry, behind the library's back.
+func (b *mapBackend) expire(id string, expiry time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.records[id]
+	r.Expiry = expiry
+	b.records[id] = r
 }
 
 func (b *mapBackend) Delete(ctx context.Context, id string) error {
@@ -161,16 +170,16 @@ func (b *faultyBackend) Create(ctx context.Context, id string, r session.Record)
 	return b.write(func() error { return b.mapBackend.Create(ctx, id, r) })
 }
 
-func (b *faultyBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+func (b *faultyBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
 	return b.write(func() error { return b.mapBackend.Replace(ctx, id, old, r) })
 }
 
-func (b *faultyBackend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+func (b *faultyBackend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
 	return b.write(func() error { return b.mapBackend.Move(ctx, id, newID, old, r) })
 }
 
-func (b *faultyBackend) Touch(ctx context.Context, id string, expiry time.Time) error {
-	return b.write(func() error { return b.mapBackend.Touch(ctx, id, expiry) })
+func (b *faultyBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+	return b.write(func() error { return b.mapBackend.Touch(ctx, id, old, expiry) })
 }
 
 func (b *faultyBackend) Delete(ctx context.Context, id string) error {

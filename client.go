@@ -168,7 +168,7 @@ func (e *clientEngine) move(_ context.Context, _, newID string, old snapshot, ch
 
 // touch, remove and sweep have nothing to work on: see store.slide, and tell,
 // which takes the cookie away.
-func (e *clientEngine) touch(context.Context, string, time.Time) error { return nil }
+func (e *clientEngine) touch(context.Context, string, snapshot, time.Time) error { return nil }
 
 func (e *clientEngine) remove(context.Context, string) error { return nil }
 

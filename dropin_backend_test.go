@@ -36,7 +36,7 @@ func (b contextBackend) Load(ctx context.Context, id string) (session.Record, er
 	return b.mapBackend.Load(ctx, id)
 }
 
-func (b contextBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+func (b contextBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
 	b.look(ctx)
 	return b.mapBackend.Replace(ctx, id, old, r)
 }
@@ -153,7 +153,7 @@ type conflictBackend struct {
 	seen             sync.Map
 }
 
-func (b *conflictBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+func (b *conflictBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
 	if _, again := b.seen.Swap(id, true); b.on.Load() && !again {
 		return session.ErrConflict
 	}

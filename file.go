@@ -70,14 +70,14 @@ func (b *fileBackend) Create(ctx context.Context, id string, r Record) error {
 	})
 }
 
-func (b *fileBackend) Replace(ctx context.Context, id string, old []byte, r Record) error {
+func (b *fileBackend) Replace(ctx context.Context, id string, old, r Record) error {
 	return missingIsConflict(b.exclusive(ctx, "replace", []string{id}, func(root *os.Root) error {
 		dir, err := fileFolder(root, id)
 		if err != nil {
 			return err
 		}
 		defer shut(dir)
-		if err = b.compare(dir, id, old); err != nil {
+		if err = b.compare(dir, id, old.Data); err != nil {
 			return err
 		}
 		return b.write(dir, id, r)
@@ -87,7 +87,7 @@ func (b *fileBackend) Replace(ctx context.Context, id string, old []byte, r Reco
 // Move cannot put two names into one step. A process killed between 2 and 3
 // leaves the old session as it was, and the new one under an ID that nobody was
 // told; the other way round, the visitor would have neither.
-func (b *fileBackend) Move(ctx context.Context, id, newID string, old []byte, r Record) error {
+func (b *fileBackend) Move(ctx context.Context, id, newID string, old, r Record) error {
 	return missingIsConflict(b.exclusive(ctx, "move", []string{id, newID}, func(root *os.Root) error {
 		// 1. The old record must be what the caller saw.
 		from, err := fileFolder(root, id)
@@ -95,7 +95,7 @@ func (b *fileBackend) Move(ctx context.Context, id, newID string, old []byte, r 
 			return err
 		}
 		defer shut(from)
-		if err = b.compare(from, id, old); err != nil {
+		if err = b.compare(from, id, old.Data); err != nil {
 			return err
 		}
 
@@ -127,18 +127,18 @@ func (b *fileBackend) Move(ctx context.Context, id, newID string, old []byte, r 
 
 // Touch takes the lock as well, or a sweep that has just found the session
 // expired could remove it after Touch has reported success.
-func (b *fileBackend) Touch(ctx context.Context, id string, expiry time.Time) error {
-	return b.exclusive(ctx, "touch", []string{id}, func(root *os.Root) error {
+func (b *fileBackend) Touch(ctx context.Context, id string, old Record, expiry time.Time) error {
+	return missingIsConflict(b.exclusive(ctx, "touch", []string{id}, func(root *os.Root) error {
 		dir, err := fileFolder(root, id)
 		if err != nil {
 			return err
 		}
 		defer shut(dir)
-		if _, err = fileStat(dir, id); err != nil {
+		if err = b.compare(dir, id, old.Data); err != nil {
 			return err
 		}
 		return b.setExpiry(dir, id, expiry)
-	})
+	}))
 }
 
 // Delete leaves alone what is not a regular file, since that holds no record.

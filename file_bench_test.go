@@ -20,8 +20,8 @@ func BenchmarkFile(b *testing.B) {
 	}
 	for name, op := range map[string]func(id string) error{
 		"Load":    func(id string) error { _, err := files.Load(b.Context(), id); return err },
-		"Replace": func(id string) error { return files.Replace(b.Context(), id, rec.Data, rec) },
-		"Touch":   func(id string) error { return files.Touch(b.Context(), id, rec.Expiry) },
+		"Replace": func(id string) error { return files.Replace(b.Context(), id, rec, rec) },
+		"Touch":   func(id string) error { return files.Touch(b.Context(), id, rec, rec.Expiry) },
 	} {
 		for _, goroutines := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%s-%d", name, goroutines), func(b *testing.B) {

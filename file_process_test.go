@@ -81,7 +81,7 @@ var childJobs = map[string]func(ctx context.Context, b *fileBackend) error{
 		fmt.Println("ready")
 		for range 4 {
 			go func() {
-				for b.Touch(ctx, fileID, time.Now().Add(time.Hour)) == nil {
+				for b.Touch(ctx, fileID, record("1"), time.Now().Add(time.Hour)) == nil {
 				}
 			}()
 		}
@@ -102,7 +102,7 @@ var childJobs = map[string]func(ctx context.Context, b *fileBackend) error{
 				return err
 			}
 			fmt.Println("created", id, i)
-			if err := b.Move(ctx, id, "moved"+id, []byte(version(i)), record(version(i+1))); err != nil {
+			if err := b.Move(ctx, id, "moved"+id, record(version(i)), record(version(i+1))); err != nil {
 				return err
 			}
 			fmt.Println("moved", "moved"+id, i+1)
@@ -140,7 +140,7 @@ func increment(ctx context.Context, b *fileBackend, id string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		err = b.Replace(ctx, id, rec.Data, record(strconv.Itoa(n+1)))
+		err = b.Replace(ctx, id, rec, record(strconv.Itoa(n+1)))
 		if !errors.Is(err, ErrConflict) {
 			return n + 1, err
 		}
@@ -264,12 +264,12 @@ func TestFileStoppedHolder(t *testing.T) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			assert.ErrorIs(t, b.Replace(ctx, fileID, []byte("1"), record("2")), context.DeadlineExceeded)
+			assert.ErrorIs(t, b.Replace(ctx, fileID, record("1"), record("2")), context.DeadlineExceeded)
 			// Reading needs no lock, and most sessions have others.
 			got, err := b.Load(t.Context(), fileID)
 			assert.NoError(t, err)
 			assert.Equal(t, "1", string(got.Data))
-			assert.NoError(t, b.Touch(t.Context(), fileOtherID, time.Now()))
+			assert.NoError(t, b.Touch(t.Context(), fileOtherID, record("1"), time.Now()))
 		})
 	}
 	wg.Wait()
@@ -280,7 +280,7 @@ func TestFileStoppedHolder(t *testing.T) {
 	require.NoError(t, c.Process.Signal(syscall.SIGCONT))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	assert.NoError(t, b.Replace(ctx, fileID, []byte("1"), record("2")))
+	assert.NoError(t, b.Replace(ctx, fileID, record("1"), record("2")))
 }
 
 // stop returns when the process has stopped, which takes its time.
@@ -303,7 +303,7 @@ func TestFileKilledHolder(t *testing.T) {
 	require.NoError(t, c.Process.Kill())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	assert.NoError(t, b.Replace(ctx, fileID, []byte("1"), record("2")))
+	assert.NoError(t, b.Replace(ctx, fileID, record("1"), record("2")))
 }
 
 // A process that always wants a lock must not keep others from it.

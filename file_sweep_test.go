@@ -197,18 +197,18 @@ func TestFileSweepAgainstTouch(t *testing.T) {
 			assert.NoError(t, err)
 		})
 		// The sweep reaches this folder sooner or later; so does Touch.
-		touched := ErrNotFound
+		touched := ErrConflict
 		wg.Go(func() {
 			for range 20 {
-				touched = b.Touch(t.Context(), fileID, time.Now())
+				touched = b.Touch(t.Context(), fileID, record("1"), time.Now())
 			}
 			if touched == nil {
-				touched = b.Touch(t.Context(), fileID, time.Now().Add(time.Hour))
+				touched = b.Touch(t.Context(), fileID, record("1"), time.Now().Add(time.Hour))
 			}
 		})
 		wg.Wait()
 		_, err := b.Load(t.Context(), fileID)
-		assert.Equal(t, touched, err, "Touch reported one thing, the sweep did another")
+		assert.Equal(t, touched == nil, err == nil, "Touch reported one thing, the sweep did another: %v, %v", touched, err)
 		if err == nil {
 			kept++
 		}

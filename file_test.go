@@ -94,23 +94,23 @@ func TestFileContract(t *testing.T) {
 		}
 
 		// Nothing there.
-		assert.Equal(t, ErrConflict, b.Replace(ctx, fileID, nil, record("x")))
-		assert.Equal(t, ErrConflict, b.Move(ctx, fileID, fileOtherID, nil, record("x")))
-		assert.Equal(t, ErrNotFound, b.Touch(ctx, fileID, time.Now()))
+		assert.Equal(t, ErrConflict, b.Replace(ctx, fileID, Record{}, record("x")))
+		assert.Equal(t, ErrConflict, b.Move(ctx, fileID, fileOtherID, Record{}, record("x")))
+		assert.Equal(t, ErrConflict, b.Touch(ctx, fileID, record("1"), time.Now()))
 		assert.NoError(t, b.Delete(ctx, fileID))
 		assert.Empty(t, files(t, dir), "none of these may make a file")
 
 		// One there.
 		require.NoError(t, b.Create(ctx, fileID, record("1")))
 		assert.Equal(t, ErrExists, b.Create(ctx, fileID, record("x")))
-		assert.Equal(t, ErrConflict, b.Replace(ctx, fileID, []byte("0"), record("x")))
-		assert.Equal(t, ErrConflict, b.Move(ctx, fileID, fileOtherID, []byte("0"), record("x")))
+		assert.Equal(t, ErrConflict, b.Replace(ctx, fileID, record("0"), record("x")))
+		assert.Equal(t, ErrConflict, b.Move(ctx, fileID, fileOtherID, record("0"), record("x")))
 		assert.Equal(t, "1", content(fileID))
-		require.NoError(t, b.Replace(ctx, fileID, []byte("1"), record("2")))
+		require.NoError(t, b.Replace(ctx, fileID, record("1"), record("2")))
 		assert.Equal(t, "2", content(fileID))
 
 		expiry := time.Now().Add(3 * time.Hour)
-		require.NoError(t, b.Touch(ctx, fileID, expiry))
+		require.NoError(t, b.Touch(ctx, fileID, record("2"), expiry))
 		rec, err := b.Load(ctx, fileID)
 		require.NoError(t, err)
 		assert.Equal(t, "2", string(rec.Data))
@@ -118,12 +118,12 @@ func TestFileContract(t *testing.T) {
 
 		// Moving, also onto one that is there, and onto itself.
 		require.NoError(t, b.Create(ctx, fileOtherID, record("other")))
-		assert.Equal(t, ErrExists, b.Move(ctx, fileID, fileOtherID, []byte("2"), record("3")))
-		assert.Equal(t, ErrExists, b.Move(ctx, fileID, fileID, []byte("2"), record("3")))
+		assert.Equal(t, ErrExists, b.Move(ctx, fileID, fileOtherID, record("2"), record("3")))
+		assert.Equal(t, ErrExists, b.Move(ctx, fileID, fileID, record("2"), record("3")))
 		assert.Equal(t, "2", content(fileID))
 		assert.Equal(t, "other", content(fileOtherID))
 		require.NoError(t, b.Delete(ctx, fileOtherID))
-		require.NoError(t, b.Move(ctx, fileID, fileOtherID, []byte("2"), record("3")))
+		require.NoError(t, b.Move(ctx, fileID, fileOtherID, record("2"), record("3")))
 		assert.Equal(t, []string{"q/r/" + fileOtherID}, files(t, dir))
 		assert.Equal(t, "3", content(fileOtherID))
 
@@ -141,11 +141,11 @@ func TestFileMoveUndone(t *testing.T) {
 	likeAnybody(t, dir)
 	folder := filepath.Dir(filePath(dir, fileID))
 	require.NoError(t, os.Chmod(folder, 0o500))
-	err := b.Move(t.Context(), fileID, fileOtherID, []byte("1"), record("2"))
+	err := b.Move(t.Context(), fileID, fileOtherID, record("1"), record("2"))
 	assert.EqualError(t, err, "file: move: permission denied")
 	assert.Equal(t, []string{"a/b/" + fileID}, files(t, dir))
 	require.NoError(t, os.Chmod(folder, 0o700))
-	assert.NoError(t, b.Move(t.Context(), fileID, fileOtherID, []byte("1"), record("2")))
+	assert.NoError(t, b.Move(t.Context(), fileID, fileOtherID, record("1"), record("2")))
 }
 
 func TestFileEndedContext(t *testing.T) {
@@ -168,9 +168,9 @@ func everyMethod(ctx context.Context, b Backend, id, newID string) map[string]er
 	errs := make(map[string]error)
 	_, errs["Load"] = b.Load(ctx, id)
 	errs["Create"] = b.Create(ctx, newID, record("x"))
-	errs["Replace"] = b.Replace(ctx, id, []byte("1"), record("x"))
-	errs["Move"] = b.Move(ctx, id, newID, []byte("1"), record("x"))
-	errs["Touch"] = b.Touch(ctx, id, time.Now())
+	errs["Replace"] = b.Replace(ctx, id, record("1"), record("x"))
+	errs["Move"] = b.Move(ctx, id, newID, record("1"), record("x"))
+	errs["Touch"] = b.Touch(ctx, id, record("1"), time.Now())
 	errs["Delete"] = b.Delete(ctx, id)
 	_, errs["DeleteExpired"] = b.DeleteExpired(ctx, time.Now(), 10)
 	return errs
@@ -183,8 +183,8 @@ func TestFileInvalidID(t *testing.T) {
 	for _, id := range []string{"", "a", "ab", "../victim", "a/../../../victim", "ABC", "a.b", "a\x00bc", strings.Repeat("a", 129)} {
 		errs := everyMethod(t.Context(), b, id, id)
 		assert.Equal(t, map[string]error{
-			"Load": ErrNotFound, "Create": ErrNotFound, "Touch": ErrNotFound,
-			"Replace": ErrConflict, "Move": ErrConflict,
+			"Load": ErrNotFound, "Create": ErrNotFound,
+			"Replace": ErrConflict, "Move": ErrConflict, "Touch": ErrConflict,
 			"Delete": nil, "DeleteExpired": nil,
 		}, errs, "%q", id)
 	}
@@ -214,11 +214,11 @@ func TestFileTooLarge(t *testing.T) {
 	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
 	huge := Record{Data: make([]byte, fileMaxSize+1), Expiry: time.Now()}
 	assert.ErrorContains(t, b.Create(t.Context(), fileOtherID, huge), "67108865 bytes")
-	assert.ErrorContains(t, b.Replace(t.Context(), fileID, []byte("1"), huge), "67108865 bytes")
+	assert.ErrorContains(t, b.Replace(t.Context(), fileID, record("1"), huge), "67108865 bytes")
 	assert.Equal(t, []string{"a/b/" + fileID}, files(t, dir))
 
 	huge.Data = huge.Data[:fileMaxSize]
-	require.NoError(t, b.Replace(t.Context(), fileID, []byte("1"), huge))
+	require.NoError(t, b.Replace(t.Context(), fileID, record("1"), huge))
 	got, err := b.Load(t.Context(), fileID)
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(huge.Data, got.Data))
@@ -335,7 +335,7 @@ func TestFileTornReads(t *testing.T) {
 		})
 	}
 	for n := 1; n < versions; n++ {
-		require.NoError(t, b.Replace(t.Context(), fileID, version(n-1), Record{Data: version(n)}))
+		require.NoError(t, b.Replace(t.Context(), fileID, Record{Data: version(n - 1)}, Record{Data: version(n)}))
 	}
 	close(done)
 	readers.Wait()

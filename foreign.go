@@ -146,7 +146,7 @@ func (e *foreignEngine) save(ctx context.Context, sess Session, ch *changes) (sn
 	return snapshot{foreign: sess}, e.Save(ctx, sess)
 }
 
-func (e *foreignEngine) touch(ctx context.Context, id string, _ time.Time) error {
+func (e *foreignEngine) touch(ctx context.Context, id string, _ snapshot, _ time.Time) error {
 	return e.Touch(ctx, id)
 }
 

@@ -245,18 +245,35 @@ func (s *store) due(t terms, maxAge int) bool {
 	return maxAge > 0 && since >= time.Duration(maxAge)*time.Second/20
 }
 
-// slide gives a session a later expiry. One in the client is written anew; so is
-// an encrypted one, for the sake of keys that are to be taken away.
-func (s *store) slide(ctx context.Context, id string, snap snapshot, expiry time.Time) (snapshot, error) {
+// slide gives a session a later expiry. One in the client is written anew; so is an
+// encrypted one, for the sake of keys that are to be taken away. If somebody else has
+// just written it, then with the right expiry, which may be one of another lifetime:
+// then that version is returned, and nothing is written. It returns ErrNotFound if
+// the session is gone, and with any other error the session as it was.
+func (s *store) slide(ctx context.Context, id string, snap snapshot, expiry time.Time) (next snapshot, err error) {
 	if s.inClient || s.renews {
-		next, err := s.replace(ctx, id, snap, &changes{}, expiry)
-		if !errors.Is(err, ErrConflict) {
-			return next, err
-		}
-		// Somebody else has just written it, or it is gone.
+		next, err = s.replace(ctx, id, snap, &changes{}, expiry)
+	} else {
+		next = snap
+		next.expiry, next.version = expiry, nil
+		err = s.touch(ctx, id, snap, expiry)
 	}
-	snap.expiry = expiry
-	return snap, s.touch(ctx, id, expiry)
+	switch {
+	case err == nil:
+		return next, nil
+	case !isGone(err):
+		return snap, err
+	}
+	if next, err = s.find(ctx, id); err != nil {
+		return snap, err
+	}
+	return next, nil
+}
+
+// isGone tells whether a record is gone or was written by somebody else. A Store
+// that is not ours may tell the former apart.
+func isGone(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound)
 }
 
 // over tells whether the session has come to its end. A Store that is not ours

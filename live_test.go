@@ -17,7 +17,7 @@ type stopBackend struct {
 	stop func()
 }
 
-func (b *stopBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+func (b *stopBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
 	if stop := b.stop; stop != nil {
 		b.stop = nil
 		stop()

@@ -128,13 +128,13 @@ func lockBoth(a, b *shard, m *memory) (unlock func()) {
 	return func() { a.mu.Unlock(); b.mu.Unlock() }
 }
 
-func (m *memory) touch(_ context.Context, id string, expiry time.Time) error {
+func (m *memory) touch(_ context.Context, id string, old snapshot, expiry time.Time) error {
 	sh := m.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	i, ok := sh.index[id]
-	if !ok {
-		return ErrNotFound
+	if !ok || sh.vals[i] != old.values {
+		return ErrConflict
 	}
 	atomic.StoreInt64(&sh.expiry[i], expiry.UnixNano())
 	return nil

@@ -123,16 +123,15 @@ func (q *request) load() (flash any, err error) {
 	// 3. Slide the expiry, unless it is far enough (G9).
 	terms := snap.terms()
 	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
-		next, err := s.slide(ctx, id, snap, s.expiry(s.now(), terms))
+		snap, err = s.slide(ctx, id, snap, s.expiry(s.now(), terms))
 		if errors.Is(err, ErrNotFound) {
 			q.by = nil
 			return nil, nil
 		}
 		if err != nil {
 			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
-		} else {
-			snap = next
 		}
+		terms = snap.terms() // Another request may have just changed them.
 	}
 
 	q.live.id, q.live.base, q.live.stored = id, snap, true

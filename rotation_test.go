@@ -31,7 +31,7 @@ func (b *meanwhileBackend) Create(ctx context.Context, id string, r session.Reco
 	return b.mapBackend.Create(ctx, id, r)
 }
 
-func (b *meanwhileBackend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
+func (b *meanwhileBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
 	b.call()
 	return b.mapBackend.Replace(ctx, id, old, r)
 }
@@ -90,7 +90,7 @@ type lossyBackend struct {
 	lose bool
 }
 
-func (b *lossyBackend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+func (b *lossyBackend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
 	err := b.mapBackend.Move(ctx, id, newID, old, r)
 	if b.lose {
 		b.lose = false

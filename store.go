@@ -64,6 +64,7 @@ func defaultLifetime(d time.Duration) time.Duration {
 type snapshot struct {
 	*values
 	raw     []byte    // the stored bytes, where there are bytes
+	version any       // Record.Version, where it was loaded and not touched since
 	foreign Session   // the session, where the Store is not ours
 	left    bool      // the same, and the application removes the old record itself when the session moves
 	sealed  *sealed   // where the client keeps the session
@@ -91,7 +92,7 @@ type engine interface {
 	create(ctx context.Context, id string, ch *changes, expiry time.Time) (snapshot, error)
 	replace(ctx context.Context, id string, old snapshot, ch *changes, expiry time.Time) (snapshot, error)
 	move(ctx context.Context, id, newID string, old snapshot, ch *changes, expiry time.Time) (snapshot, error)
-	touch(ctx context.Context, id string, expiry time.Time) error
+	touch(ctx context.Context, id string, old snapshot, expiry time.Time) error
 	remove(ctx context.Context, id string) error
 	sweep(ctx context.Context, now time.Time, limit int) (int, error)
 	encode(old snapshot, ch *changes) ([]byte, error)
@@ -221,9 +222,10 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 	// A record that expired, but is still there, must not come back.
 	snap, err := s.find(ctx, sid)
 	if err == nil {
-		err = s.touch(ctx, sid, s.expiry(s.now(), snap.terms()))
+		err = s.touch(ctx, sid, snap, s.expiry(s.now(), snap.terms()))
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	// In a conflict somebody else has just written it, with the right expiry.
+	if err != nil && !isGone(err) {
 		return fmt.Errorf("session: touch: %w", err)
 	}
 	return nil
@@ -314,7 +316,7 @@ func (e *recordEngine) load(ctx context.Context, id string) (snapshot, error) {
 		}
 		v, err := e.codec.unmarshal(r.Data)
 		if err == nil {
-			return snapshot{values: v, raw: r.Data, expiry: r.Expiry}, nil
+			return snapshot{values: v, raw: r.Data, version: r.Version, expiry: r.Expiry}, nil
 		}
 		if e.bad.known(id, r.Data) {
 			return snapshot{}, reportedError{err}
@@ -329,6 +331,11 @@ func (e *recordEngine) load(ctx context.Context, id string) (snapshot, error) {
 			return snapshot{}, err
 		}
 	}
+}
+
+// record is what a Backend compares with.
+func (s snapshot) record() Record {
+	return Record{Data: s.raw, Expiry: s.expiry, Version: s.version}
 }
 
 // next encodes the version that the changes make of the old one.
@@ -352,7 +359,7 @@ func (e *recordEngine) create(ctx context.Context, id string, ch *changes, expir
 func (e *recordEngine) replace(ctx context.Context, id string, old snapshot, ch *changes, expiry time.Time) (snapshot, error) {
 	snap, rec, err := e.next(old, ch, expiry)
 	if err == nil {
-		err = e.backend.Replace(ctx, id, old.raw, rec)
+		err = e.backend.Replace(ctx, id, old.record(), rec)
 	}
 	return snap, err
 }
@@ -360,13 +367,13 @@ func (e *recordEngine) replace(ctx context.Context, id string, old snapshot, ch 
 func (e *recordEngine) move(ctx context.Context, id, newID string, old snapshot, ch *changes, expiry time.Time) (snapshot, error) {
 	snap, rec, err := e.next(old, ch, expiry)
 	if err == nil {
-		err = e.backend.Move(ctx, id, newID, old.raw, rec)
+		err = e.backend.Move(ctx, id, newID, old.record(), rec)
 	}
 	return snap, err
 }
 
-func (e *recordEngine) touch(ctx context.Context, id string, expiry time.Time) error {
-	return e.backend.Touch(ctx, id, expiry)
+func (e *recordEngine) touch(ctx context.Context, id string, old snapshot, expiry time.Time) error {
+	return e.backend.Touch(ctx, id, old.record(), expiry)
 }
 
 func (e *recordEngine) remove(ctx context.Context, id string) error {

@@ -60,18 +60,18 @@ func (b *backend) Create(ctx context.Context, id string, r session.Record) error
 
 // Replace implements session.Backend. A server does the condition and the change
 // as one, on the latest version of the document.
-func (b *backend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
-	err := b.update(ctx, append(byKey(id), dataIs(old)), fields(r), session.ErrConflict)
+func (b *backend) Replace(ctx context.Context, id string, old, r session.Record) error {
+	err := b.update(ctx, id, old, fields(r))
 	return fail("replace", err, id)
 }
 
 // Move implements session.Backend. It changes the key of the document in place,
 // so that no moment has two records, or none.
-func (b *backend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+func (b *backend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
 	if _, err := b.prepare(ctx); err != nil {
 		return err
 	}
-	err := b.update(ctx, append(byKey(id), dataIs(old)), append(byKey(newID), fields(r)...), session.ErrConflict)
+	err := b.update(ctx, id, old, append(byKey(newID), fields(r)...))
 	if mongo.IsDuplicateKeyError(err) {
 		return session.ErrExists
 	}
@@ -79,16 +79,16 @@ func (b *backend) Move(ctx context.Context, id, newID string, old []byte, r sess
 }
 
 // Touch implements session.Backend.
-func (b *backend) Touch(ctx context.Context, id string, expiry time.Time) error {
-	err := b.update(ctx, byKey(id), bson.D{expiredAt(expiry)}, session.ErrNotFound)
+func (b *backend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+	err := b.update(ctx, id, old, bson.D{expiredAt(expiry)})
 	return fail("touch", err, id)
 }
 
-// update sets fields of the document that the filter matches, or returns missing.
-func (b *backend) update(ctx context.Context, filter, set bson.D, missing error) error {
-	res, err := b.sessions.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: set}})
+// update sets fields of the document if it holds the data of old.
+func (b *backend) update(ctx context.Context, id string, old session.Record, set bson.D) error {
+	res, err := b.sessions.UpdateOne(ctx, append(byKey(id), dataIs(old.Data)), bson.D{{Key: "$set", Value: set}})
 	if err == nil && res.MatchedCount == 0 {
-		return missing
+		return session.ErrConflict
 	}
 	return err
 }

@@ -123,7 +123,7 @@ func TestOldDocuments(t *testing.T) {
 	require.NoError(t, err)
 	b := newBackend(t, s.config())
 	assert.Equal(t, "1", loadData(t, b, "aaa"))
-	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
+	require.NoError(t, b.Replace(ctx, "aaa", record("1"), record("2")))
 	var doc bson.M
 	require.NoError(t, admin.FindOne(ctx, key("aaa")).Decode(&doc))
 	delete(doc, "_id")

@@ -28,8 +28,8 @@ func TestContract(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, later.Equal(r.Expiry), "%v, stored as %v", later, r.Expiry)
 	at := time.Now().Add(90*time.Minute + 1700*time.Microsecond)
-	require.NoError(t, b.Touch(ctx, "aaa", at))
-	require.NoError(t, b.Touch(ctx, "aaa", at), "what changes nothing is not missing")
+	require.NoError(t, b.Touch(ctx, "aaa", record("3"), at))
+	require.NoError(t, b.Touch(ctx, "aaa", record("3"), at), "what changes nothing is not missing")
 	r, err = b.Load(ctx, "aaa")
 	require.NoError(t, err)
 	assert.Equal(t, "3", string(r.Data))
@@ -69,7 +69,7 @@ func TestCompareAndSwap(t *testing.T) {
 				}
 				var n int
 				_, _ = fmt.Sscan(string(r.Data), &n)
-				switch err := b.Replace(ctx, "counter", r.Data, record(fmt.Sprint(n+1))); {
+				switch err := b.Replace(ctx, "counter", r, record(fmt.Sprint(n+1))); {
 				case err == nil:
 					done++
 				case !errors.Is(err, session.ErrConflict):
@@ -92,7 +92,7 @@ func TestCompareAndSwap(t *testing.T) {
 	for i := range 16 {
 		wg.Go(func() {
 			create := again(func() error { return b.Create(ctx, "target", record("x")) })
-			move := again(func() error { return b.Move(ctx, fmt.Sprint("from", i), "goal", []byte("x"), record("y")) })
+			move := again(func() error { return b.Move(ctx, fmt.Sprint("from", i), "goal", record("x"), record("y")) })
 			mu.Lock()
 			defer mu.Unlock()
 			if create == nil {
@@ -156,7 +156,7 @@ func TestForeignDocuments(t *testing.T) {
 			if name == "right and more" {
 				require.NoError(t, err)
 				assert.Equal(t, "x", string(r.Data))
-				require.NoError(t, b.Replace(ctx, name, []byte("x"), record("y")))
+				require.NoError(t, b.Replace(ctx, name, record("x"), record("y")))
 				return
 			}
 			require.ErrorIs(t, err, session.ErrNotFound)

@@ -45,9 +45,9 @@ func TestLostAnswer(t *testing.T) {
 					}{
 						{"insert", func(ctx context.Context) error { return b.Create(ctx, id, record("0")) },
 							func() (string, string) { return id, "0" }},
-						{"update", func(ctx context.Context) error { return b.Replace(ctx, id, []byte("0"), record("1")) },
+						{"update", func(ctx context.Context) error { return b.Replace(ctx, id, record("0"), record("1")) },
 							func() (string, string) { return id, "1" }},
-						{"update", func(ctx context.Context) error { return b.Move(ctx, id, id+"new", []byte("1"), record("2")) },
+						{"update", func(ctx context.Context) error { return b.Move(ctx, id, id+"new", record("1"), record("2")) },
 							func() (string, string) { return id + "new", "2" }},
 					} {
 						ctx, cancel := context.WithTimeout(t.Context(), timeout)

@@ -31,7 +31,7 @@ func TestServerGone(t *testing.T) {
 	assert.Less(t, time.Since(begin), selectionTimeout+time.Second)
 	server.Start(t)
 	backendtest.Heals(t, 5*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
-	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
+	require.NoError(t, b.Replace(ctx, "aaa", record("1"), record("2")))
 	backendtest.Busy(t, b)
 	assert.Equal(t, "2", loadData(t, b, "aaa"))
 }

@@ -81,19 +81,19 @@ func contract(t *testing.T, b session.Backend) {
 
 	// The same again, which a server may count as no row changed.
 	for range 3 {
-		require.NoError(t, b.Replace(ctx, "abc", []byte("one"), rec("one", time.Hour)))
-		require.NoError(t, b.Touch(ctx, "abc", now.Add(time.Hour)))
+		require.NoError(t, b.Replace(ctx, "abc", rec("one", 0), rec("one", time.Hour)))
+		require.NoError(t, b.Touch(ctx, "abc", rec("one", 0), now.Add(time.Hour)))
 	}
-	assert.ErrorIs(t, b.Replace(ctx, "abc", []byte("ONE"), rec("two", time.Hour)), session.ErrConflict)
-	assert.ErrorIs(t, b.Replace(ctx, "abd", []byte("one"), rec("two", time.Hour)), session.ErrConflict)
-	assert.ErrorIs(t, b.Touch(ctx, "abd", now), session.ErrNotFound)
+	assert.ErrorIs(t, b.Replace(ctx, "abc", rec("ONE", 0), rec("two", time.Hour)), session.ErrConflict)
+	assert.ErrorIs(t, b.Replace(ctx, "abd", rec("one", 0), rec("two", time.Hour)), session.ErrConflict)
+	assert.ErrorIs(t, b.Touch(ctx, "abd", rec("one", 0), now), session.ErrConflict)
 	big := bytes.Repeat([]byte("x"), 60000)
-	require.NoError(t, b.Replace(ctx, "abc", []byte("one"), session.Record{Data: big, Expiry: now.Add(time.Hour)}))
-	require.NoError(t, b.Move(ctx, "abc", "xyz", big, rec("moved", time.Hour)))
+	require.NoError(t, b.Replace(ctx, "abc", rec("one", 0), session.Record{Data: big, Expiry: now.Add(time.Hour)}))
+	require.NoError(t, b.Move(ctx, "abc", "xyz", rec(string(big), 0), rec("moved", time.Hour)))
 	_, err = b.Load(ctx, "abc")
 	require.ErrorIs(t, err, session.ErrNotFound)
 	require.NoError(t, b.Create(ctx, "other", rec("x", -time.Second)))
-	assert.ErrorIs(t, b.Move(ctx, "xyz", "other", []byte("moved"), rec("moved", time.Hour)), session.ErrExists)
+	assert.ErrorIs(t, b.Move(ctx, "xyz", "other", rec("moved", 0), rec("moved", time.Hour)), session.ErrExists)
 	n, err := b.DeleteExpired(ctx, now, 1000)
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)

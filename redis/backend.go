@@ -64,19 +64,19 @@ func (b *backend) Create(ctx context.Context, id string, r session.Record) error
 }
 
 // Replace implements session.Backend.
-func (b *backend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
-	return b.fail("replace", id, b.run(ctx, swap, id, old, r.Data, px(r.Expiry)))
+func (b *backend) Replace(ctx context.Context, id string, old, r session.Record) error {
+	return b.fail("replace", id, b.run(ctx, swap, id, old.Data, r.Data, px(r.Expiry)))
 }
 
 // Move implements session.Backend, in two steps since the keys may be on two
 // nodes of a Cluster. Nobody knows the new ID before it has returned.
-func (b *backend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
+func (b *backend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
 	// 1. Store the new record. Until step 2 is done, the old one is the session.
 	if err := b.Create(ctx, newID, r); err != nil {
 		return err
 	}
 	// 2. Remove the old record, unless it has changed.
-	err := b.run(ctx, remove, id, old)
+	err := b.run(ctx, remove, id, old.Data)
 	if err == nil {
 		return nil
 	}
@@ -94,12 +94,8 @@ func (b *backend) Move(ctx context.Context, id, newID string, old []byte, r sess
 const undoTimeout = time.Second
 
 // Touch implements session.Backend.
-func (b *backend) Touch(ctx context.Context, id string, expiry time.Time) error {
-	found, err := b.client.PExpire(ctx, b.prefix+id, time.Duration(px(expiry))*time.Millisecond).Result()
-	if err == nil && !found {
-		return session.ErrNotFound
-	}
-	return b.fail("touch", id, err)
+func (b *backend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+	return b.fail("touch", id, b.run(ctx, touch, id, old.Data, px(expiry)))
 }
 
 // Delete implements session.Backend.

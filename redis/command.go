@@ -26,12 +26,21 @@ func (b *backend) once(ctx context.Context, args ...any) *redis.Cmd {
 
 // script changes one key, KEYS[1], if it holds what it should, ARGV[1], and
 // returns 1 then.
-type script struct{ text, sha string }
+type script struct {
+	text, sha string
+	again     bool // it may be sent again, as it leaves in place what it looks for
+}
 
 var (
 	swap   = newScript("redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])")
 	remove = newScript("redis.call('DEL', KEYS[1])")
+	touch  = newScript("redis.call('PEXPIRE', KEYS[1], ARGV[2])").repeatable()
 )
+
+func (s script) repeatable() script {
+	s.again = true
+	return s
+}
 
 func newScript(change string) script {
 	text := "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end " + change + " return 1"
@@ -42,10 +51,14 @@ func newScript(change string) script {
 // after a restart. It returns session.ErrConflict if nothing was changed.
 func (b *backend) run(ctx context.Context, s script, id string, args ...any) error {
 	args = append([]any{"evalsha", s.sha, 1, b.prefix + id}, args...)
-	n, err := b.once(ctx, args...).Int()
+	do := b.once
+	if s.again {
+		do = b.client.Do
+	}
+	n, err := do(ctx, args...).Int()
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		args[0], args[1] = "eval", s.text
-		n, err = b.once(ctx, args...).Int()
+		n, err = do(ctx, args...).Int()
 	}
 	if isWrongType(err) || err == nil && n == 0 {
 		return session.ErrConflict

@@ -88,8 +88,8 @@ func TestACL(t *testing.T) {
 			_, err := b.Count(ctx, time.Now())
 			require.NoError(t, err)
 		}
-		return errors.Join(create, load, b.Replace(ctx, id, []byte("1"), record("2")),
-			b.Touch(ctx, id, later), b.Move(ctx, id, id+"new", []byte("2"), record("3")), b.Delete(ctx, id+"new"))
+		return errors.Join(create, load, b.Replace(ctx, id, record("1"), record("2")),
+			b.Touch(ctx, id, record("2"), later), b.Move(ctx, id, id+"new", record("2"), record("3")), b.Delete(ctx, id+"new"))
 	}
 	require.NoError(t, try(t, rights))
 	require.NoError(t, try(t, append(slices.Clone(rights), string(toCount[1]))))

@@ -28,7 +28,7 @@ func failover(t *testing.T, cfg Config, master *redis.Client, kill func()) {
 		if err != nil {
 			return err
 		}
-		return b.Replace(ctx, "aaa", r.Data, record(strconv.Itoa(atoi(string(r.Data))+1)))
+		return b.Replace(ctx, "aaa", r, record(strconv.Itoa(atoi(string(r.Data))+1)))
 	}
 	for range 50 {
 		require.NoError(t, visit())
@@ -140,13 +140,13 @@ func TestClusterRedirects(t *testing.T) {
 		for _, id := range []string{"aaa", "bbb"} {
 			r, err := b.Load(ctx, id)
 			require.NoError(t, err, round)
-			require.NoError(t, b.Replace(ctx, id, r.Data, record(string(r.Data)+"1")), round)
-			require.ErrorIs(t, b.Replace(ctx, id, r.Data, record("x")), session.ErrConflict, round)
-			require.NoError(t, b.Touch(ctx, id, later), round)
+			require.NoError(t, b.Replace(ctx, id, r, record(string(r.Data)+"1")), round)
+			require.ErrorIs(t, b.Replace(ctx, id, r, record("x")), session.ErrConflict, round)
+			require.NoError(t, b.Touch(ctx, id, record(string(r.Data)+"1"), later), round)
 			require.ErrorIs(t, b.Create(ctx, id, record("x")), session.ErrExists, round)
 		}
 		require.NoError(t, b.Create(ctx, "ccc", record("1")), round)
-		require.NoError(t, b.Move(ctx, "ccc", "ddd", []byte("1"), record("2")), round)
+		require.NoError(t, b.Move(ctx, "ccc", "ddd", record("1"), record("2")), round)
 		require.NoError(t, b.Delete(ctx, "ddd"), round)
 	}
 	use("migrating")

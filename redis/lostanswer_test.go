@@ -95,7 +95,7 @@ func TestLostAnswer(t *testing.T) {
 			closeClient(t, cfg)
 			b := newBackend(t, cfg)
 			require.NoError(t, b.Create(t.Context(), "aaa", record("1"))) // which knows the scripts.
-			require.NoError(t, b.Move(t.Context(), "aaa", "bbb", []byte("1"), record("1")))
+			require.NoError(t, b.Move(t.Context(), "aaa", "bbb", record("1"), record("1")))
 			for _, loss := range answerLoss {
 				t.Run(loss.name, func(t *testing.T) {
 					id := "id" + strconv.FormatInt(prefixes.Add(1), 10)
@@ -111,7 +111,7 @@ func TestLostAnswer(t *testing.T) {
 
 					ctx, cancel = context.WithTimeout(t.Context(), loss.timeout)
 					lose(p, "evalsha", 1, loss.silent)
-					err = b.Replace(ctx, id, []byte("0"), record("1"))
+					err = b.Replace(ctx, id, record("0"), record("1"))
 					cancel()
 					require.Error(t, err)
 					require.NotErrorIs(t, err, session.ErrConflict, "sent again")
@@ -123,7 +123,7 @@ func TestLostAnswer(t *testing.T) {
 					// the store under the new ID, of which nobody was told.
 					ctx, cancel = context.WithTimeout(t.Context(), loss.timeout)
 					lose(p, "evalsha", 1, loss.silent)
-					err = b.Move(ctx, id, id+"new", []byte("1"), record("2"))
+					err = b.Move(ctx, id, id+"new", record("1"), record("2"))
 					cancel()
 					require.Error(t, err)
 					require.NotErrorIs(t, err, session.ErrConflict, "sent again")
@@ -137,9 +137,10 @@ func TestLostAnswer(t *testing.T) {
 						return
 					}
 					require.NoError(t, b.Create(t.Context(), id+"x", record("x")))
+					require.NoError(t, b.Touch(t.Context(), id+"x", record("x"), later)) // The server knows the script.
 					for verb, call := range map[string]func() error{
 						"pttl":    func() error { _, err := b.Load(t.Context(), id+"x"); return err },
-						"pexpire": func() error { return b.Touch(t.Context(), id+"x", later) },
+						"evalsha": func() error { return b.Touch(t.Context(), id+"x", record("x"), later) },
 						"del":     func() error { return b.Delete(t.Context(), id+"x") },
 					} {
 						if verb == "pttl" && client.name == "Ring" {

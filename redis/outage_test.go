@@ -37,13 +37,13 @@ func TestServerGone(t *testing.T) {
 	}
 	server.Start(t)
 	backendtest.Heals(t, 3*time.Second, func() error { _, err := b.Load(ctx, "aaa"); return err })
-	require.NoError(t, b.Replace(ctx, "aaa", []byte("1"), record("2")))
+	require.NoError(t, b.Replace(ctx, "aaa", record("1"), record("2")))
 	backendtest.Busy(t, b)
 
 	// Back before anybody noticed: the connections are stale, and found to be so.
 	server.Kill(t)
 	server.Start(t)
-	require.NoError(t, b.Replace(ctx, "aaa", []byte("2"), record("3")), "a stale connection was used for a write")
+	require.NoError(t, b.Replace(ctx, "aaa", record("2"), record("3")), "a stale connection was used for a write")
 	backendtest.Busy(t, b)
 	assert.Equal(t, "3", loadData(t, b, "aaa"))
 }

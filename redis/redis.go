@@ -116,7 +116,7 @@ func (b *backend) connect(cfg Config) error {
 func (b *backend) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	err := b.Replace(ctx, "", []byte("?"), session.Record{})
+	err := b.Replace(ctx, "", session.Record{Data: []byte("?")}, session.Record{})
 	var certificate *tls.CertificateVerificationError
 	var answer redis.Error
 	switch {

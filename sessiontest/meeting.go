@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func init() { gob.Register(meeting{}) }
+func init() { gob.Register(meeting{}); gob.Register(interlude{}) }
 
 // meeting is a value that makes requests overlap: decoding it waits until so
 // many requests of the process are decoding it. They have all loaded the same
@@ -57,3 +57,20 @@ func meet(name string, heads int) {
 	case <-time.After(200 * time.Millisecond): // Some came too late to meet: they found no flash.
 	}
 }
+
+// interlude is a value that has something happen between the load of a request and
+// whatever that does next: decoding it runs the function that the test has left
+// under the name, once. In a store that decodes nothing it does nothing.
+type interlude struct{ Name string }
+
+func (i interlude) GobEncode() ([]byte, error) { return []byte(i.Name), nil }
+
+func (i *interlude) GobDecode(b []byte) error {
+	i.Name = string(b)
+	if fn, ok := interludes.LoadAndDelete(i.Name); ok {
+		fn.(func())()
+	}
+	return nil
+}
+
+var interludes sync.Map

@@ -31,6 +31,7 @@ var inClient = map[string]weaker{
 	"G7_RotationMoves":           {clientRotation, copiesAreGood},
 	"G7_RotationMerges":          {nil, wholeSessions},
 	"G7_Reminder":                {nil, wholeSessions},
+	"G9_TouchKeepsDecision":      {nil, wholeSessions},
 	"G9_ExpiredInStore":          {nil, "there is no record that its Store could change"},
 	"G10_IDIsStored":             {clientID, "the ID is within the cookie, and is not the way to the session"},
 	"G12_ClientGone":             {clientHangsUp, "who does not take the response does not take the session"},

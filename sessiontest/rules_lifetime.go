@@ -154,3 +154,43 @@ func hide(line string) string {
 	_, rest, _ := strings.Cut(line, ";")
 	return "…;" + rest
 }
+
+// touchKeepsDecision has one request decide how long the session lasts while another
+// one, which has loaded it before, is about to slide the expiry.
+func touchKeepsDecision(r rule, f *fleet) {
+	persistent := func(o *session.Options) { o.Cookie.MaxAge = 7200 }
+	a, b := f.start(persistent), f.start(persistent)
+	for _, d := range []time.Duration{lifetime / 6, 6 * lifetime} {
+		for _, c := range []struct {
+			idle  time.Duration
+			alive bool
+		}{{d - step, true}, {d + d/20 + step, false}} {
+			v := newVisitor(f.t)
+			name := f.t.Name() + f.name()
+			v.do(f, a, func(c call) { c.Set("k", "v"); c.Set("interlude", interlude{name}) })
+			f.clock.advance(lifetime / 2)
+			tab := v.twin(a)
+			decide := func() {
+				v.do(f, b, func(c call) {
+					if err := session.Remember(c.Session, d); err != nil {
+						r.broken(f.t, "Remember: %v", err)
+					}
+				})
+			}
+			interludes.Store(name, decide)
+			line := tab.want(r, a, "v", "/read", "k", "k").header.Get("Set-Cookie")
+			if _, ok := interludes.LoadAndDelete(name); ok {
+				decide() // Nothing was decoded.
+			} else if strings.Contains(line, "Max-Age=7200") {
+				r.broken(f.t, "the request that was overtaken sends the cookie that there was before: %q", hide(line))
+			}
+			if errs := a.errs.all(); len(errs) > 0 {
+				r.broken(f.t, "ErrorFunc was called, and there was nothing wrong: %v", errs)
+			}
+			f.clock.advance(c.idle)
+			if alive := v.get(b, "/read", "k", "k").body == "v"; alive != c.alive {
+				r.broken(f.t, "a lifetime of %v was set while another request slid the expiry; idle for %v: alive %v, want %v", d, c.idle, alive, c.alive)
+			}
+		}
+	}
+}

@@ -126,6 +126,7 @@ var rules = []rule{
 	{name: "G9_AbsoluteLifetime", test: absolute, timed: true, why: "A stolen session must end some day, however busy the thief keeps it (OWASP ASVS 5.0 7.3.2)."},
 	{name: "G9_AbsoluteLifetimeLater", test: absoluteLater, timed: true, why: "Turning the limit on must reach the sessions that are there already."},
 	{name: "G9_SetLifetime", test: ownLifetime, timed: true, why: "A session's own lifetime holds on every server, whatever else is done to it."},
+	{name: "G9_TouchKeepsDecision", test: touchKeepsDecision, swap: true, timed: true, why: "A page that merely slides the expiry must not undo what another has just decided: to stay signed in, or to be signed out soon."},
 	{name: "G9_Remember", test: remember, timed: true, why: "Whoever asked to stay signed in must be, and nobody else."},
 	{name: "G9_Sweep", test: sweep, timed: true, why: "Expired records must not fill the store, live ones must survive the sweep."},
 	{name: "G10_UntouchedVisitor", test: untouched, why: "Bots and first-time visitors are most of the traffic: they get no cookie and no record."},

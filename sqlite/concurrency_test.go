@@ -44,16 +44,16 @@ func write(ctx context.Context, b session.Backend, id string) error {
 	if err := b.Create(ctx, id, record("0")); err != nil {
 		return err
 	}
-	if err := b.Replace(ctx, id, []byte("0"), record("1")); err != nil {
+	if err := b.Replace(ctx, id, record("0"), record("1")); err != nil {
 		return err
 	}
-	if err := b.Touch(ctx, id, later); err != nil {
+	if err := b.Touch(ctx, id, record("1"), later); err != nil {
 		return err
 	}
 	if r, err := b.Load(ctx, id); err != nil || string(r.Data) != "1" {
 		return fmt.Errorf("loaded %q, %w", r.Data, err)
 	}
-	if err := b.Move(ctx, id, id+"x", []byte("1"), record("2")); err != nil {
+	if err := b.Move(ctx, id, id+"x", record("1"), record("2")); err != nil {
 		return err
 	}
 	return b.Delete(ctx, id+"x")
@@ -132,7 +132,7 @@ func TestLockedThenFree(t *testing.T) {
 			start := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			err = b.Touch(ctx, "aaa", later)
+			err = b.Touch(ctx, "aaa", record("x"), later)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.NotContains(t, err.Error(), "aaa", "an ID in an error")
 			assert.Less(t, time.Since(start), 2*time.Second, "the deadline of the request was ignored")
@@ -140,7 +140,7 @@ func TestLockedThenFree(t *testing.T) {
 
 			_, err = other.ExecContext(t.Context(), "ROLLBACK")
 			require.NoError(t, err)
-			require.NoError(t, b.Touch(t.Context(), "aaa", later))
+			require.NoError(t, b.Touch(t.Context(), "aaa", record("x"), later))
 		})
 	}
 }
@@ -151,7 +151,7 @@ func TestMemorySurvivesCancelledRequests(t *testing.T) {
 	var failed int
 	for i := range 500 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*500*time.Nanosecond)
-		if b.Touch(ctx, "aaa", later) != nil {
+		if b.Touch(ctx, "aaa", record("x"), later) != nil {
 			failed++
 		}
 		cancel()

@@ -68,7 +68,7 @@ func increment(ctx context.Context, b *sqlstore.Backend, times int) error {
 		if err != nil {
 			return err
 		}
-		err = b.Replace(ctx, "counter", r.Data, record(strconv.Itoa(n+1)))
+		err = b.Replace(ctx, "counter", r, record(strconv.Itoa(n+1)))
 		if err == nil {
 			times--
 		} else if !errors.Is(err, session.ErrConflict) {
@@ -90,11 +90,12 @@ func TestProcessesCompareAndSwap(t *testing.T) {
 
 func childEcho(b *sqlstore.Backend) error {
 	ctx := context.Background()
-	for old := []byte("0"); stdin.Scan(); {
-		if err := b.Replace(ctx, "echo", old, session.Record{Data: stdin.Bytes(), Expiry: later}); err != nil {
+	for old := record("0"); stdin.Scan(); {
+		next := record(stdin.Text())
+		if err := b.Replace(ctx, "echo", old, next); err != nil {
 			return err
 		}
-		old = append(old[:0], stdin.Bytes()...)
+		old = next
 		fmt.Println(stdin.Text())
 	}
 	return nil
@@ -141,7 +142,7 @@ func childBurst(b *sqlstore.Backend) error {
 					return err
 				}
 				for i := 1; ; i++ {
-					if err := b.Replace(ctx, id, []byte(strconv.Itoa(i-1)), record(strconv.Itoa(i))); err != nil {
+					if err := b.Replace(ctx, id, record(strconv.Itoa(i-1)), record(strconv.Itoa(i))); err != nil {
 						return err
 					}
 					fmt.Println(g, i)

@@ -76,7 +76,7 @@ func TestContract(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, record("3"), r)
 			past := time.Now().Add(-time.Second)
-			require.NoError(t, b.Touch(ctx, "ccc", past))
+			require.NoError(t, b.Touch(ctx, "ccc", record("3"), past))
 			r, err = b.Load(ctx, "ccc")
 			require.NoError(t, err)
 			assert.Equal(t, "3", string(r.Data))

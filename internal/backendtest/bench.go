@@ -16,18 +16,18 @@ import (
 // Benchmark measures the calls with so many sessions of 200 bytes. Each goroutine
 // works on sessions of its own, under a deadline like a request's.
 func Benchmark(b *testing.B, s session.Backend, size int) {
-	data := make([]byte, 200)
+	rec := session.Record{Data: make([]byte, 200), Expiry: Later}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	ids := make([]string, size)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("session%025d", i)
-		require.NoError(b, s.Create(ctx, ids[i], session.Record{Data: data, Expiry: Later}))
+		require.NoError(b, s.Create(ctx, ids[i], rec))
 	}
 	for name, call := range map[string]func(id string) error{
 		"Load":    func(id string) error { _, err := s.Load(ctx, id); return err },
-		"Touch":   func(id string) error { return s.Touch(ctx, id, Later) },
-		"Replace": func(id string) error { return s.Replace(ctx, id, data, session.Record{Data: data, Expiry: Later}) },
+		"Touch":   func(id string) error { return s.Touch(ctx, id, rec, Later) },
+		"Replace": func(id string) error { return s.Replace(ctx, id, rec, rec) },
 	} {
 		for _, goroutines := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%s/goroutines=%d", name, goroutines), func(b *testing.B) {

@@ -19,8 +19,8 @@ func Busy(t testing.TB, b session.Backend) {
 	errs := make([]error, 8)
 	for i := range errs {
 		wg.Go(func() {
-			_, err := b.Load(t.Context(), "aaa")
-			errs[i] = errors.Join(err, b.Touch(t.Context(), "aaa", Later))
+			r, err := b.Load(t.Context(), "aaa")
+			errs[i] = errors.Join(err, b.Touch(t.Context(), "aaa", r, Later))
 		})
 	}
 	wg.Wait()

@@ -50,9 +50,9 @@ func Calls(b session.Backend) map[string]func(ctx context.Context) error {
 	return map[string]func(ctx context.Context) error{
 		"Load":    func(ctx context.Context) error { _, err := b.Load(ctx, "aaa"); return err },
 		"Create":  func(ctx context.Context) error { return b.Create(ctx, "new", Record("2")) },
-		"Replace": func(ctx context.Context) error { return b.Replace(ctx, "aaa", []byte("1"), Record("2")) },
-		"Move":    func(ctx context.Context) error { return b.Move(ctx, "aaa", "bbb", []byte("1"), Record("2")) },
-		"Touch":   func(ctx context.Context) error { return b.Touch(ctx, "aaa", Later.Add(time.Hour)) },
+		"Replace": func(ctx context.Context) error { return b.Replace(ctx, "aaa", Record("1"), Record("2")) },
+		"Move":    func(ctx context.Context) error { return b.Move(ctx, "aaa", "bbb", Record("1"), Record("2")) },
+		"Touch":   func(ctx context.Context) error { return b.Touch(ctx, "aaa", Record("1"), Later.Add(time.Hour)) },
 		"Delete":  func(ctx context.Context) error { return b.Delete(ctx, "aaa") },
 		"Count":   func(ctx context.Context) error { _, err := b.(session.Counter).Count(ctx, time.Now()); return err },
 	}

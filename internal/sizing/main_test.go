@@ -26,7 +26,7 @@ func (b *countingBackend) Load(context.Context, string) (session.Record, error) 
 	return b.record, nil
 }
 
-func (b *countingBackend) Touch(_ context.Context, _ string, expiry time.Time) error {
+func (b *countingBackend) Touch(_ context.Context, _ string, _ session.Record, expiry time.Time) error {
 	b.touches++
 	b.record.Expiry = expiry
 	return nil

@@ -39,32 +39,35 @@ func (b *Backend) Create(ctx context.Context, id string, r session.Record) error
 
 // Replace implements session.Backend. The condition and the change are one
 // statement, which the database runs against the latest version of the row.
-func (b *Backend) Replace(ctx context.Context, id string, old []byte, r session.Record) error {
-	n, err := b.exec(ctx, b.replace, blob(r.Data), b.time(r.Expiry), id, blob(old))
-	if err == nil && n == 0 && !b.isAlready(ctx, id, old, r) {
-		return session.ErrConflict
+func (b *Backend) Replace(ctx context.Context, id string, old, r session.Record) error {
+	n, err := b.exec(ctx, b.replace, blob(r.Data), b.time(r.Expiry), id, blob(old.Data))
+	if err == nil && n == 0 {
+		return b.isAlready(ctx, id, old, r)
 	}
 	return b.fail("replace", err)
 }
 
-// isAlready tells whether a row was not counted because it holds what it was to
-// be set to.
-func (b *Backend) isAlready(ctx context.Context, id string, old []byte, r session.Record) bool {
-	if !b.d.ChangedRows || !bytes.Equal(old, r.Data) {
-		return false
+// isAlready returns ErrConflict, unless a row was not counted because it holds what
+// it was to be set to.
+func (b *Backend) isAlready(ctx context.Context, id string, old, r session.Record) error {
+	if !b.d.ChangedRows || !bytes.Equal(old.Data, r.Data) {
+		return session.ErrConflict
 	}
 	is, err := b.Load(ctx, id)
-	if err != nil || !bytes.Equal(is.Data, r.Data) {
-		return false
+	if err != nil && !errors.Is(err, session.ErrNotFound) {
+		return err
 	}
 	lost := r.Expiry.Sub(is.Expiry) // Columns made by v1.6.6 hold whole seconds.
-	return lost >= 0 && lost < time.Second
+	if err != nil || !bytes.Equal(is.Data, r.Data) || lost < 0 || lost >= time.Second {
+		return session.ErrConflict
+	}
+	return nil
 }
 
 // Move implements session.Backend. It changes the key of the row in place, so that
 // no moment has two records, or none.
-func (b *Backend) Move(ctx context.Context, id, newID string, old []byte, r session.Record) error {
-	n, err := b.exec(ctx, b.move, blob(r.Data), b.time(r.Expiry), newID, id, blob(old))
+func (b *Backend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
+	n, err := b.exec(ctx, b.move, blob(r.Data), b.time(r.Expiry), newID, id, blob(old.Data))
 	switch {
 	case err == nil && n == 0:
 		return session.ErrConflict
@@ -74,15 +77,11 @@ func (b *Backend) Move(ctx context.Context, id, newID string, old []byte, r sess
 	return b.fail("move", err)
 }
 
-// Touch implements session.Backend.
-func (b *Backend) Touch(ctx context.Context, id string, expiry time.Time) error {
-	n, err := b.exec(ctx, b.touch, b.time(expiry), id)
+// Touch implements session.Backend. It compares in the statement, as Replace does.
+func (b *Backend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+	n, err := b.exec(ctx, b.touch, b.time(expiry), id, blob(old.Data))
 	if err == nil && n == 0 {
-		if b.d.ChangedRows {
-			_, err = b.Load(ctx, id) // It may have had that expiry before.
-			return err
-		}
-		return session.ErrNotFound
+		return b.isAlready(ctx, id, old, session.Record{Data: old.Data, Expiry: expiry})
 	}
 	return b.fail("touch", err)
 }

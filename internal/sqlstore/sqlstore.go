@@ -88,7 +88,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	b.create = b.statement(o.Write, "INSERT INTO {table} (data, expired_at, {key}) VALUES (?, ?, ?)")
 	b.replace = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ? WHERE {key} = ? AND {match}")
 	b.move = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ?, {key} = ? WHERE {key} = ? AND {match}")
-	b.touch = b.statement(o.Write, "UPDATE {table} SET expired_at = ? WHERE {key} = ?")
+	b.touch = b.statement(o.Write, "UPDATE {table} SET expired_at = ? WHERE {key} = ? AND {match}")
 	b.remove = b.statement(o.Write, "DELETE FROM {table} WHERE {key} = ?")
 	b.sweep = b.statement(o.Write, d.Sweep)
 	b.count = b.statement(o.Read, "SELECT COUNT(*) FROM {table} WHERE expired_at > ?")

@@ -48,6 +48,7 @@ var mutants = []mutant{
 	{"G9_AbsoluteLifetime", "lifetime.go", "		now = time.UnixMilli(t.created)\n", "		_ = 0\n", ""},
 	{"G9_AbsoluteLifetimeLater", "commit.go", "||\n		s.stored && !s.store.dated(s.base.terms())", "", ""},
 	{"G9_SetLifetime", "lifetime.go", "return slices.Contains(reservedKeys, key)", "return key == nil && slices.Contains(reservedKeys, key)", ""},
+	{"G9_TouchKeepsDecision", "internal/sqlstore/sqlstore.go", "SET expired_at = ? WHERE {key} = ? AND {match}", "SET expired_at = ? WHERE {key} = ? AND ({match} OR 1)", ""},
 	{"G9_Remember", "request.go", "(value != q.told || age != q.age)", "value != q.told", ""},
 	{"G9_Sweep", "sqlite/dialect.go", "WHERE expired_at <= ? LIMIT ?", "WHERE expired_at >= ? LIMIT ?", ""},
 	{"G9_Sweep", "internal/sqlstore/backend.go", "b.exec(ctx, b.sweep, b.time(now), limit)", "b.exec(ctx, b.sweep, b.time(time.Time{}), limit)", ""},

@@ -1,0 +1,495 @@
+package sessiontest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/flamego/session"
+)
+
+// revisions is a storage system as etcd or NATS JetStream are: each entry has a
+// revision, and can be changed or removed if that is still the one that was read.
+type revisions struct {
+	mu      sync.Mutex
+	entries map[string]entry
+	last    uint64
+}
+
+type entry struct {
+	data     []byte
+	expiry   time.Time
+	revision uint64
+}
+
+func newRevisions() *revisions { return &revisions{entries: make(map[string]entry)} }
+
+func (s *revisions) get(id string) (entry, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.entries[id]
+	return e, ok
+}
+
+// put stores an entry if what is there has the revision, 0 for nothing.
+func (s *revisions) put(id string, e entry, revision uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entries[id].revision != revision {
+		return false
+	}
+	s.last++
+	e.revision = s.last
+	s.entries[id] = e
+	return true
+}
+
+func (s *revisions) remove(id string, revision uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.entries[id].revision != revision {
+		return false
+	}
+	delete(s.entries, id)
+	return true
+}
+
+// force and purge ask for no revision.
+func (s *revisions) force(id string, e entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	e.revision = s.last
+	s.entries[id] = e
+}
+
+func (s *revisions) purge(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.entries, id)
+}
+
+func (s *revisions) list() map[string]entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]entry, len(s.entries))
+	for id, e := range s.entries {
+		all[id] = e
+	}
+	return all
+}
+
+// revisionBackend is a Backend on such a system, in several steps where that has no
+// single one. Under the name of a mutant it does what an author may get wrong.
+type revisionBackend struct {
+	*revisions
+	mutant string
+	mu     sync.Mutex
+	cache  map[string]session.Record
+}
+
+func (b *revisionBackend) is(mutant string) bool { return b.mutant == mutant }
+
+// window is where others may come between two steps.
+func (b *revisionBackend) window() {
+	if rand.N(2) == 0 {
+		time.Sleep(rand.N(50 * time.Microsecond))
+		return
+	}
+	for range rand.N(10) {
+		runtime.Gosched()
+	}
+}
+
+// forget is for a cache that knows of its own server's writes at least.
+func (b *revisionBackend) forget(ids ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		delete(b.cache, id)
+	}
+}
+
+// begin is what every call does first.
+func (b *revisionBackend) begin(ctx context.Context) error {
+	if b.is("a done context is ignored") {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("revisions: %w", err)
+	}
+	return nil
+}
+
+func (b *revisionBackend) key(id string) string {
+	if n, err := strconv.Atoi(id); err == nil && b.is("IDs that look like numbers are numbers") {
+		return strconv.Itoa(n)
+	}
+	if b.is("IDs are cut off at 64 characters") {
+		return id[:min(64, len(id))]
+	}
+	return id
+}
+
+func (b *revisionBackend) entry(r session.Record) entry {
+	e := entry{data: bytes.Clone(r.Data), expiry: r.Expiry}
+	switch b.mutant {
+	case "data are cut off at 64 KiB":
+		e.data = e.data[:min(64<<10, len(e.data))]
+	case "data are text":
+		e.data = []byte(strings.ToValidUTF8(string(r.Data), "?"))
+	case "the caller's bytes are kept":
+		e.data = r.Data
+	case "an expiry is rounded up":
+		e.expiry = r.Expiry.Add(time.Second - 1).Truncate(time.Second)
+	case "an expiry is cut to seconds":
+		e.expiry = r.Expiry.Truncate(time.Second)
+	case "an expiry ends in 2038":
+		if end := time.Unix(1<<31-1, 0); r.Expiry.After(end) {
+			e.expiry = end
+		}
+	}
+	return e
+}
+
+// same tells whether an entry is what the caller has seen.
+func (b *revisionBackend) same(e entry, old session.Record) bool {
+	switch {
+	case old.Version != nil && b.is("a version is taken for the data"):
+		return true
+	case old.Version != nil:
+		return e.revision == old.Version
+	case b.is("prefixes are the same"):
+		return bytes.HasPrefix(e.data, old.Data)
+	case b.is("case makes no difference"):
+		return strings.EqualFold(string(e.data), string(old.Data))
+	case b.is("nil is not empty") && (e.data == nil) != (old.Data == nil):
+		return false
+	}
+	return bytes.Equal(e.data, old.Data)
+}
+
+// The sentinels may be wrapped.
+var (
+	errMissing = fmt.Errorf("revisions: %w", session.ErrNotFound)
+	errTaken   = fmt.Errorf("revisions: %w", session.ErrExists)
+	errChanged = fmt.Errorf("revisions: %w", session.ErrConflict)
+)
+
+func (b *revisionBackend) Load(ctx context.Context, id string) (session.Record, error) {
+	if err := b.begin(ctx); err != nil {
+		return session.Record{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r, ok := b.cache[id]; ok && b.is("Load has a cache") {
+		return r, nil
+	}
+	e, ok := b.get(b.key(id))
+	switch {
+	case !ok && b.is("what is missing is empty"):
+		return session.Record{}, nil
+	case !ok, len(e.data) == 0 && b.is("what is empty is missing"):
+		return session.Record{}, errMissing
+	}
+	r := session.Record{Data: bytes.Clone(e.data), Expiry: e.expiry, Version: e.revision}
+	if b.is("Load shares its bytes") {
+		r.Data = e.data
+	}
+	if b.cache != nil {
+		b.cache[id] = r
+	}
+	return r, nil
+}
+
+func (b *revisionBackend) Create(ctx context.Context, id string, r session.Record) error {
+	defer b.forget(id)
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	switch b.mutant {
+	case "Create overwrites":
+		b.force(b.key(id), b.entry(r))
+		return nil
+	case "Create looks first":
+		if _, ok := b.get(id); ok {
+			return errTaken
+		}
+		b.window()
+		b.force(b.key(id), b.entry(r))
+		return nil
+	}
+	if !b.put(b.key(id), b.entry(r), 0) {
+		return errTaken
+	}
+	return nil
+}
+
+// change calls do with the entry that is the old record, until nobody came between.
+func (b *revisionBackend) change(ctx context.Context, id string, old session.Record, do func(e entry) bool) error {
+	for {
+		if err := b.begin(ctx); err != nil {
+			return err
+		}
+		e, ok := b.get(b.key(id))
+		if !ok || !b.same(e, old) {
+			return errChanged
+		}
+		b.window()
+		if do(e) {
+			return nil
+		}
+	}
+}
+
+func (b *revisionBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
+	defer b.forget(id)
+	next := b.entry(r)
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	e, ok := b.get(id)
+	switch b.mutant {
+	case "Replace creates":
+		if !ok {
+			b.force(id, next)
+			return nil
+		}
+	case "Replace ignores old":
+		if !ok {
+			return errChanged
+		}
+		b.force(id, next)
+		return nil
+	case "Replace looks first":
+		if !ok || !b.same(e, old) {
+			return errChanged
+		}
+		b.window()
+		b.force(id, next)
+		return nil
+	case "Replace keeps the expiry":
+		next.expiry = e.expiry
+	}
+	return b.change(ctx, id, old, func(e entry) bool { return b.put(b.key(id), next, e.revision) })
+}
+
+func (b *revisionBackend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
+	defer b.forget(id, newID)
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	e, ok := b.get(b.key(id))
+	switch b.mutant {
+	case "Move purges the old ID": // Whatever it holds by then.
+		if !ok || !b.same(e, old) {
+			return errChanged
+		}
+	case "Move overwrites the new ID":
+		b.purge(b.key(newID))
+	case "Move calls a taken ID a conflict":
+		if _, ok := b.get(newID); ok {
+			return errChanged
+		}
+	case "Move keeps the data":
+		r.Data = e.data
+	}
+
+	// 1. Store the new record.
+	if !b.put(b.key(newID), b.entry(r), 0) {
+		if b.is("Move undoes what it has not done") {
+			b.purge(b.key(newID))
+		}
+		return errTaken
+	}
+
+	// 2. Remove the old one, if it still is what the caller has seen.
+	b.window()
+	switch b.mutant {
+	case "Move purges the old ID":
+		b.purge(b.key(id))
+		return nil
+	case "Move leaves the old record":
+		if !ok || !b.same(e, old) {
+			b.purge(b.key(newID))
+			return errChanged
+		}
+		return nil
+	case "Move ignores old":
+		if !ok {
+			b.purge(b.key(newID))
+			return errChanged
+		}
+		b.purge(b.key(id))
+		return nil
+	}
+	err := b.change(ctx, id, old, func(e entry) bool { return b.remove(b.key(id), e.revision) })
+
+	// 3. Undo the first step, if the second could not be done.
+	if err != nil && !b.is("Move is not undone") {
+		b.purge(b.key(newID))
+	}
+	return err
+}
+
+func (b *revisionBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+	defer b.forget(id)
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	at := b.entry(session.Record{Expiry: expiry}).expiry
+	e, ok := b.get(b.key(id))
+	switch b.mutant {
+	case "Touch overwrites":
+		if !ok || !b.same(e, old) {
+			return errChanged
+		}
+		b.window()
+		if _, ok := b.get(id); !ok {
+			return errChanged
+		}
+		b.force(id, entry{data: e.data, expiry: at})
+		return nil
+	case "Touch ignores old":
+		if !ok {
+			return errChanged
+		}
+		old = session.Record{Version: e.revision}
+	case "Touch recreates a missing record":
+		if !ok {
+			b.force(id, entry{data: bytes.Clone(old.Data), expiry: at})
+			return nil
+		}
+	case "Touch recreates what goes missing":
+		if !ok || !b.same(e, old) {
+			return errChanged
+		}
+		b.window()
+		if !b.put(id, entry{data: e.data, expiry: at}, e.revision) && !b.put(id, entry{data: e.data, expiry: at}, 0) {
+			return errChanged
+		}
+		return nil
+	case "a conflict of Touch is another error":
+		if ok && !b.same(e, old) {
+			return errors.New("revisions: wrong last sequence")
+		}
+	case "Touch of nothing is another error":
+		if !ok {
+			return errors.New("revisions: key not found")
+		}
+	case "Touch does nothing":
+		return b.change(ctx, id, old, func(entry) bool { return true })
+	case "Touch only makes it later":
+		if ok && at.Before(e.expiry) {
+			at = e.expiry
+		}
+	}
+	return b.change(ctx, id, old, func(e entry) bool {
+		return b.put(b.key(id), entry{data: e.data, expiry: at}, e.revision)
+	})
+}
+
+func (b *revisionBackend) Delete(ctx context.Context, id string) error {
+	defer b.forget(id)
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	switch _, ok := b.get(b.key(id)); {
+	case !ok && b.is("Delete of nothing is an error"):
+		return errMissing
+	case b.is("Delete does nothing"):
+		return nil
+	}
+	b.purge(b.key(id))
+	return nil
+}
+
+func (b *revisionBackend) DeleteExpired(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	if b.is("DeleteExpired does nothing") {
+		return 0, nil
+	}
+	var expired []string
+	all := b.list()
+	for id, e := range all {
+		if !e.expiry.After(now) || b.is("DeleteExpired removes what is alive") {
+			expired = append(expired, id)
+		}
+	}
+	if !b.is("DeleteExpired ignores its limit") {
+		expired = expired[:min(limit, len(expired))]
+	}
+	b.window()
+	for _, id := range expired {
+		if err := b.begin(ctx); err != nil {
+			return n, err
+		}
+		switch {
+		case b.is("DeleteExpired does not look again"):
+			b.purge(id)
+			n++
+		case b.remove(id, all[id].revision):
+			n++
+		}
+	}
+	if b.is("DeleteExpired stops early") {
+		return min(n, limit-1), nil
+	}
+	return n, nil
+}
+
+// mutants are all that the backend can get wrong.
+var mutants = []string{
+	"a done context is ignored",
+	"IDs that look like numbers are numbers",
+	"IDs are cut off at 64 characters",
+	"data are cut off at 64 KiB",
+	"data are text",
+	"the caller's bytes are kept",
+	"an expiry is rounded up",
+	"an expiry is cut to seconds",
+	"an expiry ends in 2038",
+	"a version is taken for the data",
+	"prefixes are the same",
+	"case makes no difference",
+	"nil is not empty",
+	"Load has a cache",
+	"what is missing is empty",
+	"what is empty is missing",
+	"Load shares its bytes",
+	"Create overwrites",
+	"Create looks first",
+	"Replace creates",
+	"Replace ignores old",
+	"Replace looks first",
+	"Replace keeps the expiry",
+	"Move purges the old ID",
+	"Move overwrites the new ID",
+	"Move calls a taken ID a conflict",
+	"Move keeps the data",
+	"Move undoes what it has not done",
+	"Move leaves the old record",
+	"Move ignores old",
+	"Move is not undone",
+	"Touch overwrites",
+	"Touch ignores old",
+	"Touch recreates a missing record",
+	"Touch recreates what goes missing",
+	"a conflict of Touch is another error",
+	"Touch of nothing is another error",
+	"Touch does nothing",
+	"Touch only makes it later",
+	"Delete of nothing is an error",
+	"Delete does nothing",
+	"DeleteExpired does nothing",
+	"DeleteExpired removes what is alive",
+	"DeleteExpired ignores its limit",
+	"DeleteExpired does not look again",
+	"DeleteExpired stops early",
+}
