@@ -6,11 +6,11 @@
 //		if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 //			return err
 //		}
-//		s.Set("user_id", 123)
+//		s.Set("userID", 123)
 //		return nil
 //	})
 //	f.Get("/", func(s session.Session) string {
-//		id, ok := session.Get[int](s, "user_id")
+//		id, ok := session.Get[int](s, "userID")
 //		...
 //	})
 //

@@ -38,11 +38,11 @@ func ExampleSessioner() {
 	f := quietFlame()
 	f.Use(session.Sessioner())
 	f.Get("/set", func(s session.Session) string {
-		s.Set("user_id", 123)
+		s.Set("userID", 123)
 		return "set"
 	})
 	f.Get("/get", func(s session.Session) string {
-		id, ok := session.Get[int](s, "user_id")
+		id, ok := session.Get[int](s, "userID")
 		return fmt.Sprint(id, ok)
 	})
 	visit(f, "/get", "/set", "/get")

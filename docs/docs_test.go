@@ -20,7 +20,7 @@ var block = regexp.MustCompile("(?ms)^```go\n(.*?)^```")
 // imports are what a block that is no whole file may use.
 var imports = map[string]string{
 	"context": "context", "fmt": "fmt", "http": "net/http", "log": "log", "os": "os",
-	"strings": "strings", "time": "time", "gob": "encoding/gob", "template": "html/template",
+	"strings": "strings", "time": "time", "errors": "errors", "expvar": "expvar", "gob": "encoding/gob", "template": "html/template",
 	"flamego":  "github.com/flamego/flamego",
 	"session":  "github.com/flamego/session",
 	"sqlite":   "github.com/flamego/session/sqlite",

@@ -1,14 +1,18 @@
 package sessiontest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,22 +21,60 @@ import (
 )
 
 // Browser visits an application under test. It keeps cookies and follows
-// redirects, and the test may look at its session and put things into it. There
-// is no network: pages are asked for over an imagined TLS connection to
-// https://localhost, so that secure cookies work too. A Browser must not be used
-// concurrently; several of them are several visitors, and may be.
+// redirects as net/http's client does, and the test may look at its session and
+// put things into it. There is no network: the handler is called, as if over a TLS
+// connection to https://localhost, or to the Domain of the first Manager's cookie.
+// A Browser must not be used concurrently; several of them are several visitors,
+// and may be.
 type Browser struct {
-	t   testing.TB
-	h   http.Handler
-	m   *session.Manager
-	jar http.CookieJar
+	// Header is sent with every request that does not set the same itself. A session
+	// that travels in a header is kept here, so to sign out is to delete it; for one
+	// that the application reads by a ReadIDFunc of its own, the test sets it.
+	Header http.Header
+
+	*guest
+	m     *session.Manager
+	stays bool
 }
 
-// NewBrowser returns a visitor without a session. The handler is the
-// application, which uses the Manager.
-func NewBrowser(t testing.TB, h http.Handler, m *session.Manager) *Browser {
+// guest is what all views of a Browser have in common.
+type guest struct {
+	t        testing.TB
+	h        http.Handler
+	managers []*session.Manager
+	jar      http.CookieJar
+	host     string
+	at       *url.URL // the latest page
+}
+
+// NewBrowser returns a visitor without a session. The handler is the application;
+// the Managers are those that it uses, of which Session, Flash, SetSession and
+// SetFlash mean the first.
+func NewBrowser(t testing.TB, h http.Handler, m *session.Manager, more ...*session.Manager) *Browser {
 	jar, _ := cookiejar.New(nil) // Never fails.
-	return &Browser{t: t, h: h, m: m, jar: jar}
+	v := &guest{t: t, h: h, managers: append([]*session.Manager{m}, more...), jar: jar, at: new(url.URL)}
+	v.host = cmp.Or(strings.TrimPrefix(hook.Cookie(m).Domain, "."), "localhost")
+	return &Browser{Header: make(http.Header), guest: v, m: m}
+}
+
+// Of returns the same visitor, but Session, Flash, SetSession and SetFlash are
+// about the session of another one of the Managers.
+func (b *Browser) Of(m *session.Manager) *Browser {
+	b.t.Helper()
+	if !slices.Contains(b.managers, m) {
+		b.t.Fatalf("sessiontest: Of: the Manager is not one of those that NewBrowser was given")
+	}
+	other := *b
+	other.m = m
+	return &other
+}
+
+// NoRedirects returns the same visitor, but a redirect is the Page that its
+// methods return.
+func (b *Browser) NoRedirects() *Browser {
+	other := *b
+	other.stays = true
+	return &other
 }
 
 // Page is a response.
@@ -43,9 +85,8 @@ type Page struct {
 	URL    string // where redirects have led to, path and query
 }
 
-var home = &url.URL{Scheme: "https", Host: "localhost", Path: "/"}
-
-// Get asks for a page by its path and query, and follows redirects.
+// Get asks for a page by its path and query, or its whole URL, and follows
+// redirects.
 func (b *Browser) Get(path string) Page {
 	b.t.Helper()
 	return b.Do(b.request(http.MethodGet, path, nil))
@@ -59,48 +100,122 @@ func (b *Browser) Post(path string, form url.Values) Page {
 	return b.Do(req)
 }
 
-// Do sends a request of any kind, with the browser's cookies, and follows
-// redirects, ten at most.
-func (b *Browser) Do(req *http.Request) Page {
+func (b *Browser) request(method, path string, body io.Reader) *http.Request {
 	b.t.Helper()
-	for range 10 {
-		req.URL.Scheme, req.URL.Host = home.Scheme, home.Host
-		for _, c := range b.jar.Cookies(req.URL) {
-			req.AddCookie(c)
-		}
-		rec := httptest.NewRecorder()
-		b.h.ServeHTTP(rec, req)
-		res := rec.Result()
-		b.jar.SetCookies(req.URL, res.Cookies())
-		to, err := res.Location()
-		if res.StatusCode/100 != 3 || err != nil {
-			return Page{Status: res.StatusCode, Header: res.Header, Body: rec.Body.String(), URL: req.URL.RequestURI()}
-		}
-		if to = req.URL.ResolveReference(to); to.Host != home.Host {
-			b.t.Fatalf("sessiontest: %s redirects to another host, %s", req.URL.Path, to.Host)
-		}
-		req = b.request(http.MethodGet, to.RequestURI(), nil)
+	req, err := http.NewRequest(method, path, body)
+	if err != nil {
+		b.t.Fatalf("sessiontest: %v", err)
 	}
-	b.t.Fatalf("sessiontest: %s: more than ten redirects", req.URL.Path)
-	return Page{}
+	return req
 }
 
-func (b *Browser) request(method, path string, body io.Reader) *http.Request {
-	req := httptest.NewRequest(method, path, body)
-	req.Host = home.Host
-	req.TLS = &tls.ConnectionState{}
-	return req
+// Do sends a request of any kind with the browser's cookies and headers, and
+// follows redirects, ten at most. As browsers do, it repeats a POST with its body
+// on 307 and 308, and goes on with a GET otherwise. A redirect to another host is
+// not followed: it is the Page.
+func (b *Browser) Do(req *http.Request) Page {
+	b.t.Helper()
+	req = req.Clone(req.Context())
+	req.RequestURI = "" // From httptest.NewRequest. A client must not set it.
+	if req.URL.Host == "" {
+		req.URL, req.Host = b.home("/").ResolveReference(req.URL), ""
+	}
+	repeatable(req)
+	client := http.Client{Jar: b.jar, Transport: (*direct)(b), CheckRedirect: func(next *http.Request, via []*http.Request) error {
+		switch {
+		case b.stays || next.URL.Host != req.URL.Host:
+			return http.ErrUseLastResponse
+		case len(via) > 10:
+			return errors.New("more than 10 redirects")
+		}
+		return nil
+	}}
+	res, err := client.Do(req)
+	if err != nil {
+		b.t.Fatalf("sessiontest: %v", err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatalf("sessiontest: %v", err)
+	}
+	b.at = res.Request.URL
+	return Page{Status: res.StatusCode, Header: res.Header, Body: string(body), URL: b.at.RequestURI()}
+}
+
+// repeatable keeps what is read of a body that can be read only once, for a
+// redirect that wants it again.
+func repeatable(req *http.Request) {
+	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
+		return
+	}
+	var read bytes.Buffer
+	rest := io.TeeReader(req.Body, &read)
+	req.Body = io.NopCloser(rest)
+	req.GetBody = func() (io.ReadCloser, error) {
+		again := bytes.NewReader(bytes.Clone(read.Bytes()))
+		return io.NopCloser(io.MultiReader(again, rest)), nil
+	}
+}
+
+// direct calls the handler in the place of a network.
+type direct Browser
+
+func (b *direct) RoundTrip(req *http.Request) (*http.Response, error) {
+	rec := httptest.NewRecorder()
+	b.h.ServeHTTP(rec, (*Browser)(b).atServer(req))
+	res := rec.Result()
+	res.Request = req
+	(*Browser)(b).keep(res.Header)
+	return res, nil
+}
+
+// atServer is the request as a server sees it.
+func (b *Browser) atServer(req *http.Request) *http.Request {
+	got := req.Clone(req.Context())
+	if got.Host == "" {
+		got.Host = req.URL.Host
+	}
+	for name, lines := range b.Header {
+		if _, ok := got.Header[name]; !ok {
+			got.Header[name] = slices.Clone(lines)
+		}
+	}
+	if got.Body == nil {
+		got.Body = http.NoBody
+	}
+	if req.URL.Scheme == "https" {
+		got.TLS = &tls.ConnectionState{}
+	}
+	got.RemoteAddr = "192.0.2.1:1234" // As in httptest: of a network for documentation.
+	got.RequestURI = req.URL.RequestURI()
+	got.URL.Scheme, got.URL.Host = "", ""
+	return got
+}
+
+// keep takes the headers of a response in which Managers tell an ID, or its end.
+func (b *Browser) keep(h http.Header) {
+	for _, m := range b.managers {
+		for _, name := range hook.Headers(m) {
+			switch lines, ok := h[name]; {
+			case ok && strings.Join(lines, "") == "":
+				delete(b.Header, name)
+			case ok:
+				b.Header[name] = lines
+			}
+		}
+	}
+}
+
+// home is a page of the site.
+func (b *Browser) home(path string) *url.URL {
+	return &url.URL{Scheme: "https", Host: b.host, Path: path}
 }
 
 // SetSession gives the browser a new session with the given contents, as if
 // earlier requests had set them.
 func (b *Browser) SetSession(contents map[string]any) {
 	b.t.Helper()
-	if hook.CookieName(b.m) == "" {
-		b.t.Fatalf("sessiontest: SetSession: Options.Transport of this Manager has no cookie: have the Browser call the handler that signs in, and send what it answers")
-	}
-	ctx := context.Background()
-	sess, err := b.m.Store().Read(ctx, strings.ToLower(rand.Text()))
+	sess, err := b.m.Store().Read(context.Background(), strings.ToLower(rand.Text()))
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
 	}
@@ -122,31 +237,54 @@ func (b *Browser) SetFlash(val any) {
 	b.save(sess)
 }
 
+// save stores a session, and has the Manager tell the browser of it.
 func (b *Browser) save(sess session.Session) {
 	b.t.Helper()
 	value, err := hook.Save(context.Background(), b.m, sess)
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
 	}
-	b.jar.SetCookies(home, []*http.Cookie{{Name: hook.CookieName(b.m), Value: value, Path: "/", Secure: true}})
+	if b.value() == value {
+		return
+	}
+	rec, req := httptest.NewRecorder(), b.here()
+	hook.WriteID(b.m, rec, b.atServer(req), value)
+	res := rec.Result()
+	b.jar.SetCookies(req.URL, res.Cookies())
+	b.keep(res.Header)
+	if b.value() != value {
+		b.t.Fatalf("sessiontest: this Manager tells clients no ID that they send back by themselves: have the Browser call the handler that signs in, and put what it answers into Browser.Header")
+	}
 }
+
+// here is a request to the site that brings whatever the browser holds of the
+// session: it is for the cookie's path, and has the query of the latest page, in
+// which there may be an ID.
+func (b *Browser) here() *http.Request {
+	u := b.home(hook.Cookie(b.m).Path)
+	u.RawQuery = b.at.RawQuery
+	req := httptest.NewRequest(http.MethodGet, u.String(), nil)
+	for _, c := range b.jar.Cookies(u) {
+		req.AddCookie(c)
+	}
+	return req
+}
+
+// value is what the browser holds of the session: its ID or, where the client
+// keeps the session, all of it.
+func (b *Browser) value() string { return hook.ReadID(b.m, b.atServer(b.here())) }
 
 // Session returns the browser's session as it is stored, to look at what was
 // set, or nil if there is none, such as after signing out. Changes are not
 // stored.
 func (b *Browser) Session() session.Session {
 	b.t.Helper()
-	id := ""
-	for _, c := range b.jar.Cookies(home) {
-		if c.Name == hook.CookieName(b.m) {
-			id = c.Value
-		}
-	}
+	value := b.value()
 	ctx := context.Background()
-	if !b.m.Store().Exist(ctx, id) {
+	if !b.m.Store().Exist(ctx, value) {
 		return nil
 	}
-	sess, err := b.m.Store().Read(ctx, id)
+	sess, err := b.m.Store().Read(ctx, value)
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
 	}

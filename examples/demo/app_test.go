@@ -105,6 +105,32 @@ func TestReturnTo(t *testing.T) {
 	assert.Nil(t, b.Session().Get(keyReturnTo), "where to go is used once")
 }
 
+// A path with two slashes in front is the name of another site to a browser, and
+// the part of this site that is asked for is up to whoever made the link.
+func TestReturnToStaysHere(t *testing.T) {
+	for target, want := range map[string]string{
+		"//evil.example/..%2faccount": "/",
+		"//evil.example/%2e%2e":       "/",
+		"/%5cevil.example":            "/%5cevil.example", // Escaped, it is a path like any other.
+	} {
+		assert.Equal(t, want, returnTo(target), target)
+	}
+	for _, target := range []string{
+		"", "//evil.example", "//", `/\evil.example`, `\\evil.example`, `/a\b`, "https://evil.example/", "javascript:alert(1)",
+		"evil.example", "/\t/evil.example", "\t//evil.example", " //evil.example", "/\x00/evil.example", "/\n/evil.example",
+	} {
+		assert.Equal(t, "/", returnTo(target), "%q", target)
+	}
+	for _, target := range []string{"/", "/account", "/account?tab=2", "/account?next=//evil.example", "/a/b//c"} {
+		assert.Equal(t, target, returnTo(target))
+	}
+
+	b := newVisitor(t)
+	b.SetSession(map[string]any{keyReturnTo: "//evil.example/account"})
+	page := b.NoRedirects().Post("/signin", url.Values{"name": {"Ann"}})
+	assert.Equal(t, "/", page.Header.Get("Location"))
+}
+
 func TestVisitsAreOfOneUser(t *testing.T) {
 	b := newVisitor(t)
 	b.SetSession(map[string]any{keyUser: "Ann", keyVisits: 7})

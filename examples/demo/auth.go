@@ -35,13 +35,29 @@ func requireSignIn(c flamego.Context, s session.Session) {
 		c.Map(user{Name: name, Since: since})
 		return
 	}
-	// Path and query only, which lead back to this site and nowhere else. A form
-	// that was posted can't be asked for again.
+	// A form that was posted can't be asked for again.
 	if c.Request().Method == http.MethodGet {
-		s.Set(keyReturnTo, c.Request().URL.RequestURI())
+		s.Set(keyReturnTo, returnTo(c.Request().URL.RequestURI()))
 	}
 	s.SetFlash("Please sign in to see that page.")
 	c.Redirect("/signin", http.StatusSeeOther)
+}
+
+// returnTo is the target if every browser stays on this site with it, or the home
+// page. Browsers take //host for another site, and \ for /, and they drop tabs and
+// newlines, so that what was asked for as /\host or with a tab in it leads there as
+// well. Whoever makes a link chooses what the visitor asks for: such a redirect
+// after signing in would lend this site's good name to theirs.
+func returnTo(target string) string {
+	if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
+		return "/"
+	}
+	for i := range len(target) {
+		if c := target[i]; c <= ' ' || c == 0x7f || c == '\\' {
+			return "/"
+		}
+	}
+	return target
 }
 
 // askName shows the form, which makes no session yet.
@@ -92,12 +108,9 @@ func signIn(c flamego.Context, s session.Session, v *view) error {
 	s.Set(keyVisits, 0) // Those of somebody who was signed in before are not ours.
 	s.SetFlash("Welcome, " + form.Name + ".")
 
-	to, ok := session.Pop[string](s, keyReturnTo)
-	if !ok {
-		to = "/"
-	}
+	to, _ := session.Pop[string](s, keyReturnTo)
 	// 303 See Other: reloading the next page doesn't post the form again.
-	c.Redirect(to, http.StatusSeeOther)
+	c.Redirect(returnTo(to), http.StatusSeeOther)
 	return nil
 }
 

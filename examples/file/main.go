@@ -23,18 +23,18 @@ func main() {
 		},
 	))
 	f.Get("/set", func(s session.Session) string {
-		s.Set("user_id", 123)
+		s.Set("userID", 123)
 		return "Succeed"
 	})
 	f.Get("/get", func(s session.Session) string {
-		userID, ok := s.Get("user_id").(int)
+		userID, ok := s.Get("userID").(int)
 		if !ok || userID <= 0 {
 			return "Not authenticated"
 		}
 		return "Authenticated as " + strconv.Itoa(userID)
 	})
 	f.Get("/clear", func(s session.Session) string {
-		s.Delete("user_id")
+		s.Delete("userID")
 		return "Cleared"
 	})
 	f.Run()

@@ -63,6 +63,7 @@ fi
 # Packages with servers of their own, one after the other: two cores are few.
 step "unit tests, conformance suite on every backend, examples and docs, with the race detector" tests main . -p 2
 step "compatibility with flamego/session v1.6.6" tests compat compat
+step "the example with flamego/csrf" tests csrf examples/csrf
 step "servers that fail under load" tests outage outage -v
 while IFS= read -r line; do missing+=("$line"); done < <(sort -u "$log/missing" 2>/dev/null)
 
