@@ -79,7 +79,7 @@ func nestsBelow(t reflect.Type, above []reflect.Type) bool {
 			return true
 		}
 	}
-	if encodesItself(t) {
+	if EncodesItself(t) {
 		return false
 	}
 	above = append(above, t)
@@ -105,7 +105,9 @@ var selfEncoders = []reflect.Type{
 	reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.TextMarshaler](),
 }
 
-func encodesItself(t reflect.Type) bool {
+// EncodesItself reports whether the type makes its own bytes, so that gob does not
+// look into its values.
+func EncodesItself(t reflect.Type) bool {
 	if t.Kind() == reflect.Interface {
 		return false
 	}
