@@ -1,11 +1,10 @@
 package session
 
 import (
-	"bytes"
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/flamego/session/internal/gobstream"
 )
@@ -132,34 +131,30 @@ func keyName(key any) string {
 	return fmt.Sprintf("of type %T", key)
 }
 
-func remedy(p pair) string {
-	// The key may be the culprit as well.
-	for _, v := range []any{p.Value, p.Key} {
-		if v == nil || gob.NewEncoder(new(bytes.Buffer)).Encode(struct{ V any }{v}) == nil {
-			continue
-		}
-		switch t := reflect.TypeOf(v); t.Kind() {
-		case reflect.Chan, reflect.Func, reflect.UnsafePointer:
-			return fmt.Sprintf("gob cannot encode a %s: store something that it can", t)
-		default:
-			return fmt.Sprintf("call gob.Register(%s) once at start", literal(t))
+// checkCodec tells whether a codec keeps what the library stores under keys of
+// its own, next to the data: a session whose time of creation is lost never comes
+// to its end. Numbers may change their type, as by JSON.
+func checkCodec(c codec) error {
+	want := []pair{
+		{Key: createdKey, Value: int64(1_700_000_000_123)},
+		{Key: lifetimeKey, Value: int64(30 * time.Minute)},
+		{Key: rememberKey, Value: int64(30 * 24 * 3600)},
+	}
+	b, err := c.marshal(newValues(want))
+	if err != nil {
+		return fmt.Errorf("Config.Encoder fails on the library's own keys, strings with an int64 each: %w", err)
+	}
+	got, err := c.unmarshal(b)
+	if err != nil {
+		return fmt.Errorf("Config.Decoder cannot read what Config.Encoder wrote, set both or neither: %w", err)
+	}
+	for _, p := range want {
+		if val, _ := got.get(p.Key); wholeNumber(val) != p.Value {
+			return fmt.Errorf("Config.Encoder and Config.Decoder lose the library's own keys, such as %q: keep keys that start with %q, and the numbers they hold", p.Key, ownPrefix)
 		}
 	}
-	return "see the package documentation on value types"
+	return nil
 }
 
-// literal writes an expression of the type for the advice to register it.
-func literal(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Pointer:
-		return "&" + t.Elem().String() + "{}"
-	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array:
-		return t.String() + "{}"
-	case reflect.String:
-		return t.String() + `("")`
-	case reflect.Bool:
-		return t.String() + "(false)"
-	default:
-		return t.String() + "(0)"
-	}
-}
+// ownPrefix is what all reserved keys start with.
+const ownPrefix = "flamego::session::"

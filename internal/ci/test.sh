@@ -62,6 +62,11 @@ else
 fi
 # Packages with servers of their own, one after the other: two cores are few.
 step "unit tests, conformance suite on every backend, examples and docs, with the race detector" tests main . -p 2
+# What go.mod requires is the oldest that an application may have. This is the newest.
+newest() {
+	$GO test -modfile=internal/ci/newest.mod -race -shuffle=on -count=1 -timeout 20m . ./cookie ./sessiontest ./sqlite ./internal/gobstream
+}
+step "core on the newest Flamego and drivers" newest
 step "compatibility with flamego/session v1.6.6" tests compat compat
 step "the example with flamego/csrf" tests csrf examples/csrf
 step "servers that fail under load" tests outage outage -v

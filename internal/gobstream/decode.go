@@ -56,16 +56,26 @@ func hasDuplicates(pairs []Pair) bool {
 	return false
 }
 
-// value reads an interface: the name of a type, its number, a length that
-// matters only to those who skip the value, and the value. It returns nil for
-// what it does not know, after noting that.
+// value reads an interface: the name of a type, its number, the length of the
+// value, and the value. It returns nil for what it does not know, after noting
+// that.
 func (p *parser) value() any {
 	name := p.bytes()
 	if len(name) == 0 {
 		return nil
 	}
 	id := p.typeOfValue(true)
-	p.uint()
+	outer := p.limit
+	p.startOfPart()
+	v := p.named(name, id)
+	// gob skips by the length what it has no use for: it must be the true one.
+	p.endOfPart()
+	p.limit = outer
+	return v
+}
+
+// named reads the value of an interface.
+func (p *parser) named(name []byte, id int32) any {
 	if !p.other {
 		start := p.pos
 		if v, ok := p.common(name, id); ok {

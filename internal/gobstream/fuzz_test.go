@@ -30,6 +30,15 @@ func checkStream(t *testing.T, b []byte) {
 }
 
 func FuzzDecode(f *testing.F) {
+	for _, stream := range deepStreams(50) {
+		f.Add([]byte(stream))
+	}
+	// A type defined within the value of an interface, which then has two parts.
+	b, err := plainEncode(map[any]any{"key": []any{profile{Extra: []any{nil, boxed{1}}}, address{}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) { checkStream(t, b) })
 }
 

@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"encoding/gob"
 	"fmt"
+	"reflect"
 )
 
 // Pair is a key of the session, of a type that can be the key of a map, and its
@@ -49,8 +50,9 @@ var errTooDeep = fmt.Errorf("values lie more than %d deep in one another (does o
 // as it is, since the caller knows what it was about to do: types not registered
 // with gob.Register, nil pointers, channels and functions. A nil as such is
 // kept. It also fails where gob panics, and on values that lie more than 10,000
-// deep in one another, as they do in a map that contains itself. Such a circle
-// among values that are left to gob overflows the stack, as it always did.
+// deep in one another, as they do in a map that contains itself, of whatever
+// types they are. Each list, map and struct is a level, and so is an interface
+// that holds an interface.
 func Encode(pairs []Pair) ([]byte, error) {
 	b, err := encodeCommon(pairs)
 	if b != nil || err != nil {
@@ -63,7 +65,8 @@ func Encode(pairs []Pair) ([]byte, error) {
 // The result shares no memory with b. It may be called concurrently.
 //
 // Streams that no Encoder writes (lengths that point outside, types that are
-// not defined, nesting beyond 10,000) are an error, never a panic, and take
+// not defined, nesting beyond 10,000, interfaces whose value is not as long as
+// they state) are an error, never a panic, and take
 // memory in proportion to their length at most.
 func Decode(b []byte) ([]Pair, error) {
 	p := parser{b: b}
@@ -88,6 +91,11 @@ func encodeAny(pairs []Pair) (b []byte, err error) {
 	m := make(map[any]any, len(pairs))
 	for _, p := range pairs {
 		m[p.Key] = p.Value // panics on a key that no map can have
+		for _, v := range []any{p.Key, p.Value} {
+			if err := checkDepth(reflect.ValueOf(v), 2*maxDepth); err != nil {
+				return nil, err
+			}
+		}
 	}
 	var buf bytes.Buffer
 	if err := gob.NewEncoder(&buf).Encode(m); err != nil {

@@ -61,7 +61,7 @@ func (i idType) MarshalBinary() ([]byte, error)  { return i[:], nil }
 func (i *idType) UnmarshalBinary(b []byte) error { copy(i[:], b); return nil }
 
 func init() {
-	for _, v := range []any{profile{}, &address{}, node{}, shy{}, idType{}} {
+	for _, v := range []any{profile{}, &address{}, node{}, shy{}, idType{}, boxed{}, looped{}} {
 		gob.Register(v)
 	}
 }

@@ -47,6 +47,7 @@ const (
 	beyond  = "a length points beyond the end"
 	early   = "it ends too early"
 	tooDeep = "more than 10000 deep"
+	lengths = "another length than its value"
 )
 
 // Nothing here may panic, run for long, or take more memory than its length and

@@ -15,6 +15,7 @@ type parser struct {
 	s     string // a copy of b that strings are cut from, or empty: copy each
 	pos   int
 	end   int // of the message at hand; never beyond b
+	limit int // where the interface at hand states that this part of its value ends, or 0
 	depth int // of values that can hold others, around the one at hand
 	types types
 	other bool // there is something that only encoding/gob can decode
@@ -129,10 +130,38 @@ func (p *parser) typeOfValue(inInterface bool) int32 {
 			if !inInterface {
 				p.fail("something follows a type in its message")
 			}
-			p.uint()
+			p.nextPart()
 		}
 	}
 	return 0
+}
+
+// nextPart goes on behind a definition that ended a part of the value of an
+// interface, with the length of the next part.
+func (p *parser) nextPart() {
+	if p.limit == 0 { // The value is that of the message.
+		p.uint()
+		return
+	}
+	p.endOfPart()
+	p.startOfPart()
+}
+
+// startOfPart reads the length that an interface states for its value, or for a
+// part of it.
+func (p *parser) startOfPart() {
+	n := p.uint()
+	if n > uint64(p.end-p.pos) {
+		p.fail("a length points beyond the end")
+	}
+	p.limit = p.pos + int(n)
+}
+
+// endOfPart holds the stated length against what was read.
+func (p *parser) endOfPart() {
+	if p.pos != p.limit {
+		p.fail("an interface states another length than its value has")
+	}
 }
 
 // message enters the next message, at the end of the last.
