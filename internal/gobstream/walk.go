@@ -4,10 +4,11 @@ package gobstream
 // may safely be given the stream. It goes by the types on the wire alone: gob
 // compares them with those of the values before it starts.
 //
-// One gap remains. A field that a struct of the application does not have, gob
-// skips by the length that the stream states for an interface in it, where walk
-// follows what is there. Someone who can forge records could so still lead gob
-// to a count that walk never saw.
+// One gap remains. gob misreads two things in a field that a struct of the
+// application does not have: a nil interface in a list, and an interface whose
+// value comes in parts, of which it skips the first only. Only the types of the
+// application tell where such a field is. Someone who can forge records could so
+// still lead gob to a count, or a depth, that walk never saw.
 func (p *parser) walk(id int32) {
 	switch id {
 	// What is built in comes without a definition.
