@@ -155,6 +155,3 @@ func checkCodec(c codec) error {
 	}
 	return nil
 }
-
-// ownPrefix is what all reserved keys start with.
-const ownPrefix = "flamego::session::"

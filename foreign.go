@@ -24,19 +24,19 @@ type foreignEngine struct {
 // v1.6.6 destroy the old one themselves when they ask for a new ID.
 type visits struct {
 	mu sync.Mutex
-	at map[string]*visit
+	at map[string]*guests
 }
 
-type visit struct{ here, came int }
+type guests struct{ here, came int }
 
 func (v *visits) enter(id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.at == nil {
-		v.at = make(map[string]*visit)
+		v.at = make(map[string]*guests)
 	}
 	if v.at[id] == nil {
-		v.at[id] = &visit{}
+		v.at[id] = &guests{}
 	}
 	v.at[id].here++
 	v.at[id].came++

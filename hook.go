@@ -10,8 +10,15 @@ import (
 // exactly where the middleware would.
 func init() {
 	hook.ReadID = func(manager any, r *http.Request) string {
-		q := &request{m: manager.(*Manager), r: r}
-		return q.readValue()
+		m := manager.(*Manager)
+		for _, c := range m.carriers {
+			for _, value := range c.read(r, nil) {
+				if m.store.names(value, m.leastID) {
+					return value
+				}
+			}
+		}
+		return ""
 	}
 	hook.WriteID = func(manager any, w http.ResponseWriter, r *http.Request, value string) {
 		for _, c := range manager.(*Manager).carriers {

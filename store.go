@@ -134,6 +134,12 @@ func (s *store) attach(o *Options) error {
 		}
 	}
 	s.absolute = o.AbsoluteLifetime
+	switch e := s.engine.(type) {
+	case *recordEngine:
+		return checkCodec(e.codec)
+	case *clientEngine:
+		return checkCodec(e.codec)
+	}
 	return nil
 }
 
