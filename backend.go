@@ -24,7 +24,8 @@ type Record struct {
 	// Data is the encoded session, opaque to the backend. It may be empty.
 	Data []byte
 	// Expiry is the moment from which the record counts as gone. A backend keeps
-	// at least milliseconds of it and must never make it later.
+	// at least milliseconds of it and must never make it later, but for what the call
+	// takes where the storage system has to be told how much of it is left.
 	Expiry time.Time
 	// Version is for storage systems that number their revisions: Load may fill it
 	// in, and it comes back in the old record of the next call, which then may

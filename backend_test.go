@@ -34,7 +34,7 @@ func (b *mapBackend) Load(ctx context.Context, id string) (session.Record, error
 	if !ok {
 		return session.Record{}, session.ErrNotFound
 	}
-	return r, nil
+	return session.Record{Data: bytes.Clone(r.Data), Expiry: r.Expiry}, nil
 }
 
 func (b *mapBackend) Create(ctx context.Context, id string, r session.Record) error {
@@ -98,20 +98,26 @@ func (b *mapBackend) expire(id string, expiry time.Time) {
 func (b *mapBackend) Delete(ctx context.Context, id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	delete(b.records, id)
-	return ctx.Err()
+	return nil
 }
 
 func (b *mapBackend) DeleteExpired(ctx context.Context, now time.Time, limit int) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	for id, r := range b.records {
 		if n < limit && !r.Expiry.After(now) {
 			delete(b.records, id)
 			n++
 		}
 	}
-	return n, ctx.Err()
+	return n, nil
 }
 
 func (b *mapBackend) Count(ctx context.Context, now time.Time) (n int, err error) {

@@ -93,11 +93,25 @@ func (b *backend) update(ctx context.Context, id string, old session.Record, set
 	return err
 }
 
-// Delete implements session.Backend.
+// Delete implements session.Backend. FerretDB passes over a document that is being
+// updated, which would leave an ended session alive; hence the look when nothing was
+// deleted.
 func (b *backend) Delete(ctx context.Context, id string) error {
-	_, err := b.sessions.DeleteOne(ctx, byKey(id))
-	return fail("delete", err, id)
+	for {
+		res, err := b.sessions.DeleteOne(ctx, byKey(id))
+		if err != nil || res.DeletedCount > 0 {
+			return fail("delete", err, id)
+		}
+		if err = b.sessions.FindOne(ctx, byKey(id), justID).Err(); errors.Is(err, mongo.ErrNoDocuments) {
+			return nil
+		}
+		if err != nil {
+			return fail("delete", err, id)
+		}
+	}
 }
+
+var justID = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})
 
 // DeleteExpired implements session.Backend. The TTL index does the same, but in
 // its own time, and not on every server that speaks the protocol.

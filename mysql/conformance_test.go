@@ -27,6 +27,23 @@ func TestMain(m *testing.M) {
 	sessiontest.Main(m, map[string]func(string) session.Options{"mysql": serverOf})
 }
 
+func testContract(t *testing.T, dsn string) {
+	t.Run("DSN", func(t *testing.T) {
+		backendtest.Contract(t, open, func(*testing.T) Config {
+			return Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true}
+		})
+	})
+	// As an application may open it: the server counts rows that have changed.
+	t.Run("DB", func(t *testing.T) {
+		db, err := sql.Open("mysql", dsn)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		backendtest.Contract(t, open, func(*testing.T) Config {
+			return Config{DB: db, Table: backendtest.FreshTable(), InitTable: true}
+		})
+	})
+}
+
 func testConformance(t *testing.T, dsn string) {
 	backendtest.SQLConformance(t, "mysql", dsn, "UPDATE {table} SET data = 'garbage' WHERE `key` = ?", serverOf)
 }

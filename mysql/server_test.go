@@ -12,6 +12,7 @@ func TestMariaDB(t *testing.T) { all(t, testserver.MariaDB(t).DSN) }
 func TestMySQL(t *testing.T) { all(t, testserver.MySQL(t).DSN) }
 
 func all(t *testing.T, dsn string) {
+	t.Run("Contract", func(t *testing.T) { testContract(t, dsn) })
 	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
 	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })
 	t.Run("Encryption", func(t *testing.T) { testRawStorage(t, dsn) })

@@ -28,6 +28,12 @@ func TestMain(m *testing.M) {
 	sessiontest.Main(m, map[string]func(string) session.Options{"postgres": serverOf})
 }
 
+func testContract(t *testing.T, dsn string) {
+	backendtest.Contract(t, open, func(*testing.T) Config {
+		return Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true}
+	})
+}
+
 func testConformance(t *testing.T, dsn string) {
 	backendtest.SQLConformance(t, "pgx", dsn, "UPDATE {table} SET data = 'garbage' WHERE key = $1", serverOf)
 }

@@ -1,8 +1,9 @@
 // Package sessiontest tests session backends, and helps to test handlers that
 // use sessions.
 //
-// For who writes a backend: Run is the conformance suite, with one named subtest
-// for each guarantee of the library, over real HTTP, with several servers that
+// For who writes a backend: Backend tests what a session.Backend promises, call by
+// call and where calls meet. Run is the conformance suite, with one named subtest for
+// each guarantee of the library, over real HTTP, with several servers that
 // share the store. A failure says which rule was broken and why it matters.
 // Processes runs the rules about concurrency and crashes against real processes.
 //

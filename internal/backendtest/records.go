@@ -1,6 +1,5 @@
 // Package backendtest holds what the tests of several backends have in common,
-// besides the conformance suite: the contract call by call, wrong configurations,
-// outages, measurements.
+// besides the conformance suite: wrong configurations, outages, measurements.
 package backendtest
 
 import (
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/sessiontest"
 )
 
 // Open opens a backend that is closed with the test.
@@ -25,6 +25,19 @@ func Open[C any, B interface {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b
+}
+
+// Contract runs the tests of what a Backend promises. fresh makes a Config of an
+// empty key space, which each instance is opened with.
+func Contract[C any, B interface {
+	session.Backend
+	io.Closer
+}](t *testing.T, open func(context.Context, C) (B, session.StoreConfig, error), fresh func(t *testing.T) C) {
+	t.Helper()
+	sessiontest.Backend(t, func(t *testing.T) func() session.Backend {
+		cfg := fresh(t)
+		return func() session.Backend { return Open(t, open, cfg) }
+	})
 }
 
 // Later is an expiry far enough away, and whole in milliseconds, as all systems
