@@ -194,3 +194,58 @@ func touchKeepsDecision(r rule, f *fleet) {
 		}
 	}
 }
+
+// stays has visitors come every day for 100 days, and lets their browsers drop the
+// cookie when its Max-Age is over. They must stay, and be sent it no more often than
+// needed.
+func stays(r rule, f *fleet) {
+	const day, age = 24 * time.Hour, 30 * 24 * time.Hour
+	remembers := f.start(nil)
+	maxAge := f.start(func(o *session.Options) { o.Cookie.MaxAge = int(age / time.Second) })
+	visits := map[string]func(c call, n int){
+		"a change every day": func(c call, n int) { c.Set("n", n) },
+		"reads only":         func(call, int) {},
+		"a flash every day":  func(c call, n int) { c.SetFlash(n) },
+	}
+	for name, visit := range visits {
+		for _, s := range []*server{remembers, maxAge} {
+			v := newVisitor(f.t)
+			sent, n := f.clock.now(), 0
+			first := v.do(f, s, func(c call) {
+				c.Set("k", "v")
+				if s == remembers {
+					_ = session.Remember(c.Session, age)
+				} else {
+					_ = session.SetLifetime(c.Session, age)
+				}
+			})
+			if !strings.Contains(first.header.Get("Set-Cookie"), "Max-Age=2592000") {
+				r.broken(f.t, "the first cookie is not persistent: %q", hide(first.header.Get("Set-Cookie")))
+			}
+			for d := range 100 {
+				f.clock.advance(day)
+				since := f.clock.now().Sub(sent)
+				if since > age {
+					r.broken(f.t, "%s: on day %d the browser has dropped the cookie, which is %v old", name, d+1, since)
+					return
+				}
+				alive := false
+				a := v.do(f, s, func(c call) { alive = c.Get("k") == "v"; visit(c, d) })
+				if !alive {
+					r.broken(f.t, "%s: signed out on day %d", name, d+1)
+					return
+				}
+				told := a.header.Get("Set-Cookie") != ""
+				if due := since >= age/20; told != due {
+					r.broken(f.t, "%s: on day %d the cookie is %v old, sent again: %v", name, d+1, since, told)
+				}
+				if told {
+					sent, n = f.clock.now(), n+1
+				}
+			}
+			if n == 0 {
+				r.broken(f.t, "%s: the cookie was never sent again", name)
+			}
+		}
+	}
+}

@@ -129,6 +129,7 @@ var rules = []rule{
 	{name: "G9_SetLifetime", test: ownLifetime, timed: true, why: "A session's own lifetime holds on every server, whatever else is done to it."},
 	{name: "G9_TouchKeepsDecision", test: touchKeepsDecision, swap: true, timed: true, why: "A page that merely slides the expiry must not undo what another has just decided: to stay signed in, or to be signed out soon."},
 	{name: "G9_Remember", test: remember, timed: true, why: "Whoever asked to stay signed in must be, and nobody else."},
+	{name: "G9_RememberedStay", test: stays, timed: true, why: "Who comes back every day must not be signed out on the thirtieth, whatever moved the expiry in between."},
 	{name: "G9_Sweep", test: sweep, timed: true, why: "Expired records must not fill the store, live ones must survive the sweep."},
 	{name: "G10_UntouchedVisitor", test: untouched, why: "Bots and first-time visitors are most of the traffic: they get no cookie and no record."},
 	{name: "G10_IDIsStored", test: idIsStored, why: "Applications hand out the ID as a token: once asked for it is final, and good."},

@@ -1,0 +1,212 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/flamego/flamego"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+)
+
+// TestCookiesOfTheSameName has another host of the domain set a cookie of the name:
+// the visitor must not end up in the session of somebody else, nor in none for ever.
+func TestCookiesOfTheSameName(t *testing.T) {
+	a := newApp(t)
+	a.Get("/set", func(s session.Session) { s.Set("k", "mine") })
+	a.Get("/other", func(s session.Session) { s.Set("k", "planted") })
+	a.Get("/get", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	_, mine := a.get("/set", "")
+	_, planted := a.get("/other", "")
+	dead := strings.Repeat("0", 32)
+	name := "flamego_session="
+	for cookies, want := range map[string]string{
+		name + dead + "; " + name + mine:                     "mine",
+		name + mine + "; " + name + dead:                     "mine",
+		name + "?; " + name + mine:                           "mine",
+		name + mine + "; " + name + mine:                     "mine",
+		"x=1; " + name + dead + ";y=2;" + name + mine:        "mine",
+		name + planted + "; " + name + mine:                  "<nil>",
+		name + mine + "; " + name + dead + ";" + name + mine: "mine",
+	} {
+		a.errs.clear()
+		rec := a.ask("/get", "Cookie", cookies)
+		assert.Equal(t, want, rec.Body.String(), cookies)
+		if want == "mine" {
+			assert.NoError(t, a.errs.last())
+			continue
+		}
+		require.ErrorContains(t, a.errs.last(), "__Host-")
+		assert.NotContains(t, a.errs.last().Error(), mine)
+	}
+	// Somebody who sends a hundred makes the store work for a few.
+	calls := a.b.calls.Load()
+	var many []string
+	for i := range 100 {
+		many = append(many, fmt.Sprintf("%s%032d", name, i))
+	}
+	a.ask("/get", "Cookie", strings.Join(many, "; "))
+	assert.LessOrEqual(t, a.b.calls.Load()-calls, int64(8))
+}
+
+// TestDeadLink follows a link with an ID that is dead: a sign-in stays in the cookie.
+func TestDeadLink(t *testing.T) {
+	dead := "/signin?sid=" + strings.Repeat("0", 32)
+	query, cookie := session.QueryTransport("sid"), session.CookieTransport()
+	for name, test := range map[string]struct {
+		way  session.Transport
+		both bool // a session in the cookie, too
+	}{
+		"cookie first":             {session.FirstOf(cookie, query), false},
+		"cookie first, signed in":  {session.FirstOf(cookie, query), true},
+		"query first, with cookie": {session.FirstOf(query, cookie), true},
+	} {
+		a := transportApp(t, test.way)
+		a.Get("/signin", func(c flamego.Context, s session.Session) (string, error) {
+			s.Set("user", "ann")
+			return session.URL(s, "/home"), s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+		})
+		var header []string
+		if test.both {
+			header = []string{"Cookie", "flamego_session=" + a.seed(t)}
+		}
+		rec := a.ask(dead, header...)
+		assert.Contains(t, rec.Header().Get("Set-Cookie"), "flamego_session=", name)
+		if test.both {
+			assert.Equal(t, "/home", rec.Body.String(), name)
+		}
+	}
+}
+
+// seed stores a session through the Store, and returns its ID.
+func (a *app) seed(t *testing.T) string {
+	id := strings.Repeat("1", 32)
+	s, err := a.m.Store().Read(t.Context(), id)
+	require.NoError(t, err)
+	s.Set("k", 1)
+	require.NoError(t, a.m.Store().Save(t.Context(), s))
+	return id
+}
+
+// TestSharedCachesGetNoID has handlers allow every cache to keep responses that tell
+// an ID, or take one away.
+func TestSharedCachesGetNoID(t *testing.T) {
+	public := func(c flamego.Context) {
+		h := c.ResponseWriter().Header()
+		h.Set("Cache-Control", "public, max-age=600")
+		h.Set("CDN-Cache-Control", "max-age=600")
+		h.Set("Surrogate-Control", "max-age=600")
+	}
+	for name, test := range map[string]struct {
+		way  session.Transport
+		send func(id string) []string
+	}{
+		"cookie": {session.CookieTransport(), func(id string) []string { return []string{"Cookie", "flamego_session=" + id} }},
+		"header": {session.HeaderTransport("X-Session"), func(id string) []string { return []string{"X-Session", id} }},
+		"bearer": {session.BearerTransport(), func(id string) []string { return []string{"Authorization", "Bearer " + id} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, func(o *session.Options) { o.Transport = test.way })
+			routes := map[string]func(c flamego.Context, s session.Session){
+				"/new": func(_ flamego.Context, s session.Session) { s.Set("k", 1) },
+				"/id":  func(_ flamego.Context, s session.Session) { _ = s.ID() },
+				"/commit": func(c flamego.Context, s session.Session) {
+					s.Set("k", 1)
+					_ = session.Commit(t.Context(), s)
+					public(c)
+				},
+				"/rotate": func(c flamego.Context, s session.Session) {
+					_ = s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+				},
+				"/destroy": func(_ flamego.Context, s session.Session) { session.Destroy(s) },
+			}
+			for path, fn := range routes {
+				a.Get(path, func(c flamego.Context, s session.Session) string { public(c); fn(c, s); return "page" })
+			}
+			a.Get("/read", func(c flamego.Context, s session.Session) string { public(c); return fmt.Sprint(s.Get("k")) })
+			check := func(path string, header ...string) {
+				h := a.ask(path, header...).Result().Header
+				assert.Equal(t, []string{"no-store"}, h.Values("Cache-Control"), path)
+				assert.Empty(t, h.Get("CDN-Cache-Control")+h.Get("Surrogate-Control"), path)
+			}
+			for _, path := range []string{"/new", "/id", "/commit"} {
+				check(path)
+			}
+			id := a.seed(t)
+			h := a.ask("/read", test.send(id)...).Result().Header
+			assert.Equal(t, "public, max-age=600", h.Get("Cache-Control"), "nothing is told")
+			check("/rotate", test.send(id)...)
+			a.b.clear()
+			check("/destroy", test.send(a.seed(t))...)
+		})
+	}
+}
+
+// TestManagersShareAStorage has the Configs of two Managers lead to the same storage
+// by accident. The ID of a visitor's own session, put into the administrators'
+// cookie, must not open anything.
+func TestManagersShareAStorage(t *testing.T) {
+	dir := t.TempDir()
+	shared := newMapBackend()
+	for name, storage := range map[string]func(*session.Options){
+		"backend": func(o *session.Options) { o.Initer = initer(shared, session.StoreConfig{}) },
+		"files": func(o *session.Options) {
+			o.Initer, o.Config = session.FileIniter(), session.FileConfig{RootDir: filepath.Join(dir, "sessions")}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			users, admins := manager(t, "user", storage), manager(t, "admin", storage)
+			a := &app{Flame: silent(), m: users}
+			a.Use(users.Sessioner())
+			a.Get("/user", func(s session.Session) { s.Set("id", 1) })
+			a.Group("/admin", func() {
+				a.Get("/beside", func(s adminSession) string { return fmt.Sprint(s.Get("id")) })
+				a.Get("/set", func(s adminSession) { s.Set("id", 2) })
+			}, session.SessionerAs[adminSession, adminFlash](admins))
+			alone := &app{Flame: silent(), m: admins}
+			alone.Use(admins.Sessioner())
+			alone.Get("/alone", func(s session.Session) string { return fmt.Sprint(s.Get("id")) })
+
+			cookie := a.ask("/user").Result().Cookies()[0]
+			stolen := []string{"Cookie", "admin=" + cookie.Value}
+			assert.Equal(t, "<nil>", a.ask("/admin/beside", stolen...).Body.String())
+			assert.Equal(t, "<nil>", alone.ask("/alone", stolen...).Body.String())
+			cookie = a.ask("/admin/set").Result().Cookies()[0]
+			assert.Equal(t, "2", alone.ask("/alone", "Cookie", "admin="+cookie.Value).Body.String())
+
+			// A record of v1.6.6 does not say whose it is. A Manager by itself reads it.
+			id := strings.Repeat("7", 16)
+			require.NoError(t, admins.Store().Destroy(t.Context(), id))
+			st, err := session.FileIniter()(t.Context(), session.FileConfig{RootDir: filepath.Join(dir, "sessions")})
+			if name == "backend" {
+				st, err = session.NewStore(shared, session.StoreConfig{}), nil
+			}
+			require.NoError(t, err)
+			require.NoError(t, st.Save(t.Context(), session.NewBaseSessionWithData(id, nil, nil, session.Data{"id": 3})))
+			assert.Equal(t, "3", alone.ask("/alone", "Cookie", "admin="+id).Body.String())
+			assert.Equal(t, "<nil>", a.ask("/admin/beside", "Cookie", "admin="+id).Body.String())
+		})
+	}
+}
+
+// TestManagersShareAMemory has two Managers with different cookies use one memory,
+// whose records say nothing.
+func TestManagersShareAMemory(t *testing.T) {
+	st, err := session.MemoryIniter()(t.Context())
+	require.NoError(t, err)
+	shared := func(o *session.Options) {
+		o.Initer = func(context.Context, ...interface{}) (session.Store, error) { return st, nil }
+	}
+	manager(t, "user", shared)
+	manager(t, "user", shared)
+	opt := session.Options{Cookie: session.CookieOptions{Name: "admin"}}
+	shared(&opt)
+	_, err = session.NewManager(opt)
+	require.ErrorContains(t, err, "Options.Initer")
+	assert.ErrorContains(t, err, "cookie admin")
+}
