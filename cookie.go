@@ -22,8 +22,8 @@ type CookieOptions struct {
 	// the cookie to the very host that set it.
 	Domain string
 	// MaxAge is the MaxAge attribute of the cookie, in seconds. Default is not set:
-	// the cookie ends with the browser. Otherwise the cookie is sent again whenever
-	// the session's expiry slides. At most 34560000, which is 400 days (RFC
+	// the cookie ends with the browser. Otherwise the cookie is sent again when a
+	// twentieth of it has passed. At most 34560000, which is 400 days (RFC
 	// 6265bis).
 	MaxAge int
 	// Secure specifies whether to set Secure for the cookie. It is set anyway on

@@ -25,7 +25,9 @@ type Session interface {
 	// key exists.
 	Get(key interface{}) interface{}
 	// Set sets the value of given key in the session. It panics if the key is of a
-	// type that cannot be compared, as a map does.
+	// type that cannot be compared, as a map does. Keys that start with
+	// "flamego::session::" are the library's own: what it keeps there can be neither
+	// set nor deleted, and a commit after such a try fails.
 	Set(key, val interface{})
 	// SetFlash sets the flash to be the given value in the session. The next
 	// request of the session gets it as session.Flash, and no other.

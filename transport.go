@@ -53,8 +53,8 @@ func BearerTransport() Transport { return Transport{kind: byBearer, name: "Autho
 // 14.2.1).
 func QueryTransport(name string) Transport { return Transport{kind: byQuery, name: name} }
 
-// FirstOf reads the first of several ways that holds an ID. The session stays on
-// that way. A new visitor is told by the first way of all, and by URL if one of
+// FirstOf reads the first of several transports that holds the ID of a live session.
+// The session stays with it. A new visitor is told by the first way of all, and by URL if one of
 // them is QueryTransport.
 func FirstOf(ways ...Transport) Transport { return Transport{kind: byFirst, list: ways} }
 
