@@ -1,5 +1,7 @@
 package session
 
+import "slices"
+
 // change is what one request did to one key.
 type change struct {
 	key, val any
@@ -38,6 +40,11 @@ func (c *changes) get(key any) (val any, known bool) {
 		return ch.val, true
 	}
 	return nil, c.flushed && !isReserved(key)
+}
+
+// updates tells whether any change depends on the stored version.
+func (c *changes) updates() bool {
+	return slices.ContainsFunc(c.list, func(ch change) bool { return ch.updates != nil })
 }
 
 // makes tells whether the changes are a reason to make a session. What the

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type attempt struct {
 	taken         string // the ID when the changes were taken up
 	base          snapshot
 	stored, asked bool
+	fresh         bool // RegenerateID has asked for a new session
 	lives         int
 }
 
@@ -86,6 +88,9 @@ func (s *liveSession) removeEnded(ctx context.Context) error {
 	if err := s.store.remove(ctx, ended); err != nil {
 		return err
 	}
+	if err := s.store.endForwards(ctx, ended); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	if s.ended == ended {
 		s.ended = ""
@@ -123,7 +128,7 @@ func (s *liveSession) takeUp() (attempt, *changes, error) {
 	if s.id != "" {
 		s.stamp(&ch)
 	}
-	a := attempt{id: s.id, taken: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, lives: s.lives}
+	a := attempt{id: s.id, taken: s.id, newID: s.newID, base: s.base, stored: s.stored, asked: s.asked, fresh: s.fresh, lives: s.lives}
 	s.mu.Unlock()
 	if !moved {
 		return a, &ch, nil
@@ -208,13 +213,27 @@ const createTries = 5
 
 // create makes a record under a free ID (G8).
 func (s *liveSession) create(ctx context.Context, a *attempt, ch *changes) error {
+	if s.req != nil && s.req.stale != "" && !a.fresh {
+		moved, err := s.store.movedLately(ctx, s.req.stale)
+		if err != nil {
+			return err
+		}
+		if moved {
+			return ErrEnded
+		}
+	}
 	for try := 1; ; try++ {
 		snap, err := s.store.create(ctx, a.id, ch, s.store.expiry(s.store.now(), ch.terms(snapshot{})))
 		switch {
 		case err == nil:
 			a.base, a.stored = snap, true
 			return nil
-		case !errors.Is(err, ErrExists) || try == createTries:
+		case !errors.Is(err, ErrExists):
+			if s.req != nil && s.store.forwards() {
+				_ = s.store.remove(ctx, a.id) // It may be there all the same, and nobody knows of it.
+			}
+			return err
+		case try == createTries:
 			return err
 		case s.req == nil: // Store.Save: somebody else was first.
 			err = s.saveOver(ctx, a, ch)
@@ -259,6 +278,7 @@ func (s *liveSession) saveOver(ctx context.Context, a *attempt, ch *changes) err
 func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 	var turn turn
 	defer turn.end()
+	forwarded := ""
 	for {
 		now := s.store.now()
 		var snap snapshot
@@ -277,6 +297,12 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 			s.show(a, ch)
 		}
 		expiry := s.store.expiry(now, ch.terms(a.base))
+		if a.newID != "" && forwarded != a.newID {
+			if err := s.store.forward(ctx, a.id, a.newID); err != nil {
+				return err
+			}
+			forwarded = a.newID
+		}
 		if a.newID != "" {
 			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, expiry)
 		} else {
@@ -290,6 +316,9 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 			}
 			return nil
 		case !errors.Is(err, ErrConflict):
+			if a.newID != "" && s.movedAnyway(ctx, a) || a.newID == "" && s.storedAnyway(ctx, a, snap, ch) {
+				return nil
+			}
 			return err
 		}
 
@@ -311,6 +340,50 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 		}
 		s.show(a, ch)
 	}
+}
+
+// movedAnyway is asked after a Move that has failed, but may have done its work, or half
+// of it: either the session is under its new ID, or nothing is.
+func (s *liveSession) movedAnyway(ctx context.Context, a *attempt) bool {
+	if !s.store.forwards() {
+		return false
+	}
+	_, err := s.store.load(ctx, a.id)
+	if err == nil {
+		_ = s.store.remove(ctx, a.newID) // A copy that nobody has been told of.
+		return false
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return false
+	}
+	snap, err := s.store.find(ctx, a.newID)
+	if err != nil {
+		return false
+	}
+	a.base, a.stored, a.id, a.newID = snap, true, a.newID, ""
+	return true
+}
+
+// storedAnyway is asked after a Replace that has failed, but may have done its work. If
+// that cannot be told, as when another request has stored the same result of an
+// Update, it has not. If it cannot be told any more, a flash is not stored again: somebody may have seen it
+// already, and at most once is the promise (G5).
+func (s *liveSession) storedAnyway(ctx context.Context, a *attempt, next snapshot, ch *changes) bool {
+	if next.raw == nil {
+		return false
+	}
+	now, err := s.store.load(ctx, a.id)
+	switch {
+	case err == nil && bytes.Equal(now.raw, next.raw) && !ch.updates():
+		a.base, a.stored = now, true
+		return true
+	case err == nil && bytes.Equal(now.raw, a.base.raw):
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == flashKey && !c.deleted })
+	return false
 }
 
 // redo runs the functions of Update on a newer version. They are the user's, and

@@ -12,7 +12,7 @@ import (
 )
 
 // What the library keeps in a record next to the data, under keys of its own.
-// All but the last are int64, which every gob decoder knows, also that of v1.6.6;
+// All but the last two are int64, which every gob decoder knows, also that of v1.6.6;
 // for other codecs see wholeNumber. Flush leaves them alone: they belong to the session, not
 // to what is in it.
 const (
@@ -22,9 +22,10 @@ const (
 	rememberKey = "flamego::session::remember" // Max-Age of the cookie in seconds
 	sentKey     = "flamego::session::sent"     // when a persistent cookie was last sent, in Unix milliseconds
 	placeKey    = "flamego::session::place"    // the cookie or header that it was made for, a string
+	forwardKey  = "flamego::session::forward"  // in the place of a session: the IDs that one has moved to
 )
 
-var reservedKeys = []any{createdKey, lifetimeKey, rememberKey, sentKey, placeKey}
+var reservedKeys = []any{createdKey, lifetimeKey, rememberKey, sentKey, placeKey, forwardKey}
 
 func isReserved(key any) bool { return slices.Contains(reservedKeys, key) }
 
@@ -114,7 +115,7 @@ func ownKeyError(key any) error {
 // 0.
 type terms struct {
 	created, lifetime, remember, sent int64
-	place                             string
+	place, forward                    string
 }
 
 func (t *terms) read(key, val any) {
@@ -126,6 +127,8 @@ func (t *terms) read(key, val any) {
 	switch name {
 	case placeKey:
 		t.place, _ = val.(string)
+	case forwardKey:
+		t.forward, _ = val.(string)
 	case sentKey:
 		t.sent = n
 	case createdKey:

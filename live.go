@@ -21,6 +21,7 @@ type liveSession struct {
 	base     snapshot   // what is stored
 	stored   bool       // there is a record
 	asked    bool       // a record is wanted, even an empty one
+	fresh    bool       // the same, by RegenerateID
 	newID    string     // the ID that the record is to move to
 	ended    string     // the ID of a record to be removed
 	pending  changes    // made since the last commit
@@ -74,7 +75,7 @@ func (s *liveSession) RegenerateID(w http.ResponseWriter, r *http.Request) error
 	s.used = true
 	switch {
 	case !s.stored:
-		s.id, s.asked, s.revoked = s.freshID(), true, false
+		s.id, s.asked, s.fresh, s.revoked = s.freshID(), true, true, false
 		if !s.parted.empty() {
 			s.parted.then(&s.pending)
 			s.pending, s.parted = s.parted, changes{}
@@ -253,6 +254,7 @@ func (s *liveSession) part() {
 // forget makes the session that of a visitor who has none. It needs mu.
 func (s *liveSession) forget() {
 	s.id, s.newID, s.base, s.stored, s.asked = "", "", snapshot{}, false, false
+	s.fresh = false
 	s.pending, s.parted, s.inflight, s.moved, s.refused = changes{}, changes{}, nil, false, nil
 	s.lives++
 	s.edits++

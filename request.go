@@ -25,6 +25,7 @@ type request struct {
 	mark   string   // what its record says about where it belongs, or ""
 	strict bool     // records that do not say so are no sessions
 	by     carrier  // the way that a live ID came, nil if none did
+	stale  string   // an ID that came and is dead
 	told   string   // the value of a live session that the client holds: its ID, but see clientEngine
 	age    int      // the Max-Age that goes with it, 0 for that of the options
 	came   string   // the value that it came with
@@ -113,8 +114,7 @@ func (q *request) load() (flash any, err error) {
 	// 2. Whoever removes the flash from the record has it (G5).
 	snap, flash, taken, err := q.takeFlash(ctx, id, snap)
 	if errors.Is(err, ErrNotFound) {
-		q.by = nil
-		return nil, nil
+		return nil, q.gone()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("session: load: flash: %w", err)
@@ -125,8 +125,7 @@ func (q *request) load() (flash any, err error) {
 	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
 		snap, err = s.slide(ctx, id, snap, s.expiry(s.now(), terms))
 		if errors.Is(err, ErrNotFound) {
-			q.by = nil
-			return nil, nil
+			return nil, q.gone()
 		}
 		if err != nil {
 			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
@@ -144,6 +143,13 @@ func (q *request) load() (flash any, err error) {
 		q.by.write(q.w, q.r, q.told, q.age)
 	}
 	return flash, nil
+}
+
+// gone is for a session that was there a moment ago. It has moved or ended, so that
+// nothing may take its place.
+func (q *request) gone() error {
+	q.by, q.live.revoked = nil, true
+	return nil
 }
 
 // mostValues bounds how many IDs of one request are looked up.
@@ -176,6 +182,8 @@ func (q *request) find(ctx context.Context) (value string, snap snapshot, err er
 				q.m.reportRecord(err)
 			case !errors.Is(err, ErrNotFound):
 				return "", snapshot{}, err
+			default:
+				q.stale = v
 			}
 		}
 		if q.by != nil {

@@ -109,7 +109,7 @@ func TestStoreCalls(t *testing.T) {
 	assert.EqualValues(t, 1, cost("/delete-missing", id), "nothing to write")
 	assert.EqualValues(t, 2, cost("/flash", id))
 	assert.EqualValues(t, 2, cost("/read", id), "a read, and the flash taken")
-	assert.EqualValues(t, 2, cost("/rotate", id), "a rotation is one write, with the changes")
+	assert.EqualValues(t, 3, cost("/rotate", id), "a rotation is one write, with the changes, and one for the forward")
 }
 
 func TestWriteIDFunc(t *testing.T) {

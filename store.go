@@ -174,7 +174,7 @@ func (s *store) find(ctx context.Context, id string) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, err
 	}
-	if s.over(snap, s.now()) {
+	if s.over(snap, s.now()) || snap.terms().forward != "" {
 		return snapshot{}, ErrNotFound
 	}
 	return snap, nil

@@ -113,7 +113,8 @@ func (p *probe) handler(m *session.Manager) http.Handler {
 			p.hold(c)
 			return s.ID(), s.RegenerateID(c.ResponseWriter(), c.Request().Request)
 		})
-		f.Get("/destroy", func(s session.Session) string {
+		f.Get("/destroy", func(c flamego.Context, s session.Session) string {
+			p.hold(c)
 			session.Destroy(s)
 			return "destroyed"
 		})

@@ -28,6 +28,7 @@ var inClient = map[string]weaker{
 	"G6_EndedStaysEnded":         {clientEnded, copiesAreGood},
 	"G6_StoreDestroy":            {clientStoreDestroy, copiesAreGood},
 	"G6_FreshAfterDestroy":       {clientFresh, copiesAreGood},
+	"G6_SignOutDuringRotation":   {nil, copiesAreGood},
 	"G7_RotationMoves":           {clientRotation, copiesAreGood},
 	"G7_RotationMerges":          {nil, wholeSessions},
 	"G7_Reminder":                {nil, wholeSessions},

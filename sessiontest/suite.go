@@ -115,6 +115,7 @@ var rules = []rule{
 	{name: "G6_EndedStaysEnded", test: staysEnded, why: "A slow request must not bring a signed-out user back (OWASP ASVS 5.0 7.4.1)."},
 	{name: "G6_StoreDestroy", test: storeDestroy, why: "Signing out through the injected Store, as since v1.6.6, is as final as Destroy."},
 	{name: "G6_FreshAfterDestroy", test: freshAfterDestroy, why: "What is set after Destroy belongs to a new session with a new ID."},
+	{name: "G6_SignOutDuringRotation", test: signOutDuringRotation, swap: true, why: "Who signs out is signed out, whatever ID the session has by then (OWASP ASVS 5.0 7.4.1)."},
 	{name: "G7_RotationMoves", test: rotation, why: "Whoever planted or stole the old ID must be left with nothing (OWASP ASVS 5.0 7.2.4)."},
 	{name: "G7_RotationMerges", test: rotationMerges, swap: true, why: "A change that another request made during the rotation must move along."},
 	{name: "G7_FailureAfterCommit", test: failedAfterCommit, why: "When the old ID is dead, the client must hear of the new one, whatever fails after."},

@@ -1,0 +1,434 @@
+// Package explore drives the library through schedules that nobody wrote: every
+// order in which the store calls of concurrent requests can take effect, every
+// outcome that such a call can have, and every order in which responses reach a
+// client that follows Set-Cookie.
+package explore
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
+)
+
+// request is one request of a schedule.
+type request struct {
+	n    int
+	ops  []string
+	half bool // its Move stops in the middle
+
+	// What the scheduler and the model see of it.
+	sent     string // the cookie that it came with
+	status   int
+	cookies  []*http.Cookie
+	finished bool
+	log      []event
+	flash    any
+}
+
+// event is what an operation did, as its request saw it.
+type event struct {
+	op   string
+	base bool // the session that was there at the start was the one at hand
+	err  error
+}
+
+// app is the application under test, the same for all schedules of a bubble.
+type app struct {
+	*flamego.Flame
+	w *world
+	m *session.Manager
+}
+
+const cookieName = "s"
+
+func newApp(t *testing.T) *app {
+	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{}}
+	opt := session.Options{
+		Initer: func(context.Context, ...interface{}) (session.Store, error) {
+			return session.NewStore(a.w, session.StoreConfig{}), nil
+		},
+		Cookie:     session.CookieOptions{Name: cookieName},
+		ErrorFunc:  func(error) {},
+		GCInterval: 1000 * time.Hour,
+	}
+	hook.SetClock(&opt, func() time.Time { return a.w.now })
+	m, err := session.NewManager(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.m = m
+	a.Use(flamego.Recovery(), m.Sessioner())
+	a.Get("/", func(c flamego.Context, s session.Session, f session.Flash) string {
+		req := c.Request().Context().Value(requestKey{}).(*request)
+		req.flash = f
+		for i, op := range req.ops {
+			req.do(i, op, c, s)
+		}
+		return "done"
+	})
+	a.Get("/look", func(c flamego.Context, s session.Session, f session.Flash) {
+		look := c.Request().Context().Value(lookKey{}).(*view)
+		look.base, look.n, look.flash = s.Get("base") == "base", 0, f
+		look.n, _ = session.Get[int](s, "n")
+		for r := range 4 {
+			for i := range 4 {
+				if key := fmt.Sprint("r", r, "o", i); s.Get(key) != nil {
+					look.keys = append(look.keys, key)
+				}
+			}
+		}
+	})
+	return a
+}
+
+type lookKey struct{}
+
+// view is what the client sees in the end.
+type view struct {
+	base  bool
+	n     int
+	keys  []string
+	flash any
+}
+
+func (r *request) do(i int, op string, c flamego.Context, s session.Session) {
+	e := event{op: op}
+	if op != "get" || true {
+		e.base = s.Get("base") == "base"
+	}
+	key := fmt.Sprint("r", r.n, "o", i)
+	switch op {
+	case "get":
+	case "set":
+		s.Set(key, 1)
+	case "update":
+		session.Update(s, "n", func(n int) int { return n + 1 })
+	case "delete":
+		s.Delete("d")
+	case "flush":
+		s.Flush()
+	case "flash":
+		s.SetFlash(key)
+	case "rotate":
+		e.err = s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+	case "destroy":
+		session.Destroy(s)
+	case "commit":
+		e.err = session.Commit(c.Request().Context(), s)
+	case "lifetime":
+		e.err = session.SetLifetime(s, 10*time.Hour)
+	case "panic":
+		r.log = append(r.log, e)
+		panic("as planned")
+	}
+	r.log = append(r.log, e)
+}
+
+// chooser makes the choices of a schedule: by going through all of them, or by
+// chance.
+type chooser struct {
+	taken, limits []int
+	at            int
+	random        *rand.Rand
+}
+
+func (c *chooser) pick(n int) int {
+	if n <= 1 {
+		return 0
+	}
+	if c.random != nil {
+		return c.random.IntN(n)
+	}
+	if c.at == len(c.taken) {
+		c.taken, c.limits = append(c.taken, 0), append(c.limits, n)
+	}
+	c.at++
+	return c.taken[c.at-1]
+}
+
+// next moves on to the next schedule, and tells whether there is one.
+func (c *chooser) next() bool {
+	for i := len(c.taken) - 1; i >= 0; i-- {
+		if c.taken[i]++; c.taken[i] < c.limits[i] {
+			c.taken, c.limits, c.at = c.taken[:i+1], c.limits[:i+1], 0
+			return true
+		}
+	}
+	return false
+}
+
+// plan is a set of programs to be run in all their schedules.
+type plan struct {
+	start  string // "visitor", "session", or "flash"
+	progs  [][]string
+	faults int // how many calls may go wrong
+}
+
+func (p plan) String() string {
+	var s []string
+	for _, ops := range p.progs {
+		s = append(s, strings.Join(ops, " "))
+	}
+	return p.start + ": " + strings.Join(s, " | ")
+}
+
+// result is one schedule and what came of it.
+type result struct {
+	plan
+	reqs    []*request
+	steps   []string
+	faulted [outcomes]int
+	jar     string
+	final   view
+	w       *world
+}
+
+// run runs one schedule of a plan.
+func (a *app) run(p plan, choose *chooser) *result {
+	w := a.w
+	*w = world{records: make(map[string]session.Record), now: time.Unix(1e9, 0)}
+	res := &result{plan: p, w: w}
+	if p.start != "visitor" {
+		res.jar = strings.Repeat("b", 32)
+		s, _ := a.m.Store().Read(context.Background(), res.jar)
+		s.Set("base", "base")
+		s.Set("d", 1)
+		if p.start == "flash" {
+			s.SetFlash("base")
+		}
+		_ = a.m.Store().Save(context.Background(), s)
+	}
+	for i, ops := range p.progs {
+		res.reqs = append(res.reqs, &request{n: i, ops: ops})
+	}
+	var waiting []*call // to be sent, or to reach the client
+	for _, r := range res.reqs {
+		waiting = append(waiting, &call{name: "send", req: r})
+	}
+	for {
+		synctest.Wait()
+		for _, r := range res.reqs {
+			if r.finished {
+				r.finished = false
+				if len(r.cookies) > 0 {
+					waiting = append(waiting, &call{name: "answer", req: r})
+				}
+			}
+		}
+		n := len(waiting) + len(w.pending)
+		if n == 0 {
+			if !res.running() {
+				break
+			}
+			time.Sleep(25 * time.Millisecond) // A pause before another try.
+			continue
+		}
+		i := choose.pick(n)
+		if i < len(waiting) {
+			c := waiting[i]
+			waiting = slices.Delete(waiting, i, i+1)
+			res.note(c, done)
+			if c.name == "send" {
+				a.send(res, c.req)
+			} else {
+				res.receive(c.req)
+			}
+			continue
+		}
+		i -= len(waiting)
+		c := w.pending[i]
+		w.pending = slices.Delete(w.pending, i, i+1)
+		res.note(c, res.decide(c, choose))
+	}
+	return res
+}
+
+func (res *result) running() bool {
+	return slices.ContainsFunc(res.reqs, func(r *request) bool { return r.status == 0 })
+}
+
+// decide chooses the outcome of a call, and lets it happen.
+func (res *result) decide(c *call, choose *chooser) outcome {
+	kinds := []outcome{done}
+	faults := 0
+	for _, n := range res.faulted {
+		faults += n
+	}
+	if faults < res.faults {
+		kinds = append(kinds, refused)
+		if c.wet {
+			kinds = append(kinds, lost, expired)
+		}
+		if c.move {
+			kinds = append(kinds, half)
+		}
+	}
+	var o outcome
+	if choose.random != nil && choose.random.IntN(4) != 0 {
+		o = done
+	} else {
+		o = kinds[choose.pick(len(kinds))]
+	}
+	if o != done {
+		res.faulted[o]++
+	}
+	c.req.half = o == half
+	c.turn <- o
+	return o
+}
+
+func (res *result) note(c *call, o outcome) {
+	res.steps = append(res.steps, fmt.Sprintf("%d: %s%s", c.req.n, c.name, o))
+}
+
+// send has the client send a request with the cookie that it holds.
+func (a *app) send(res *result, r *request) {
+	r.sent = res.jar
+	r.status = 0
+	go func() {
+		rec := a.serve(context.WithValue(context.Background(), requestKey{}, r), "/", res.jar)
+		r.status, r.cookies, r.finished = rec.Code, rec.Result().Cookies(), true
+	}()
+}
+
+func (a *app) serve(ctx context.Context, path, cookie string) *httptest.ResponseRecorder {
+	rec := httptest.NewRecorder()
+	req := httptest.NewRequest(http.MethodGet, path, nil).WithContext(ctx)
+	if cookie != "" {
+		req.Header.Set("Cookie", cookieName+"="+cookie)
+	}
+	a.ServeHTTP(rec, req)
+	return rec
+}
+
+// receive has the client follow Set-Cookie.
+func (res *result) receive(r *request) {
+	for _, c := range r.cookies {
+		if c.MaxAge < 0 {
+			res.jar = ""
+		} else {
+			res.jar = c.Value
+		}
+	}
+}
+
+// look has the client come back when all is quiet.
+func (a *app) look(res *result) {
+	a.w.free = true
+	a.serve(context.WithValue(context.Background(), lookKey{}, &res.final), "/look", res.jar)
+}
+
+var ops = []string{"get", "set", "update", "delete", "flush", "flash", "rotate", "destroy", "commit", "lifetime", "panic"}
+
+// sequences are all programs of up to n operations.
+func sequences(n int) [][]string {
+	all := [][]string{nil}
+	for from := 0; n > 0; n-- {
+		to := len(all)
+		for _, prog := range all[from:to] {
+			for _, op := range ops {
+				all = append(all, append(slices.Clone(prog), op))
+			}
+		}
+		from = to
+	}
+	return all[1:]
+}
+
+// TestExplore goes through schedules of two requests, and through random ones of
+// three. EXPLORE=10m goes on that long; EXPLORE_SEED=n reproduces a random failure.
+func TestExplore(t *testing.T) {
+	limit, thorough := 10*time.Second, false
+	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
+		limit, thorough = d, true
+	}
+	x := &explorer{found: make(map[string]*finding)}
+	var plans []plan
+	short, long := sequences(1), sequences(2)
+	for _, start := range []string{"session", "flash", "visitor"} {
+		for _, p := range short {
+			plans = append(plans, plan{start, [][]string{p}, 2})
+			for _, q := range short {
+				faults := 0
+				if thorough {
+					faults = 1
+				}
+				plans = append(plans, plan{start, [][]string{p, q}, faults})
+			}
+		}
+	}
+	for _, p := range long[len(short):] {
+		plans = append(plans, plan{"session", [][]string{p}, 1})
+		for _, q := range long {
+			if thorough {
+				plans = append(plans, plan{"session", [][]string{p, q}, 0})
+			}
+		}
+	}
+	bubble(t, func(a *app) {
+		for _, p := range plans {
+			c := &chooser{}
+			for {
+				x.judge(a, p, c, 0)
+				if !c.next() {
+					break
+				}
+				c.at = 0
+			}
+		}
+	})
+	x.exhaustive = x.schedules
+	begin := time.Now()
+	seeds := rand.Uint64()
+	if n, err := strconv.ParseUint(os.Getenv("EXPLORE_SEED"), 10, 64); err == nil {
+		bubble(t, func(a *app) { x.random(a, n) })
+		limit = 0
+	}
+	for time.Since(begin) < limit {
+		bubble(t, func(a *app) {
+			for range 500 {
+				x.random(a, seeds)
+				seeds++
+			}
+		})
+	}
+	t.Logf("%d schedules of %d plans, and %d random ones", x.exhaustive, len(plans), x.schedules-x.exhaustive)
+	x.report(t)
+}
+
+// bubble runs schedules in a world where time stands still.
+func bubble(t *testing.T, fn func(a *app)) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newApp(t)
+		fn(a)
+		_ = a.m.Close(t.Context())
+	})
+}
+
+func (x *explorer) random(a *app, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 0))
+	p := plan{start: []string{"session", "session", "flash", "visitor"}[r.IntN(4)], faults: r.IntN(3)}
+	for range 2 + r.IntN(2) {
+		var prog []string
+		for range 1 + r.IntN(3) {
+			prog = append(prog, ops[r.IntN(len(ops))])
+		}
+		p.progs = append(p.progs, prog)
+	}
+	x.judge(a, p, &chooser{random: r}, seed)
+}

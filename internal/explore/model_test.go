@@ -1,0 +1,224 @@
+package explore
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/flamego/session"
+)
+
+// explorer counts schedules, and keeps the shortest one that breaks each rule.
+type explorer struct {
+	schedules, exhaustive int
+	found                 map[string]*finding
+}
+
+type finding struct {
+	count int
+	text  string
+	size  int
+}
+
+// judge runs one schedule and holds it against the rules.
+func (x *explorer) judge(a *app, p plan, c *chooser, seed uint64) {
+	res := a.run(p, c)
+	a.look(res)
+	x.schedules++
+	for rule, check := range rules {
+		if what := check(res); what != "" {
+			for o, n := range res.faulted {
+				if n > 0 {
+					rule += "," + outcome(o).String()
+				}
+			}
+			f := x.found[rule]
+			if f == nil {
+				f = &finding{size: 1 << 30}
+				x.found[rule] = f
+			}
+			f.count++
+			if len(res.steps) < f.size {
+				f.size, f.text = len(res.steps), fmt.Sprintf("%s\n  %s\n  cookie %.4s, records %v, seen %+v\n  %s", res.plan, what, res.jar, res.ids(), res.final, strings.Join(res.steps, "\n  "))
+				for _, r := range res.reqs {
+					f.text += fmt.Sprintf("\n  request %d: %d %v", r.n, r.status, r.log)
+				}
+				if seed != 0 {
+					f.text += fmt.Sprintf("\n  EXPLORE_SEED=%d", seed)
+				}
+			}
+		}
+	}
+}
+
+func (x *explorer) report(t *testing.T) {
+	for rule, f := range x.found {
+		t.Errorf("%s: broken in %d schedules, for instance %s", rule, f.count, f.text)
+	}
+}
+
+func (res *result) ids() (ids []string) {
+	for id := range res.w.records {
+		ids = append(ids, id[:4])
+	}
+	return ids
+}
+
+// did tells whether any request got as far as the operation.
+func (res *result) did(op string) bool {
+	return slices.ContainsFunc(res.reqs, func(r *request) bool { return r.did(op) })
+}
+
+func (r *request) did(op string) bool {
+	return slices.ContainsFunc(r.log, func(e event) bool { return e.op == op })
+}
+
+func (r *request) ok() bool { return r.status == http.StatusOK }
+
+// live are the records that have not expired, with their data.
+func (res *result) live() map[string]session.Data {
+	all := make(map[string]session.Data)
+	for id, r := range res.w.records {
+		if r.Expiry.After(res.w.now) {
+			all[id], _ = session.GobDecoder(r.Data)
+		}
+	}
+	return all
+}
+
+func (res *result) faulty() bool {
+	for _, n := range res.faulted {
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// startedAnew tells whether RegenerateID was called on a request whose ID was dead: it
+// begins a session of its own, so that a sign-in succeeds, and the last answer counts.
+func (res *result) startedAnew() bool {
+	return slices.ContainsFunc(res.reqs, func(r *request) bool {
+		return slices.ContainsFunc(r.log, func(e event) bool { return e.op == "rotate" && !e.base })
+	})
+}
+
+// failedTwice tells whether the store has failed again when it was asked what had
+// become of a call that failed: then nobody knows.
+func (res *result) failedTwice() bool {
+	n := 0
+	for _, faults := range res.faulted {
+		n += faults
+	}
+	return n > 1 && res.faulted[lost]+res.faulted[half] > 0
+}
+
+// rules say what must hold of every schedule, in the words of docs/guarantees.md.
+var rules = map[string]func(*result) string{
+	// Who was signed in and has not signed out is signed in.
+	"G7 the session is not lost": func(res *result) string {
+		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.faulted[expired] > 0 || res.final.base {
+			return ""
+		}
+		if res.startedAnew() || res.failedTwice() {
+			return ""
+		}
+		return "the client has lost its session"
+	},
+	// What was acknowledged is there, unless something says that it may not be.
+	"G4 no lost update": func(res *result) string {
+		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.did("rotate") || res.faulted[expired] > 0 {
+			return ""
+		}
+		updates := 0
+		for _, r := range res.reqs {
+			if !r.ok() {
+				continue
+			}
+			for i, e := range r.log {
+				if key := fmt.Sprint("r", r.n, "o", i); e.op == "set" && !slices.Contains(res.final.keys, key) {
+					return "the acknowledged " + key + " is not there"
+				}
+				if e.op == "update" {
+					updates++
+				}
+			}
+		}
+		if res.final.n < updates {
+			return fmt.Sprintf("of %d acknowledged updates %d are there", updates, res.final.n)
+		}
+		return ""
+	},
+	// Nothing is there that was answered 500, or whose handler panicked.
+	"G3 G11 a failure changes nothing": func(res *result) string {
+		if res.faulted[lost]+res.faulted[half] > 0 || res.did("commit") {
+			return ""
+		}
+		for _, r := range res.reqs {
+			for i := range r.log {
+				if key := fmt.Sprint("r", r.n, "o", i); !r.ok() && slices.Contains(res.final.keys, key) {
+					return key + " of a failed request is there"
+				}
+			}
+		}
+		return ""
+	},
+	// An acknowledged Destroy of the session ends it, under whatever ID.
+	"G6 an ended session stays ended": func(res *result) string {
+		for _, r := range res.reqs {
+			i := slices.IndexFunc(r.log, func(e event) bool { return e.op == "destroy" })
+			if i < 0 || !r.ok() || !r.log[i].base {
+				continue
+			}
+			for _, data := range res.live() {
+				if data["base"] != nil {
+					return fmt.Sprintf("request %d has ended it", r.n)
+				}
+			}
+		}
+		return ""
+	},
+	"G5 a flash at most once": func(res *result) string {
+		seen := map[any]int{}
+		for _, r := range res.reqs {
+			seen[r.flash]++
+		}
+		seen[res.final.flash]++
+		for f, n := range seen {
+			if f != nil && n > 1 {
+				return fmt.Sprint(f, " was shown ", n, " times")
+			}
+		}
+		return ""
+	},
+	// The old ID is dead after an acknowledged rotation.
+	"G7 rotation moves": func(res *result) string {
+		for _, r := range res.reqs {
+			i := slices.IndexFunc(r.log, func(e event) bool { return e.op == "rotate" })
+			if i < 0 || !r.ok() || r.sent == "" || r.log[i].err != nil {
+				continue
+			}
+			if _, ok := res.live()[r.sent]; ok {
+				return fmt.Sprintf("request %d has moved it, and the old ID is alive", r.n)
+			}
+		}
+		return ""
+	},
+	// Every live record is one that the client can come back to.
+	"no record that nobody's cookie names": func(res *result) string {
+		if res.start == "visitor" && len(res.reqs) > 1 || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() {
+			return "" // Each may have got one, and the last answer counts.
+		}
+		if res.did("destroy") {
+			return "" // Who comes with the old ID meanwhile is a visitor.
+		}
+		for id, data := range res.live() {
+			if id != res.jar && data["flamego::session::forward"] == nil {
+				return fmt.Sprintf("%.4s", id)
+			}
+		}
+		return ""
+	},
+}

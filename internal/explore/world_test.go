@@ -1,0 +1,151 @@
+package explore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/flamego/session"
+)
+
+// outcome is what becomes of one call of the store.
+type outcome int
+
+const (
+	done    outcome = iota
+	refused         // nothing happens, and the caller gets an error
+	lost            // it happens, but the answer is lost
+	half            // of a Move: the new record is stored, the old one stays
+	expired         // the clock steps over the expiry of every record first
+	outcomes
+)
+
+func (o outcome) String() string {
+	return [...]string{"", " refused", " answer lost", " half done", " after the expiry"}[o]
+}
+
+var errFault = errors.New("the connection broke")
+
+// call is a call of the store, or another step of a request, that waits for its
+// turn.
+type call struct {
+	name string
+	req  *request
+	move bool // can be done by half
+	wet  bool // changes something
+	run  func() error
+	turn chan outcome
+}
+
+// world is the store of one schedule: a Backend every call of which waits until the
+// scheduler lets it take effect.
+type world struct {
+	records map[string]session.Record
+	now     time.Time
+	pending []*call
+	free    bool // nobody schedules: calls take effect at once
+	maxLive int
+}
+
+type requestKey struct{}
+
+func (w *world) step(ctx context.Context, name string, wet, move bool, run func() error) error {
+	req, _ := ctx.Value(requestKey{}).(*request)
+	if w.free || req == nil {
+		return run()
+	}
+	c := &call{name: name, req: req, wet: wet, move: move, run: run, turn: make(chan outcome)}
+	w.pending = append(w.pending, c)
+	switch <-c.turn {
+	case refused:
+		return errFault
+	case half:
+		_ = run()
+		return errFault
+	case lost:
+		_ = run()
+		return errFault
+	case expired:
+		w.now = w.now.Add(30 * 24 * time.Hour)
+	}
+	return run()
+}
+
+func (w *world) Load(ctx context.Context, id string) (r session.Record, err error) {
+	err = w.step(ctx, "load "+id[:4], false, false, func() error {
+		var ok bool
+		if r, ok = w.records[id]; !ok {
+			return session.ErrNotFound
+		}
+		return nil
+	})
+	return r, err
+}
+
+func (w *world) Create(ctx context.Context, id string, r session.Record) error {
+	return w.step(ctx, "create "+id[:4], true, false, func() error {
+		if _, ok := w.records[id]; ok {
+			return session.ErrExists
+		}
+		w.records[id] = keep(r)
+		return nil
+	})
+}
+
+func keep(r session.Record) session.Record {
+	return session.Record{Data: bytes.Clone(r.Data), Expiry: r.Expiry}
+}
+
+func (w *world) same(id string, old session.Record) bool {
+	now, ok := w.records[id]
+	return ok && bytes.Equal(now.Data, old.Data)
+}
+
+func (w *world) Replace(ctx context.Context, id string, old, r session.Record) error {
+	return w.step(ctx, "replace "+id[:4], true, false, func() error {
+		if !w.same(id, old) {
+			return session.ErrConflict
+		}
+		w.records[id] = keep(r)
+		return nil
+	})
+}
+
+func (w *world) Move(ctx context.Context, id, newID string, old, r session.Record) error {
+	c := "move " + id[:4] + " to " + newID[:4]
+	return w.step(ctx, c, true, true, func() error {
+		if !w.same(id, old) {
+			return session.ErrConflict
+		}
+		if _, ok := w.records[newID]; ok {
+			return session.ErrExists
+		}
+		w.records[newID] = keep(r)
+		if req, _ := ctx.Value(requestKey{}).(*request); req != nil && req.half {
+			req.half = false
+			return nil
+		}
+		delete(w.records, id)
+		return nil
+	})
+}
+
+func (w *world) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+	return w.step(ctx, "touch "+id[:4], true, false, func() error {
+		if !w.same(id, old) {
+			return session.ErrConflict
+		}
+		w.records[id] = session.Record{Data: w.records[id].Data, Expiry: expiry}
+		return nil
+	})
+}
+
+func (w *world) Delete(ctx context.Context, id string) error {
+	return w.step(ctx, "delete "+id[:4], true, false, func() error {
+		delete(w.records, id)
+		return nil
+	})
+}
+
+func (w *world) DeleteExpired(context.Context, time.Time, int) (int, error) { return 0, nil }
