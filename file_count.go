@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+var _ Counter = (*fileBackend)(nil)
+
 // Count implements Counter. It looks at the time of each file, and opens none. A
 // folder that cannot be read is an error: the number would be too low.
 func (b *fileBackend) Count(ctx context.Context, now time.Time) (int, error) {
