@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/gobstream"
 )
 
@@ -118,9 +119,11 @@ type decodeError struct{ err error }
 func (e *decodeError) Error() string { return "decode: " + e.err.Error() }
 func (e *decodeError) Unwrap() error { return e.err }
 
+// Is makes it one with what a Backend cannot make a record of.
+func (e *decodeError) Is(target error) bool { return target == driver.ErrUnreadable }
+
 func isDecodeError(err error) bool {
-	var de *decodeError
-	return errors.As(err, &de)
+	return errors.Is(err, driver.ErrUnreadable)
 }
 
 // keyName shows a key that is a string, and only the type of another.

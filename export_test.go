@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// NewFileBackend is what FileIniter makes its Store of.
-func NewFileBackend(cfg FileConfig) (Backend, error) { return newFileBackend(cfg) }
-
 // NewMemoryBackend makes the memory look like a Backend, for the tests of what one
 // promises. The data are a value in the session, and the version is what the memory
 // compares.

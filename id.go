@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+
+	"github.com/flamego/session/driver"
 )
 
 const (
@@ -13,11 +15,9 @@ const (
 	safeIDLength = 26
 	// legacyIDLength is what v1.6.6 made by default. Such IDs are in browsers, and
 	// stay good while their records exist.
-	legacyIDLength = 16
-	// minimumSIDLength is what the folders of the file store need.
-	minimumSIDLength = 3
-	// maxIDLength bounds what is looked at, and what a backend's key must hold.
-	maxIDLength = 128
+	legacyIDLength   = 16
+	minimumSIDLength = driver.MinIDLength
+	maxIDLength      = driver.MaxIDLength
 )
 
 // ErrMinimumSIDLength is returned by a Store that is asked for an ID of fewer
@@ -43,15 +43,7 @@ func newID(n int) string {
 // validID tells whether the string may be given to a store: nothing that comes
 // from a client gets further before this said yes.
 func validID(id string, least int) bool {
-	if len(id) < least || len(id) > maxIDLength {
-		return false
-	}
-	for i := range len(id) {
-		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return true
+	return len(id) >= least && driver.ValidID(id)
 }
 
 // checkID is validID for the IDs that applications pass to a Store.

@@ -209,3 +209,35 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 	}
 	return context.WithTimeout(ctx, m.opt.StoreTimeout)
 }
+
+// Count returns the number of live sessions in the store, those of other servers
+// included: how many people are online, as far as they have a session. Expired
+// ones do not count, also before they are swept.
+//
+// It is exact on the memory, on files, SQLite, PostgreSQL, MySQL and MongoDB, and
+// reads an index there, or the times of all sessions: fine for a page that an
+// administrator looks at, too much for every page of a busy site. On Redis the
+// keys are read, and the number then is kept in Redis for all servers; it is up to
+// 10 seconds old, or fifty times as long as the reading took.
+//
+// It waits as long as the context allows; Options.StoreTimeout does not bound it.
+// A Store that is no Counter gives an error that is errors.ErrUnsupported. Count
+// may be called concurrently.
+func (m *Manager) Count(ctx context.Context) (int, error) {
+	var keeper any = m.store.engine
+	switch e := keeper.(type) {
+	case *recordEngine:
+		keeper = e.backend
+	case *foreignEngine:
+		keeper = e.Store
+	}
+	c, ok := keeper.(Counter)
+	if !ok {
+		return 0, fmt.Errorf("session: count: %w: %T has no method Count: add it, as session.Counter says", errors.ErrUnsupported, keeper)
+	}
+	n, err := c.Count(ctx, m.store.now())
+	if err != nil {
+		return 0, fmt.Errorf("session: count: %w", err)
+	}
+	return n, nil
+}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,4 +71,19 @@ func (sh *shard) count(at int64) (n int) {
 		}
 	}
 	return n
+}
+
+var _ Counter = (*memory)(nil)
+
+// Count implements Counter. It goes through the shards as a sweep does, but beside
+// those who read.
+func (m *memory) Count(ctx context.Context, now time.Time) (int, error) {
+	n, at := 0, now.UnixNano()
+	for i := range m.shards {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		n += m.shards[i].count(at)
+	}
+	return n, nil
 }

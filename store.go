@@ -302,9 +302,11 @@ func (s *store) Close() error {
 }
 
 // unsettled is a Backend whose records may be seen half written, because others
-// than this library write to them. Such a one is read again.
+// than this library write to them: files, while servers of v1.6.6 run as well.
 type unsettled interface {
-	unsettled(r Record, first time.Time) bool
+	// Unsettled tells whether to load a record again that could not be decoded when
+	// it was loaded at first, nor since.
+	Unsettled(r Record, first time.Time) bool
 }
 
 // recordEngine keeps sessions as encoded records in a Backend.
@@ -327,7 +329,7 @@ func (e *recordEngine) load(ctx context.Context, id string) (snapshot, error) {
 		if e.bad.known(id, r.Data) {
 			return snapshot{}, reportedError{err}
 		}
-		if b, ok := e.backend.(unsettled); !ok || !b.unsettled(r, first) {
+		if b, ok := e.backend.(unsettled); !ok || !b.Unsettled(r, first) {
 			if !e.bad.add(id, r.Data) {
 				err = reportedError{err}
 			}

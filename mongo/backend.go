@@ -12,88 +12,88 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 )
 
 var (
-	_ session.Backend = (*backend)(nil)
-	_ session.Counter = (*backend)(nil)
+	_ driver.Backend = (*backend)(nil)
+	_ driver.Counter = (*backend)(nil)
 )
 
-// Load implements session.Backend. A document whose fields are of other types than
+// Load implements driver.Backend. A document whose fields are of other types than
 // this library writes is no session: failing here would lock its visitor out.
-func (b *backend) Load(ctx context.Context, id string) (session.Record, error) {
+func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	var doc struct {
 		Data   bson.RawValue `bson:"data"`
 		Expiry bson.RawValue `bson:"expired_at"`
 	}
 	err := b.sessions.FindOne(ctx, byKey(id), load).Decode(&doc)
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return session.Record{}, session.ErrNotFound
+		return driver.Record{}, driver.ErrNotFound
 	}
 	if err != nil {
-		return session.Record{}, fail("load", err, id)
+		return driver.Record{}, fail("load", err, id)
 	}
 	subtype, data, isBinary := doc.Data.BinaryOK()
 	ms, isTime := doc.Expiry.DateTimeOK()
 	// The bytes of another subtype would match no filter.
 	if !isBinary || subtype != bson.TypeBinaryGeneric || !isTime {
-		return session.Record{}, session.ErrNotFound
+		return driver.Record{}, driver.ErrNotFound
 	}
-	return session.Record{Data: data, Expiry: time.UnixMilli(ms)}, nil
+	return driver.Record{Data: data, Expiry: time.UnixMilli(ms)}, nil
 }
 
 var load = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "data", Value: 1}, {Key: "expired_at", Value: 1}})
 
-// Create implements session.Backend. The unique index decides between those who
+// Create implements driver.Backend. The unique index decides between those who
 // come with the same ID, so it must be there.
-func (b *backend) Create(ctx context.Context, id string, r session.Record) error {
+func (b *backend) Create(ctx context.Context, id string, r driver.Record) error {
 	if _, err := b.prepare(ctx); err != nil {
 		return err
 	}
 	_, err := b.sessions.InsertOne(ctx, append(byKey(id), fields(r)...))
 	if mongo.IsDuplicateKeyError(err) {
-		return session.ErrExists
+		return driver.ErrExists
 	}
 	return fail("create", err, id)
 }
 
-// Replace implements session.Backend. A server does the condition and the change
+// Replace implements driver.Backend. A server does the condition and the change
 // as one, on the latest version of the document.
-func (b *backend) Replace(ctx context.Context, id string, old, r session.Record) error {
+func (b *backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
 	err := b.update(ctx, id, old, fields(r))
 	return fail("replace", err, id)
 }
 
-// Move implements session.Backend. It changes the key of the document in place,
+// Move implements driver.Backend. It changes the key of the document in place,
 // so that no moment has two records, or none.
-func (b *backend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
+func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	if _, err := b.prepare(ctx); err != nil {
 		return err
 	}
 	err := b.update(ctx, id, old, append(byKey(newID), fields(r)...))
 	if mongo.IsDuplicateKeyError(err) {
-		return session.ErrExists
+		return driver.ErrExists
 	}
 	return fail("move", err, id, newID)
 }
 
-// Touch implements session.Backend.
-func (b *backend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+// Touch implements driver.Backend.
+func (b *backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
 	err := b.update(ctx, id, old, bson.D{expiredAt(expiry)})
 	return fail("touch", err, id)
 }
 
 // update sets fields of the document if it holds the data of old.
-func (b *backend) update(ctx context.Context, id string, old session.Record, set bson.D) error {
+func (b *backend) update(ctx context.Context, id string, old driver.Record, set bson.D) error {
 	res, err := b.sessions.UpdateOne(ctx, append(byKey(id), dataIs(old.Data)), bson.D{{Key: "$set", Value: set}})
 	if err == nil && res.MatchedCount == 0 {
-		return session.ErrConflict
+		return driver.ErrConflict
 	}
 	return err
 }
 
-// Delete implements session.Backend. FerretDB passes over a document that is being
+// Delete implements driver.Backend. FerretDB passes over a document that is being
 // updated, which would leave an ended session alive; hence the look when nothing was
 // deleted.
 func (b *backend) Delete(ctx context.Context, id string) error {
@@ -113,7 +113,7 @@ func (b *backend) Delete(ctx context.Context, id string) error {
 
 var justID = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})
 
-// DeleteExpired implements session.Backend. The TTL index does the same, but in
+// DeleteExpired implements driver.Backend. The TTL index does the same, but in
 // its own time, and not on every server that speaks the protocol.
 func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	expired := bson.E{Key: "expired_at", Value: bson.D{{Key: "$lte", Value: milliseconds(now)}}}
@@ -143,7 +143,7 @@ func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 	return int(res.DeletedCount), nil
 }
 
-// Count implements session.Counter. It reads a range of the index.
+// Count implements driver.Counter. It reads a range of the index.
 func (b *backend) Count(ctx context.Context, now time.Time) (int, error) {
 	n, err := b.sessions.CountDocuments(ctx, bson.D{{Key: "expired_at", Value: bson.D{{Key: "$gt", Value: milliseconds(now)}}}})
 	return int(n), fail("count", err)
@@ -155,7 +155,7 @@ func dataIs(data []byte) bson.E { return bson.E{Key: "data", Value: primitive.Bi
 
 func expiredAt(t time.Time) bson.E { return bson.E{Key: "expired_at", Value: milliseconds(t)} }
 
-func fields(r session.Record) bson.D { return bson.D{dataIs(r.Data), expiredAt(r.Expiry)} }
+func fields(r driver.Record) bson.D { return bson.D{dataIs(r.Data), expiredAt(r.Expiry)} }
 
 // milliseconds cuts off what a document does not hold.
 func milliseconds(t time.Time) primitive.DateTime { return primitive.DateTime(t.UnixMilli()) }
@@ -163,7 +163,7 @@ func milliseconds(t time.Time) primitive.DateTime { return primitive.DateTime(t.
 // fail puts the backend's name before an error. The server may repeat values in
 // its message, and IDs are nobody's business.
 func fail(op string, err error, ids ...string) error {
-	if err == nil || errors.Is(err, session.ErrConflict) || errors.Is(err, session.ErrNotFound) {
+	if err == nil || errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) {
 		return err
 	}
 	for _, id := range ids {

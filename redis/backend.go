@@ -9,10 +9,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 )
 
-// backend is a session.Backend with a string for each session.
+// backend is a driver.Backend with a string for each session.
 type backend struct {
 	client redis.UniversalClient
 	prefix string
@@ -22,55 +22,55 @@ type backend struct {
 	countLives time.Duration
 }
 
-var _ session.Backend = (*backend)(nil)
+var _ driver.Backend = (*backend)(nil)
 
-// Load implements session.Backend. The expiry is counted from before the call,
+// Load implements driver.Backend. The expiry is counted from before the call,
 // so that it does not become later on its way. A key that never expires was not
 // written by this library: it lives, until a request gives it an expiry, which the
 // library does soon since so little is left. A key of another type is not a
 // session: failing here would lock its visitor out.
-func (b *backend) Load(ctx context.Context, id string) (session.Record, error) {
+func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	now := time.Now()
 	pipe := b.client.Pipeline()
 	get, ttl := pipe.Get(ctx, b.prefix+id), pipe.PTTL(ctx, b.prefix+id)
 	_, _ = pipe.Exec(ctx) // Each command has its error.
 	data, err := get.Bytes()
 	if errors.Is(err, redis.Nil) || isWrongType(err) {
-		return session.Record{}, session.ErrNotFound
+		return driver.Record{}, driver.ErrNotFound
 	}
 	if err == nil {
 		err = ttl.Err()
 	}
 	if err != nil {
-		return session.Record{}, b.fail("load", id, err)
+		return driver.Record{}, b.fail("load", id, err)
 	}
 	switch left := ttl.Val(); left {
 	case -2: // It expired in between.
-		return session.Record{}, session.ErrNotFound
+		return driver.Record{}, driver.ErrNotFound
 	case -1:
-		return session.Record{Data: data, Expiry: time.Now().Add(b.grace)}, nil
+		return driver.Record{Data: data, Expiry: time.Now().Add(b.grace)}, nil
 	default:
-		return session.Record{Data: data, Expiry: now.Add(left)}, nil
+		return driver.Record{Data: data, Expiry: now.Add(left)}, nil
 	}
 }
 
-// Create implements session.Backend.
-func (b *backend) Create(ctx context.Context, id string, r session.Record) error {
+// Create implements driver.Backend.
+func (b *backend) Create(ctx context.Context, id string, r driver.Record) error {
 	err := b.once(ctx, "set", b.prefix+id, r.Data, "px", px(r.Expiry), "nx").Err()
 	if errors.Is(err, redis.Nil) {
-		return session.ErrExists
+		return driver.ErrExists
 	}
 	return b.fail("create", id, err)
 }
 
-// Replace implements session.Backend.
-func (b *backend) Replace(ctx context.Context, id string, old, r session.Record) error {
+// Replace implements driver.Backend.
+func (b *backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
 	return b.fail("replace", id, b.run(ctx, swap, id, old.Data, r.Data, px(r.Expiry)))
 }
 
-// Move implements session.Backend, in two steps since the keys may be on two
+// Move implements driver.Backend, in two steps since the keys may be on two
 // nodes of a Cluster. Nobody knows the new ID before it has returned.
-func (b *backend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
+func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	// 1. Store the new record. Until step 2 is done, the old one is the session.
 	if err := b.Create(ctx, newID, r); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (b *backend) Move(ctx context.Context, id, newID string, old, r session.Rec
 	// commit fails, and nobody will hear of the new ID either.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	if undo := b.Delete(ctx, newID); undo != nil && errors.Is(err, session.ErrConflict) {
+	if undo := b.Delete(ctx, newID); undo != nil && errors.Is(err, driver.ErrConflict) {
 		return undo // The library would try the same new ID again.
 	}
 	return b.fail("move", id, err)
@@ -93,17 +93,17 @@ func (b *backend) Move(ctx context.Context, id, newID string, old, r session.Rec
 // undoTimeout bounds the undoing of a Move, also one whose time is up.
 const undoTimeout = time.Second
 
-// Touch implements session.Backend.
-func (b *backend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+// Touch implements driver.Backend.
+func (b *backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
 	return b.fail("touch", id, b.run(ctx, touch, id, old.Data, px(expiry)))
 }
 
-// Delete implements session.Backend.
+// Delete implements driver.Backend.
 func (b *backend) Delete(ctx context.Context, id string) error {
 	return b.fail("delete", id, b.client.Del(ctx, b.prefix+id).Err())
 }
 
-// DeleteExpired implements session.Backend. Redis does that by itself.
+// DeleteExpired implements driver.Backend. Redis does that by itself.
 func (b *backend) DeleteExpired(context.Context, time.Time, int) (int, error) {
 	return 0, nil
 }
@@ -125,7 +125,7 @@ func px(expiry time.Time) int64 {
 // fail puts the backend's name before an error. The server may repeat arguments
 // in its message, and IDs are nobody's business.
 func (b *backend) fail(op, id string, err error) error {
-	if err == nil || errors.Is(err, session.ErrConflict) {
+	if err == nil || errors.Is(err, driver.ErrConflict) {
 		return err
 	}
 	var answer redis.Error

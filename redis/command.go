@@ -6,7 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 )
 
 // onceCmd is a command that is not sent again when its answer is lost. go-redis
@@ -48,7 +48,7 @@ func newScript(change string) script {
 }
 
 // run runs a script, by its name unless the server has to be told it first, as
-// after a restart. It returns session.ErrConflict if nothing was changed.
+// after a restart. It returns driver.ErrConflict if nothing was changed.
 func (b *backend) run(ctx context.Context, s script, id string, args ...any) error {
 	args = append([]any{"evalsha", s.sha, 1, b.prefix + id}, args...)
 	do := b.once
@@ -61,7 +61,7 @@ func (b *backend) run(ctx context.Context, s script, id string, args ...any) err
 		n, err = do(ctx, args...).Int()
 	}
 	if isWrongType(err) || err == nil && n == 0 {
-		return session.ErrConflict
+		return driver.ErrConflict
 	}
 	return err
 }

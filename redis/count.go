@@ -11,10 +11,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 )
 
-var _ session.Counter = (*backend)(nil)
+var _ driver.Counter = (*backend)(nil)
 
 const (
 	// countKey is where the number of sessions is kept, after the prefix. No ID has
@@ -33,7 +33,7 @@ const (
 	scanPage = 1000
 )
 
-// Count implements session.Counter. There is no index of the expiry, and one
+// Count implements driver.Counter. There is no index of the expiry, and one
 // would make every request write to it; so all keys are read, by one server at a
 // time, and the number is left in Redis for the others. One key is both the number
 // and the claim to find it out, so that no two can miss each other.
@@ -128,7 +128,8 @@ func (b *backend) scanNode(ctx context.Context, c redis.Cmdable, total, claimed 
 			return err
 		}
 		for _, key := range keys {
-			if isID(strings.TrimPrefix(key, b.prefix)) {
+			// Others are the library's own, or of somebody else who uses the prefix.
+			if driver.ValidID(strings.TrimPrefix(key, b.prefix)) {
 				total.Add(1)
 			}
 		}
@@ -145,9 +146,3 @@ func (b *backend) scanNode(ctx context.Context, c redis.Cmdable, total, claimed 
 
 // globs takes their meaning from the characters of a pattern.
 var globs = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`)
-
-// isID tells the keys of sessions from the library's own, and from those of others
-// who use the prefix.
-func isID(s string) bool {
-	return len(s) >= 3 && len(s) <= 128 && strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyz") == ""
-}

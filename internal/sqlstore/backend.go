@@ -8,38 +8,38 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 )
 
-// Load implements session.Backend. A row with an expired_at that cannot be read,
+// Load implements driver.Backend. A row with an expired_at that cannot be read,
 // or of year 1, counts as expired, and like one that cannot be decoded it stays
 // where it is: failing here would lock its visitor out. NULL is empty data.
-func (b *Backend) Load(ctx context.Context, id string) (session.Record, error) {
+func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	data, expiry, err := b.row(ctx, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return session.Record{}, session.ErrNotFound
+		return driver.Record{}, driver.ErrNotFound
 	case err != nil:
-		return session.Record{}, b.fail("load", err)
+		return driver.Record{}, b.fail("load", err)
 	case !expiry.ok || expiry.t.IsZero():
-		return session.Record{}, session.ErrNotFound
+		return driver.Record{}, driver.ErrNotFound
 	}
-	return session.Record{Data: data, Expiry: expiry.t}, nil
+	return driver.Record{Data: data, Expiry: expiry.t}, nil
 }
 
-// Create implements session.Backend. It is a plain INSERT, so that the primary key
+// Create implements driver.Backend. It is a plain INSERT, so that the primary key
 // decides between those who come with the same ID.
-func (b *Backend) Create(ctx context.Context, id string, r session.Record) error {
+func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error {
 	_, err := b.exec(ctx, b.create, blob(r.Data), b.time(r.Expiry), id)
 	if err != nil && b.d.Class(err) == Exists {
-		return session.ErrExists
+		return driver.ErrExists
 	}
 	return b.fail("create", err)
 }
 
-// Replace implements session.Backend. The condition and the change are one
+// Replace implements driver.Backend. The condition and the change are one
 // statement, which the database runs against the latest version of the row.
-func (b *Backend) Replace(ctx context.Context, id string, old, r session.Record) error {
+func (b *Backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
 	n, err := b.exec(ctx, b.replace, blob(r.Data), b.time(r.Expiry), id, blob(old.Data))
 	if err == nil && n == 0 {
 		return b.isAlready(ctx, id, old, r)
@@ -49,57 +49,57 @@ func (b *Backend) Replace(ctx context.Context, id string, old, r session.Record)
 
 // isAlready returns ErrConflict, unless a row was not counted because it holds what
 // it was to be set to.
-func (b *Backend) isAlready(ctx context.Context, id string, old, r session.Record) error {
+func (b *Backend) isAlready(ctx context.Context, id string, old, r driver.Record) error {
 	if !b.d.ChangedRows || !bytes.Equal(old.Data, r.Data) {
-		return session.ErrConflict
+		return driver.ErrConflict
 	}
 	is, err := b.Load(ctx, id)
-	if err != nil && !errors.Is(err, session.ErrNotFound) {
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return err
 	}
 	lost := r.Expiry.Sub(is.Expiry) // Columns made by v1.6.6 hold whole seconds.
 	if err != nil || !bytes.Equal(is.Data, r.Data) || lost < 0 || lost >= time.Second {
-		return session.ErrConflict
+		return driver.ErrConflict
 	}
 	return nil
 }
 
-// Move implements session.Backend. It changes the key of the row in place, so that
+// Move implements driver.Backend. It changes the key of the row in place, so that
 // no moment has two records, or none.
-func (b *Backend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
+func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	n, err := b.exec(ctx, b.move, blob(r.Data), b.time(r.Expiry), newID, id, blob(old.Data))
 	switch {
 	case err == nil && n == 0:
-		return session.ErrConflict
+		return driver.ErrConflict
 	case err != nil && b.d.Class(err) == Exists:
-		return session.ErrExists
+		return driver.ErrExists
 	}
 	return b.fail("move", err)
 }
 
-// Touch implements session.Backend. It compares in the statement, as Replace does.
-func (b *Backend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+// Touch implements driver.Backend. It compares in the statement, as Replace does.
+func (b *Backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
 	n, err := b.exec(ctx, b.touch, b.time(expiry), id, blob(old.Data))
 	if err == nil && n == 0 {
-		return b.isAlready(ctx, id, old, session.Record{Data: old.Data, Expiry: expiry})
+		return b.isAlready(ctx, id, old, driver.Record{Data: old.Data, Expiry: expiry})
 	}
 	return b.fail("touch", err)
 }
 
-// Delete implements session.Backend.
+// Delete implements driver.Backend.
 func (b *Backend) Delete(ctx context.Context, id string) error {
 	_, err := b.exec(ctx, b.remove, id)
 	return b.fail("delete", err)
 }
 
-// DeleteExpired implements session.Backend. Microseconds are cut off from now as
+// DeleteExpired implements driver.Backend. Microseconds are cut off from now as
 // they were from the expiry, so a row never goes early.
 func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	n, err := b.exec(ctx, b.sweep, b.time(now), limit)
 	return int(n), b.fail("delete expired", err)
 }
 
-// Count implements session.Counter. It reads a range of the index.
+// Count implements driver.Counter. It reads a range of the index.
 func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
 	err = Retry(ctx, b.d.Class, func() error { return b.count.scan(ctx, b.time(now), &n) })
 	return n, b.fail("count", err)

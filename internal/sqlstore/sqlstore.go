@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 )
 
 // Options say where a Backend keeps its records.
@@ -39,7 +39,7 @@ type Options struct {
 // DefaultTable is the name of a table that is not named.
 const DefaultTable = "sessions"
 
-// Backend is a session.Backend in a table.
+// Backend is a driver.Backend in a table.
 type Backend struct {
 	d     Dialect
 	table Table
@@ -49,8 +49,8 @@ type Backend struct {
 }
 
 var (
-	_ session.Backend = (*Backend)(nil)
-	_ session.Counter = (*Backend)(nil)
+	_ driver.Backend = (*Backend)(nil)
+	_ driver.Counter = (*Backend)(nil)
 )
 
 // New returns a Backend that has found its table usable.

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
-	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/sqlstore"
 )
 
@@ -50,8 +50,8 @@ const params = "?_time_format=sqlite&_timezone=UTC"
 
 var later = time.Now().UTC().Add(time.Hour).Truncate(time.Microsecond)
 
-func record(data string) session.Record {
-	return session.Record{Data: []byte(data), Expiry: later}
+func record(data string) driver.Record {
+	return driver.Record{Data: []byte(data), Expiry: later}
 }
 
 func newDB(t *testing.T, path string) *sql.DB {
@@ -85,16 +85,16 @@ func TestFlow(t *testing.T) {
 			newBackend(t, d, db) // Nothing is left to be made.
 
 			_, err := b.Load(ctx, "aaa")
-			require.ErrorIs(t, err, session.ErrNotFound)
-			require.ErrorIs(t, b.Touch(ctx, "aaa", record("1"), later), session.ErrConflict)
-			require.ErrorIs(t, b.Replace(ctx, "aaa", record("1"), record("1")), session.ErrConflict)
+			require.ErrorIs(t, err, driver.ErrNotFound)
+			require.ErrorIs(t, b.Touch(ctx, "aaa", record("1"), later), driver.ErrConflict)
+			require.ErrorIs(t, b.Replace(ctx, "aaa", record("1"), record("1")), driver.ErrConflict)
 			require.NoError(t, b.Create(ctx, "aaa", record("1")))
 			require.NoError(t, b.Create(ctx, "bbb", record("1")))
-			require.ErrorIs(t, b.Create(ctx, "aaa", record("1")), session.ErrExists)
-			require.ErrorIs(t, b.Replace(ctx, "aaa", record("2"), record("2")), session.ErrConflict)
+			require.ErrorIs(t, b.Create(ctx, "aaa", record("1")), driver.ErrExists)
+			require.ErrorIs(t, b.Replace(ctx, "aaa", record("2"), record("2")), driver.ErrConflict)
 			require.NoError(t, b.Replace(ctx, "aaa", record("1"), record("2")))
-			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", record("2"), record("3")), session.ErrExists)
-			require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", record("1"), record("3")), session.ErrConflict)
+			require.ErrorIs(t, b.Move(ctx, "aaa", "bbb", record("2"), record("3")), driver.ErrExists)
+			require.ErrorIs(t, b.Move(ctx, "aaa", "ccc", record("1"), record("3")), driver.ErrConflict)
 			require.NoError(t, b.Move(ctx, "aaa", "ccc", record("2"), record("3")))
 			r, err := b.Load(ctx, "ccc")
 			require.NoError(t, err)
@@ -123,10 +123,10 @@ func TestUncountedRows(t *testing.T) {
 	require.NoError(t, b.Create(ctx, "aaa", record("1")))
 	require.NoError(t, b.Touch(ctx, "aaa", record("1"), later), "a touch that changes nothing found no record")
 	require.NoError(t, b.Replace(ctx, "aaa", record("1"), record("1")), "a replacement that changes nothing is a conflict")
-	require.ErrorIs(t, b.Replace(ctx, "aaa", record("2"), record("2")), session.ErrConflict)
-	require.ErrorIs(t, b.Replace(ctx, "aaa", record("2"), record("1")), session.ErrConflict, "the record holds the new bytes, but did not hold the old ones")
-	require.ErrorIs(t, b.Replace(ctx, "bbb", record("1"), record("1")), session.ErrConflict)
-	require.ErrorIs(t, b.Touch(ctx, "bbb", record("1"), later), session.ErrConflict)
+	require.ErrorIs(t, b.Replace(ctx, "aaa", record("2"), record("2")), driver.ErrConflict)
+	require.ErrorIs(t, b.Replace(ctx, "aaa", record("2"), record("1")), driver.ErrConflict, "the record holds the new bytes, but did not hold the old ones")
+	require.ErrorIs(t, b.Replace(ctx, "bbb", record("1"), record("1")), driver.ErrConflict)
+	require.ErrorIs(t, b.Touch(ctx, "bbb", record("1"), later), driver.ErrConflict)
 }
 
 func TestLazy(t *testing.T) {
@@ -144,7 +144,7 @@ func TestLazy(t *testing.T) {
 	_, err = sqlstore.New(ctx, bare(), o)
 	require.ErrorContains(t, err, "Config.InitTable", "a missing table is an error at the start, lazy or not")
 	newBackend(t, bare(), db)
-	require.ErrorIs(t, b.Touch(ctx, "aaa", record("1"), later), session.ErrConflict, "it did not recover")
+	require.ErrorIs(t, b.Touch(ctx, "aaa", record("1"), later), driver.ErrConflict, "it did not recover")
 	require.NoError(t, b.Close())
 }
 

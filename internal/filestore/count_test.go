@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"context"
@@ -9,11 +9,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/driver"
 )
 
-func TestFileCount(t *testing.T) {
+func TestCount(t *testing.T) {
 	dir := t.TempDir()
-	b, ctx, now := newTestFiles(t, dir), t.Context(), time.Now()
+	b, ctx, now := open(t, dir), t.Context(), time.Now()
 	want := func(want int) {
 		t.Helper()
 		n, err := b.Count(ctx, now)
@@ -23,8 +25,8 @@ func TestFileCount(t *testing.T) {
 	want(0)
 
 	// Ours, and those of v1.6.6, which begin and end in the time of the file.
-	require.NoError(t, b.Create(ctx, "abours", Record{Expiry: now.Add(time.Second)}))
-	require.NoError(t, b.Create(ctx, "zzours", Record{Expiry: now}))
+	require.NoError(t, b.Create(ctx, "abours", driver.Record{Expiry: now.Add(time.Second)}))
+	require.NoError(t, b.Create(ctx, "zzours", driver.Record{Expiry: now}))
 	writeLegacy(t, dir, "abtheirs", nil, now.Add(-time.Hour+time.Second))
 	writeLegacy(t, dir, "cdover", []byte("x"), now.Add(-time.Hour))
 	writeLegacy(t, dir, "cdfuture", []byte("x"), now.Add(time.Hour))

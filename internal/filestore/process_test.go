@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
 
-package session
+package filestore
 
 import (
 	"bufio"
@@ -21,6 +21,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/driver"
 )
 
 // child is this test binary, started once more to do one of childJobs.
@@ -32,7 +34,7 @@ type child struct {
 
 func startChild(t *testing.T, job, dir string) *child {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestFileChild$", "-test.timeout=60s")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), "SESSION_FILE_JOB="+job, "SESSION_FILE_DIR="+dir)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -56,12 +58,12 @@ func (c *child) line() string {
 }
 
 // childJobs run in a process of their own. A failure shows in what they print.
-var childJobs = map[string]func(ctx context.Context, b *fileBackend) error{
-	"increment": func(ctx context.Context, b *fileBackend) error {
+var childJobs = map[string]func(ctx context.Context, b *Backend) error{
+	"increment": func(ctx context.Context, b *Backend) error {
 		fmt.Println("ready")
 		_, _ = io.ReadAll(os.Stdin)
 		for range 64 {
-			if _, err := increment(ctx, b, fileID); err != nil {
+			if _, err := increment(ctx, b, testID); err != nil {
 				return err
 			}
 		}
@@ -69,19 +71,19 @@ var childJobs = map[string]func(ctx context.Context, b *fileBackend) error{
 		return nil
 	},
 	// hold keeps the lock of a session until the parent closes the pipe.
-	"hold": func(ctx context.Context, b *fileBackend) error {
-		return b.exclusive(ctx, "hold", []string{fileID}, func(*os.Root) error {
+	"hold": func(ctx context.Context, b *Backend) error {
+		return b.exclusive(ctx, "hold", []string{testID}, func(*os.Root) error {
 			fmt.Println("ready")
 			_, _ = io.ReadAll(os.Stdin)
 			return nil
 		})
 	},
 	// hammer leaves the lock alone for as short a time as possible.
-	"hammer": func(ctx context.Context, b *fileBackend) error {
+	"hammer": func(ctx context.Context, b *Backend) error {
 		fmt.Println("ready")
 		for range 4 {
 			go func() {
-				for b.Touch(ctx, fileID, record("1"), time.Now().Add(time.Hour)) == nil {
+				for b.Touch(ctx, testID, record("1"), time.Now().Add(time.Hour)) == nil {
 				}
 			}()
 		}
@@ -90,9 +92,9 @@ var childJobs = map[string]func(ctx context.Context, b *fileBackend) error{
 	},
 	// write changes sessions until it is killed, and says what it did after it was
 	// told that it is done.
-	"write": func(ctx context.Context, b *fileBackend) error {
+	"write": func(ctx context.Context, b *Backend) error {
 		for i := 0; ; i++ {
-			n, err := increment(ctx, b, fileID)
+			n, err := increment(ctx, b, testID)
 			if err != nil {
 				return err
 			}
@@ -115,12 +117,12 @@ func version(n int) string {
 	return fmt.Sprintf("%d:%s:%d", n, strings.Repeat("x", n*811%30_000), n)
 }
 
-func TestFileChild(t *testing.T) {
+func TestChild(t *testing.T) {
 	job, ok := childJobs[os.Getenv("SESSION_FILE_JOB")]
 	if !ok {
 		t.Skip("runs in a child process only")
 	}
-	b, err := newFileBackend(FileConfig{RootDir: os.Getenv("SESSION_FILE_DIR"), Lifetime: time.Hour})
+	b, err := Open(os.Getenv("SESSION_FILE_DIR"), time.Hour, false)
 	if err == nil {
 		err = job(t.Context(), b)
 	}
@@ -130,7 +132,7 @@ func TestFileChild(t *testing.T) {
 }
 
 // increment adds one to the number that a session holds.
-func increment(ctx context.Context, b *fileBackend, id string) (int, error) {
+func increment(ctx context.Context, b *Backend, id string) (int, error) {
 	for {
 		rec, err := b.Load(ctx, id)
 		if err != nil {
@@ -141,16 +143,16 @@ func increment(ctx context.Context, b *fileBackend, id string) (int, error) {
 			return 0, err
 		}
 		err = b.Replace(ctx, id, rec, record(strconv.Itoa(n+1)))
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, driver.ErrConflict) {
 			return n + 1, err
 		}
 	}
 }
 
-func TestFileTwoProcesses(t *testing.T) {
+func TestTwoProcesses(t *testing.T) {
 	dir := t.TempDir()
-	b := newTestFiles(t, dir)
-	require.NoError(t, b.Create(t.Context(), fileID, record("0")))
+	b := open(t, dir)
+	require.NoError(t, b.Create(t.Context(), testID, record("0")))
 	children := []*child{startChild(t, "increment", dir), startChild(t, "increment", dir)}
 	for _, c := range children {
 		require.Equal(t, "ready", c.line())
@@ -161,18 +163,18 @@ func TestFileTwoProcesses(t *testing.T) {
 	for _, c := range children {
 		require.Equal(t, "done", c.line())
 	}
-	got, err := b.Load(t.Context(), fileID)
+	got, err := b.Load(t.Context(), testID)
 	require.NoError(t, err)
 	assert.Equal(t, "128", string(got.Data), "increments were lost between two processes")
-	assert.Equal(t, []string{"a/b/" + fileID}, files(t, dir))
+	assert.Equal(t, []string{"a/b/" + testID}, files(t, dir))
 }
 
 // A process that is killed leaves whole sessions, and all that it had been told
 // was stored.
-func TestFileKill(t *testing.T) {
+func TestKill(t *testing.T) {
 	dir := t.TempDir()
-	b := newTestFiles(t, dir)
-	require.NoError(t, b.Create(t.Context(), fileID, record("0")))
+	b := open(t, dir)
+	require.NoError(t, b.Create(t.Context(), testID, record("0")))
 	counter := 0
 	stored := make(map[string]int) // by ID, as acknowledged
 	const rounds = 12
@@ -189,7 +191,7 @@ func TestFileKill(t *testing.T) {
 		}
 		_ = c.Wait()
 
-		got, err := b.Load(t.Context(), fileID)
+		got, err := b.Load(t.Context(), testID)
 		require.NoError(t, err)
 		n, err := strconv.Atoi(string(got.Data))
 		require.NoError(t, err, "an unreadable session")
@@ -199,7 +201,7 @@ func TestFileKill(t *testing.T) {
 
 	for id, n := range stored {
 		got, err := b.Load(t.Context(), id)
-		if id, moved := strings.CutPrefix(id, "moved"); !moved && errors.Is(err, ErrNotFound) {
+		if id, moved := strings.CutPrefix(id, "moved"); !moved && errors.Is(err, driver.ErrNotFound) {
 			// It was moved, and the process died before it could say so.
 			got, err = b.Load(t.Context(), "moved"+id)
 			n++
@@ -211,16 +213,16 @@ func TestFileKill(t *testing.T) {
 	// What it had begun and not named goes with the next sweep, one hour on.
 	temps := 0
 	for _, name := range files(t, dir) {
-		if strings.HasPrefix(path.Base(name), fileTemp) {
+		if strings.HasPrefix(path.Base(name), tempPrefix) {
 			temps++
-			old := tempName(time.Now().Add(-2*fileTempAge).Unix(), rand.Uint64())
+			old := tempName(time.Now().Add(-2*tempAge).Unix(), rand.Uint64())
 			require.NoError(t, b.root.opened().Rename(name, path.Join(path.Dir(name), old)))
 		}
 	}
 	t.Logf("%d sessions, %d temporary files left behind", len(stored), temps)
 	sweepAll(t, b, time.Now(), 1000)
 	for _, name := range files(t, dir) {
-		assert.NotContains(t, name, fileTemp)
+		assert.NotContains(t, name, tempPrefix)
 	}
 }
 
@@ -248,11 +250,11 @@ func noteLine(t *testing.T, line string, counter *int, stored map[string]int) {
 
 // A stopped process cannot be waited for: a request fails by its deadline, and
 // all is well when the process goes on.
-func TestFileStoppedHolder(t *testing.T) {
+func TestStoppedHolder(t *testing.T) {
 	dir := t.TempDir()
-	b := newTestFiles(t, dir)
-	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
-	require.NoError(t, b.Create(t.Context(), fileOtherID, record("1")))
+	b := open(t, dir)
+	require.NoError(t, b.Create(t.Context(), testID, record("1")))
+	require.NoError(t, b.Create(t.Context(), otherID, record("1")))
 	c := startChild(t, "hold", dir)
 	require.Equal(t, "ready", c.line())
 	stop(t, c.Process)
@@ -264,23 +266,23 @@ func TestFileStoppedHolder(t *testing.T) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()
-			assert.ErrorIs(t, b.Replace(ctx, fileID, record("1"), record("2")), context.DeadlineExceeded)
+			assert.ErrorIs(t, b.Replace(ctx, testID, record("1"), record("2")), context.DeadlineExceeded)
 			// Reading needs no lock, and most sessions have others.
-			got, err := b.Load(t.Context(), fileID)
+			got, err := b.Load(t.Context(), testID)
 			assert.NoError(t, err)
 			assert.Equal(t, "1", string(got.Data))
-			assert.NoError(t, b.Touch(t.Context(), fileOtherID, record("1"), time.Now()))
+			assert.NoError(t, b.Touch(t.Context(), otherID, record("1"), time.Now()))
 		})
 	}
 	wg.Wait()
 	assert.Less(t, time.Since(start), 5*time.Second)
 	// Opening the folder does not wait either.
-	newTestFiles(t, dir)
+	open(t, dir)
 
 	require.NoError(t, c.Process.Signal(syscall.SIGCONT))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	assert.NoError(t, b.Replace(ctx, fileID, record("1"), record("2")))
+	assert.NoError(t, b.Replace(ctx, testID, record("1"), record("2")))
 }
 
 // stop returns when the process has stopped, which takes its time.
@@ -294,43 +296,43 @@ func stop(t *testing.T, p *os.Process) {
 }
 
 // The lock of a process that died is free.
-func TestFileKilledHolder(t *testing.T) {
+func TestKilledHolder(t *testing.T) {
 	dir := t.TempDir()
-	b := newTestFiles(t, dir)
-	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	b := open(t, dir)
+	require.NoError(t, b.Create(t.Context(), testID, record("1")))
 	c := startChild(t, "hold", dir)
 	require.Equal(t, "ready", c.line())
 	require.NoError(t, c.Process.Kill())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	assert.NoError(t, b.Replace(ctx, fileID, record("1"), record("2")))
+	assert.NoError(t, b.Replace(ctx, testID, record("1"), record("2")))
 }
 
 // A process that always wants a lock must not keep others from it.
-func TestFileBusyHolder(t *testing.T) {
+func TestBusyHolder(t *testing.T) {
 	dir := t.TempDir()
-	b := newTestFiles(t, dir)
-	require.NoError(t, b.Create(t.Context(), fileID, record("0")))
+	b := open(t, dir)
+	require.NoError(t, b.Create(t.Context(), testID, record("0")))
 	c := startChild(t, "hammer", dir)
 	require.Equal(t, "ready", c.line())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	start := time.Now()
 	for range 20 {
-		_, err := increment(ctx, b, fileID)
+		_, err := increment(ctx, b, testID)
 		require.NoError(t, err)
 	}
 	t.Logf("20 changes took %v", time.Since(start))
 }
 
 // The collector of v1.6.6 removes old files, whatever they are.
-func TestFileLockRemoved(t *testing.T) {
+func TestLockRemoved(t *testing.T) {
 	dir := t.TempDir()
-	a, b := newTestFiles(t, dir), newTestFiles(t, dir)
+	a, b := open(t, dir), open(t, dir)
 	root, err := a.root.current()
 	require.NoError(t, err)
-	n := a.locks.number(fileID)
-	name := fmt.Sprintf("%s/%02x", fileLockDir, n)
+	n := a.locks.number(testID)
+	name := fmt.Sprintf("%s/%02x", lockDir, n)
 
 	// One has opened the lock file, then it is removed, and another gets the new
 	// one: the first must notice that it locked a file that nobody finds.
@@ -340,7 +342,7 @@ func TestFileLockRemoved(t *testing.T) {
 	require.NoError(t, root.Remove(name))
 	unlock, err := b.locks.lock(t.Context(), root, n)
 	require.NoError(t, err)
-	got, err := tryLockFile(old)
+	got, err := tryLock(old)
 	require.NoError(t, err)
 	require.True(t, got)
 	same, err := sameLock(root, name, old)
@@ -360,6 +362,6 @@ func TestFileLockRemoved(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, fi.ModTime().After(time.Now().AddDate(0, 6, 0)))
 
-	require.NoError(t, root.RemoveAll(fileLockDir))
-	assert.NoError(t, a.Create(t.Context(), fileID, record("1")))
+	require.NoError(t, root.RemoveAll(lockDir))
+	assert.NoError(t, a.Create(t.Context(), testID, record("1")))
 }

@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"context"
@@ -13,30 +13,30 @@ import (
 )
 
 const (
-	// fileLockCount is the number of lock files. It is known to every process that
+	// lockCount is the number of lock files. It is known to every process that
 	// shares a RootDir, as is the way from an ID to its lock: neither may change.
-	fileLockCount = 256
-	fileLockDir   = ".locks"
+	lockCount = 256
+	lockDir   = ".locks"
 )
 
-// fileLocks are the locks of this process: one for each lock file, in front of
+// locks are the locks of this process: one for each lock file, in front of
 // it, so that of many goroutines that want a file one alone asks the system.
-type fileLocks [fileLockCount]chan struct{}
+type locks [lockCount]chan struct{}
 
-func (l *fileLocks) init() {
+func (l *locks) init() {
 	for i := range l {
 		l[i] = make(chan struct{}, 1)
 	}
 }
 
 // number is that of an ID's lock.
-func (l *fileLocks) number(id string) int {
-	return int(crc32.ChecksumIEEE([]byte(id)) % fileLockCount)
+func (l *locks) number(id string) int {
+	return int(crc32.ChecksumIEEE([]byte(id)) % lockCount)
 }
 
 // lockAll takes the locks of the IDs, always in the same order, so that no two
 // wait for each other.
-func (l *fileLocks) lockAll(ctx context.Context, root *os.Root, ids []string) (unlock func(), err error) {
+func (l *locks) lockAll(ctx context.Context, root *os.Root, ids []string) (unlock func(), err error) {
 	numbers := make([]int, 0, 2)
 	for _, id := range ids {
 		numbers = append(numbers, l.number(id))
@@ -61,7 +61,7 @@ func (l *fileLocks) lockAll(ctx context.Context, root *os.Root, ids []string) (u
 
 // lock takes one lock, or returns an error when the context has ended. A lock
 // ends with its process, however that ends.
-func (l *fileLocks) lock(ctx context.Context, root *os.Root, n int) (unlock func(), err error) {
+func (l *locks) lock(ctx context.Context, root *os.Root, n int) (unlock func(), err error) {
 	select {
 	case l[n] <- struct{}{}:
 	case <-ctx.Done():
@@ -80,7 +80,7 @@ func (l *fileLocks) lock(ctx context.Context, root *os.Root, n int) (unlock func
 
 // lockFile takes a lock against other processes.
 func lockFile(ctx context.Context, root *os.Root, n int) (*os.File, error) {
-	name := fmt.Sprintf("%s/%02x", fileLockDir, n)
+	name := fmt.Sprintf("%s/%02x", lockDir, n)
 	for {
 		f, err := openLock(root, name)
 		if err != nil {
@@ -114,7 +114,7 @@ func closeLock(f *os.File) {
 func openLock(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = root.Mkdir(fileLockDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err = root.Mkdir(lockDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, lockError(err)
 		}
 		f, err = root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
@@ -129,7 +129,7 @@ func openLock(root *os.Root, name string) (*os.File, error) {
 func waitLock(ctx context.Context, f *os.File) error {
 	var timer *time.Timer
 	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 2*time.Millisecond) {
-		got, err := tryLockFile(f)
+		got, err := tryLock(f)
 		if got || err != nil {
 			return lockError(err)
 		}

@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"errors"
@@ -7,48 +7,50 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+
+	"github.com/flamego/session/driver"
 )
 
-// fileStat returns what is known of a session file, or ErrNotFound if there is
+// stat returns what is known of a session file, or ErrNotFound if there is
 // nothing, or something else.
-func fileStat(dir *os.Root, id string) (fs.FileInfo, error) {
+func stat(dir *os.Root, id string) (fs.FileInfo, error) {
 	fi, err := dir.Lstat(id)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.Mode().IsRegular() {
-		return nil, ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	return fi, err
 }
 
-// fileFree returns ErrExists if anything at all has the name.
-func fileFree(dir *os.Root, id string) error {
+// free returns ErrExists if anything at all has the name.
+func free(dir *os.Root, id string) error {
 	_, err := dir.Lstat(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		return ErrExists
+		return driver.ErrExists
 	}
 	return err
 }
 
 // syncFile brings the content of a file to the disk, if that is wanted.
-func (b *fileBackend) syncFile(dir *os.Root, name string) error {
+func (b *Backend) syncFile(dir *os.Root, name string) error {
 	if !b.sync {
 		return nil
 	}
-	return fileSync(dir, name, os.O_RDWR)
+	return flush(dir, name, os.O_RDWR)
 }
 
 // syncFolder brings the names in a folder to the disk, if that is wanted.
 // Windows has no such call.
-func (b *fileBackend) syncFolder(dir *os.Root, name string) error {
+func (b *Backend) syncFolder(dir *os.Root, name string) error {
 	if !b.sync || runtime.GOOS == "windows" {
 		return nil
 	}
-	return fileSync(dir, name, os.O_RDONLY)
+	return flush(dir, name, os.O_RDONLY)
 }
 
-func fileSync(dir *os.Root, name string, flag int) error {
+func flush(dir *os.Root, name string, flag int) error {
 	f, err := dir.OpenFile(name, flag, 0)
 	if err != nil {
 		return err
@@ -56,10 +58,10 @@ func fileSync(dir *os.Root, name string, flag int) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// fileError names what could not be done. The conditions that callers look for
+// fail names what could not be done. The conditions that callers look for
 // stay as they are.
-func fileError(op string, err error) error {
-	for _, known := range []error{nil, ErrNotFound, ErrExists, ErrConflict} {
+func fail(op string, err error) error {
+	for _, known := range []error{nil, driver.ErrNotFound, driver.ErrExists, driver.ErrConflict} {
 		if errors.Is(err, known) {
 			return known
 		}

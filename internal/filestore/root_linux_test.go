@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"io/fs"

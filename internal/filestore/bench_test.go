@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"fmt"
@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/driver"
 )
 
 // BenchmarkFile works on 1000 sessions of 300 bytes, each goroutine on its own.
-func BenchmarkFile(b *testing.B) {
-	rec := Record{Data: make([]byte, 300), Expiry: time.Now().Add(time.Hour)}
+func BenchmarkBackend(b *testing.B) {
+	rec := driver.Record{Data: make([]byte, 300), Expiry: time.Now().Add(time.Hour)}
 	ids := make([]string, 1000)
-	files := newTestFiles(b, b.TempDir())
+	files := open(b, b.TempDir())
 	for i := range ids {
-		ids[i] = newID(defaultIDLength)
+		ids[i] = fmt.Sprintf("%c%csession%03d", 'a'+i%26, 'a'+i/26%26, i)
 		require.NoError(b, files.Create(b.Context(), ids[i], rec))
 	}
 	for name, op := range map[string]func(id string) error{

@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"context"
@@ -8,115 +8,107 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/flamego/session/driver"
 )
 
 const (
-	// fileMaxSize bounds what is read into memory: no session is that large, so
+	// maxSize bounds what is read into memory: no session is that large, so
 	// whatever is larger is not a session.
-	fileMaxSize = 64 << 20
-	// fileTemp is how temporary names begin. No ID has such characters.
-	fileTemp = ".tmp-"
-	// fileTempAge is when a temporary file belongs to a process that died. Writing
+	maxSize = 64 << 20
+	// tempPrefix is how temporary names begin. No ID has such characters.
+	tempPrefix = ".tmp-"
+	// tempAge is when a temporary file belongs to a process that died. Writing
 	// takes milliseconds.
-	fileTempAge = time.Hour
-	// fileSettles is how long a file system may take to empty a file.
-	fileSettles = 50 * time.Millisecond
+	tempAge = time.Hour
+	// settles is how long a file system may take to empty a file.
+	settles = 50 * time.Millisecond
 )
 
-// fileCheck is for whatever a caller other than the library might pass, and for
-// the device names of Windows ("nul", "con"), which make valid IDs.
-func fileCheck(ctx context.Context, ids ...string) error {
-	for _, id := range ids {
-		if !validID(id, minimumSIDLength) || !filepath.IsLocal(id) {
-			return ErrNotFound
-		}
-	}
-	return ctx.Err()
-}
-
 // load reads a record from wherever it belongs.
-func (b *fileBackend) load(ctx context.Context, root *os.Root, id string) (Record, error) {
-	dir, err := fileFolder(root, id)
+func (b *Backend) load(ctx context.Context, root *os.Root, id string) (driver.Record, error) {
+	dir, err := openFolder(root, id)
 	if err != nil {
-		return Record{}, err
+		return driver.Record{}, err
 	}
 	defer shut(dir)
 	for first := time.Now(); ; {
 		rec, err := b.read(dir, id)
-		if err != nil || len(rec.Data) > 0 || !b.unsettled(rec, first) {
+		if err != nil || len(rec.Data) > 0 || !b.Unsettled(rec, first) {
 			return rec, err
 		}
-		if err = pause(ctx, 3); err != nil {
-			return Record{}, err
+		select {
+		case <-time.After(rand.N(1600 * time.Microsecond)):
+		case <-ctx.Done():
+			return driver.Record{}, ctx.Err()
 		}
 	}
 }
 
-// unsettled tells whether v1.6.6 may be writing to a file that made no sense at
+// Unsettled tells whether v1.6.6 may be writing to a file that made no sense at
 // first. It empties a file before it fills it, so that while servers of both
 // versions run, one may be found empty, or filled in part. The time of such a
 // file is the present, but only a moment after the content is gone.
-func (b *fileBackend) unsettled(r Record, first time.Time) bool {
+func (b *Backend) Unsettled(r driver.Record, first time.Time) bool {
 	now := time.Now()
-	return now.Sub(first) < fileSettles || now.Sub(r.Expiry.Add(-b.lifetime)).Abs() < time.Second
+	return now.Sub(first) < settles || now.Sub(r.Expiry.Add(-b.lifetime)).Abs() < time.Second
 }
 
 // read returns a record, or ErrNotFound also for links, folders, pipes and
-// devices in the place of one. A file of which the bytes cannot be had is a
-// decodeError, and costs a visitor that session as one full of nonsense does.
-func (b *fileBackend) read(dir *os.Root, id string) (Record, error) {
+// devices in the place of one. A file of which the bytes cannot be had is
+// unreadable, and costs a visitor that session as one full of nonsense does.
+func (b *Backend) read(dir *os.Root, id string) (driver.Record, error) {
 	// os.Root follows links that stay inside it, and opens nothing huge on systems
 	// of 32 bits; hence the look beforehand.
 	if err := checkFile(dir.Lstat(id)); err != nil {
-		return Record{}, err
+		return driver.Record{}, err
 	}
-	f, err := dir.OpenFile(id, os.O_RDONLY|fileOpenFlags, 0)
+	f, err := dir.OpenFile(id, os.O_RDONLY|openFlags, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Record{}, ErrNotFound
+		return driver.Record{}, driver.ErrNotFound
 	case errors.Is(err, fs.ErrPermission):
-		return Record{}, &decodeError{fmt.Errorf("a session file cannot be opened: %w", bare(err))}
+		return driver.Record{}, fmt.Errorf("%w: a session file cannot be opened: %w", driver.ErrUnreadable, bare(err))
 	case err != nil:
-		return Record{}, err
+		return driver.Record{}, err
 	}
 	defer shut(f)
 	// Between then and now it may have been replaced.
 	fi, err := f.Stat()
 	if err = checkFile(fi, err); err != nil {
-		return Record{}, err
+		return driver.Record{}, err
 	}
 	data := make([]byte, fi.Size())
 	n, err := io.ReadFull(f, data)
 	// Only v1.6.6 makes a file shorter while it is being read.
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return Record{}, err
+		return driver.Record{}, err
 	}
-	return Record{Data: data[:n], Expiry: fi.ModTime().Add(b.lifetime)}, nil
+	return driver.Record{Data: data[:n], Expiry: fi.ModTime().Add(b.lifetime)}, nil
 }
 
 // checkFile tells whether something can be a session file.
 func checkFile(fi fs.FileInfo, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return ErrNotFound
+		return driver.ErrNotFound
 	case err != nil:
 		return err
 	case !fi.Mode().IsRegular():
-		return ErrNotFound
-	case fi.Size() > fileMaxSize:
-		return &decodeError{fmt.Errorf("a session file has %d bytes, more than %d", fi.Size(), fileMaxSize)}
+		return driver.ErrNotFound
+	case fi.Size() > maxSize:
+		return fmt.Errorf("%w: a session file has %d bytes, more than %d", driver.ErrUnreadable, fi.Size(), maxSize)
 	}
 	return nil
 }
 
 // write puts a record in place as a whole, or nothing. The caller has the lock.
-func (b *fileBackend) write(dir *os.Root, id string, r Record) (err error) {
-	if len(r.Data) > fileMaxSize {
-		return fmt.Errorf("the session takes %d bytes encoded, and %d are the most that the file store keeps: store large values elsewhere and their keys in the session", len(r.Data), fileMaxSize)
+func (b *Backend) write(dir *os.Root, id string, r driver.Record) (err error) {
+	if len(r.Data) > maxSize {
+		return fmt.Errorf("the session takes %d bytes encoded, and %d are the most that the file store keeps: store large values elsewhere and their keys in the session", len(r.Data), maxSize)
 	}
 	temp := tempName(time.Now().Unix(), rand.Uint64())
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -151,8 +143,8 @@ func (b *fileBackend) write(dir *os.Root, id string, r Record) (err error) {
 // The times of modification that every system can write. Later ones would wrap
 // around on the way to the disk, and so would earlier ones.
 var (
-	fileFirstTime = time.Unix(1, 0)
-	fileLastTime  = func() time.Time {
+	firstTime = time.Unix(1, 0)
+	lastTime  = func() time.Time {
 		if strconv.IntSize == 32 { // Their system calls take 32 bits of seconds.
 			return time.Unix(1<<31-1, 0)
 		}
@@ -161,13 +153,13 @@ var (
 )
 
 // setExpiry writes the expiry the way that v1.6.6 reads it.
-func (b *fileBackend) setExpiry(dir *os.Root, name string, expiry time.Time) error {
+func (b *Backend) setExpiry(dir *os.Root, name string, expiry time.Time) error {
 	mtime := expiry.Add(-b.lifetime)
 	switch {
-	case mtime.Before(fileFirstTime):
-		mtime = fileFirstTime
-	case mtime.After(fileLastTime):
-		mtime = fileLastTime
+	case mtime.Before(firstTime):
+		mtime = firstTime
+	case mtime.After(lastTime):
+		mtime = lastTime
 	}
 	return dir.Chtimes(name, time.Time{}, mtime)
 }
@@ -175,12 +167,12 @@ func (b *fileBackend) setExpiry(dir *os.Root, name string, expiry time.Time) err
 // tempName carries the time of its making, since the file's own time is the
 // session's.
 func tempName(unix int64, random uint64) string {
-	return fileTemp + strconv.FormatInt(unix, 36) + "-" + strconv.FormatUint(random, 36)
+	return tempPrefix + strconv.FormatInt(unix, 36) + "-" + strconv.FormatUint(random, 36)
 }
 
 // staleTemp tells whether the name is one of tempName's from long ago.
 func staleTemp(name string, now time.Time) bool {
-	rest, ok := strings.CutPrefix(name, fileTemp)
+	rest, ok := strings.CutPrefix(name, tempPrefix)
 	made, random, dash := strings.Cut(rest, "-")
 	if !ok || !dash {
 		return false
@@ -193,5 +185,5 @@ func staleTemp(name string, now time.Time) bool {
 	if err != nil || tempName(unix, r) != name {
 		return false
 	}
-	return now.Sub(time.Unix(unix, 0)) > fileTempAge
+	return now.Sub(time.Unix(unix, 0)) > tempAge
 }

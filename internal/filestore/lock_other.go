@@ -1,13 +1,13 @@
 //go:build !(darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd || windows)
 
-package session
+package filestore
 
 import "os"
 
-const fileOpenFlags = 0
+const openFlags = 0
 
-// tryLockFile does nothing: this system has no locks that end with their
+// tryLock does nothing: this system has no locks that end with their
 // process. The goroutines of a Manager still take turns.
-func tryLockFile(*os.File) (bool, error) { return true, nil }
+func tryLock(*os.File) (bool, error) { return true, nil }
 
 func unlockFile(*os.File) error { return nil }

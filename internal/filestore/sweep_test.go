@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"context"
@@ -12,10 +12,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/driver"
 )
 
 // sweepAll calls DeleteExpired the way a Store does.
-func sweepAll(t testing.TB, b *fileBackend, now time.Time, limit int) (calls []int) {
+func sweepAll(t testing.TB, b *Backend, now time.Time, limit int) (calls []int) {
 	t.Helper()
 	for {
 		n, err := b.DeleteExpired(t.Context(), now, limit)
@@ -27,11 +29,11 @@ func sweepAll(t testing.TB, b *fileBackend, now time.Time, limit int) (calls []i
 	}
 }
 
-func TestFileSweep(t *testing.T) {
+func TestSweep(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "abvictim")
 	require.NoError(t, os.WriteFile(outside, nil, 0o600))
 	dir := t.TempDir()
-	b := newTestFiles(t, dir)
+	b := open(t, dir)
 	now := time.Now()
 	put := func(path string, mtime time.Time) string {
 		path = filepath.Join(dir, path)
@@ -41,7 +43,7 @@ func TestFileSweep(t *testing.T) {
 		return path
 	}
 	expired, fresh := now.Add(-time.Hour), now.Add(-time.Hour+time.Millisecond)
-	stale, young := now.Add(-fileTempAge-time.Minute).Unix(), now.Add(-fileTempAge+time.Minute).Unix()
+	stale, young := now.Add(-tempAge-time.Minute).Unix(), now.Add(-tempAge+time.Minute).Unix()
 
 	// What must go. Whatever the time of a temporary file, its name counts.
 	remove := []string{
@@ -92,17 +94,17 @@ func TestFileSweep(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-func TestFileSweepLimit(t *testing.T) {
+func TestSweepLimit(t *testing.T) {
 	dir := t.TempDir()
-	b := newTestFiles(t, dir)
-	expired := Record{Expiry: time.Now().Add(-time.Minute)}
+	b := open(t, dir)
+	expired := driver.Record{Expiry: time.Now().Add(-time.Minute)}
 	fill := func() {
 		for i := range 25 {
 			require.NoError(t, b.Create(t.Context(), fmt.Sprintf("%c%cexpired%d", 'a'+i%3, 'a'+i%2, i), expired))
 		}
 	}
 	fill()
-	require.NoError(t, b.Create(t.Context(), fileID, record("1")))
+	require.NoError(t, b.Create(t.Context(), testID, record("1")))
 	assert.Equal(t, []int{10, 10, 5}, sweepAll(t, b, time.Now(), 10))
 	assert.Len(t, files(t, dir), 1)
 
@@ -111,20 +113,20 @@ func TestFileSweepLimit(t *testing.T) {
 	n, err := b.DeleteExpired(t.Context(), time.Now(), 20)
 	require.NoError(t, err)
 	assert.Equal(t, 20, n)
-	fillAgain := Record{Expiry: time.Now().Add(-time.Minute)}
+	fillAgain := driver.Record{Expiry: time.Now().Add(-time.Minute)}
 	require.NoError(t, b.Create(t.Context(), "aaagain", fillAgain))
 	require.NoError(t, b.Create(t.Context(), "zzagain", fillAgain))
 	n, err = b.DeleteExpired(t.Context(), time.Now(), 1)
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
-	assert.FileExists(t, filePath(dir, "aaagain"), "a call must go on where the last one stopped")
+	assert.FileExists(t, pathOf(dir, "aaagain"), "a call must go on where the last one stopped")
 	assert.Equal(t, []int{6, 0}, sweepAll(t, b, time.Now(), 6))
 	assert.Len(t, files(t, dir), 1)
 }
 
-func TestFileSweepEnds(t *testing.T) {
-	b := newTestFiles(t, t.TempDir())
-	require.NoError(t, b.Create(t.Context(), fileID, Record{}))
+func TestSweepEnds(t *testing.T) {
+	b := open(t, t.TempDir())
+	require.NoError(t, b.Create(t.Context(), testID, driver.Record{}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	n, err := b.DeleteExpired(ctx, time.Now(), 10)
@@ -134,18 +136,18 @@ func TestFileSweepEnds(t *testing.T) {
 
 // Another process that was stopped in the middle of something delays a sweep,
 // once, and costs it only the files under that lock.
-func TestFileSweepBusyLock(t *testing.T) {
+func TestSweepBusyLock(t *testing.T) {
 	dir := t.TempDir()
-	b, stopped := newTestFiles(t, dir), newTestFiles(t, dir)
-	expired := Record{Expiry: time.Now().Add(-time.Minute)}
-	held := b.locks.number(fileID)
-	under := []string{fileID}
+	b, stopped := open(t, dir), open(t, dir)
+	expired := driver.Record{Expiry: time.Now().Add(-time.Minute)}
+	held := b.locks.number(testID)
+	under := []string{testID}
 	for i := 0; len(under) < 20; i++ {
 		if id := fmt.Sprintf("xyz%d", i); b.locks.number(id) == held {
 			under = append(under, id)
 		}
 	}
-	for _, id := range append(under, fileOtherID, "aaa", "zzz") {
+	for _, id := range append(under, otherID, "aaa", "zzz") {
 		require.NoError(t, b.Create(t.Context(), id, expired))
 	}
 	root, err := stopped.root.current()
@@ -155,23 +157,23 @@ func TestFileSweepBusyLock(t *testing.T) {
 
 	start := time.Now()
 	assert.Equal(t, []int{3}, sweepAll(t, b, time.Now(), 10))
-	assert.Less(t, time.Since(start), 10*fileSweepWait, "it waited for each file")
+	assert.Less(t, time.Since(start), 10*sweepWait, "it waited for each file")
 	unlock()
 	assert.Equal(t, []int{10, 10, 0}, sweepAll(t, b, time.Now(), 10))
 }
 
 // Several servers sweep the same folder: each file is removed and counted once.
-func TestFileSweepTogether(t *testing.T) {
+func TestSweepTogether(t *testing.T) {
 	dir := t.TempDir()
 	const sessions = 300
-	b := newTestFiles(t, dir)
+	b := open(t, dir)
 	for i := range sessions {
-		require.NoError(t, b.Create(t.Context(), fmt.Sprintf("%c%cid%d", 'a'+i%5, 'a'+i%3, i), Record{}))
+		require.NoError(t, b.Create(t.Context(), fmt.Sprintf("%c%cid%d", 'a'+i%5, 'a'+i%3, i), driver.Record{}))
 	}
 	var removed atomic.Int64
 	var wg sync.WaitGroup
 	for range 4 {
-		b := newTestFiles(t, dir)
+		b := open(t, dir)
 		wg.Go(func() {
 			n, err := b.DeleteExpired(t.Context(), time.Now(), 1000)
 			assert.NoError(t, err)
@@ -185,34 +187,34 @@ func TestFileSweepTogether(t *testing.T) {
 
 // A session whose expiry was slid at the last moment must survive a sweep that
 // runs at that moment.
-func TestFileSweepAgainstTouch(t *testing.T) {
+func TestSweepAgainstTouch(t *testing.T) {
 	dir := t.TempDir()
-	b, other := newTestFiles(t, dir), newTestFiles(t, dir)
+	b, other := open(t, dir), open(t, dir)
 	kept := 0
 	for range 100 {
-		require.NoError(t, b.Create(t.Context(), fileID, Record{Data: []byte("1"), Expiry: time.Now()}))
+		require.NoError(t, b.Create(t.Context(), testID, driver.Record{Data: []byte("1"), Expiry: time.Now()}))
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := other.DeleteExpired(t.Context(), time.Now(), 10)
 			assert.NoError(t, err)
 		})
 		// The sweep reaches this folder sooner or later; so does Touch.
-		touched := ErrConflict
+		touched := driver.ErrConflict
 		wg.Go(func() {
 			for range 20 {
-				touched = b.Touch(t.Context(), fileID, record("1"), time.Now())
+				touched = b.Touch(t.Context(), testID, record("1"), time.Now())
 			}
 			if touched == nil {
-				touched = b.Touch(t.Context(), fileID, record("1"), time.Now().Add(time.Hour))
+				touched = b.Touch(t.Context(), testID, record("1"), time.Now().Add(time.Hour))
 			}
 		})
 		wg.Wait()
-		_, err := b.Load(t.Context(), fileID)
+		_, err := b.Load(t.Context(), testID)
 		assert.Equal(t, touched == nil, err == nil, "Touch reported one thing, the sweep did another: %v, %v", touched, err)
 		if err == nil {
 			kept++
 		}
-		require.NoError(t, b.Delete(t.Context(), fileID))
+		require.NoError(t, b.Delete(t.Context(), testID))
 	}
 	t.Logf("kept %d of 100", kept)
 }

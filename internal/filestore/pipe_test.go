@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
 
-package session
+package filestore
 
 import (
 	"net"
@@ -16,10 +16,10 @@ func hostilePipes(
 ) []hostile {
 	pipe := func(t *testing.T, path, _ string) { must(t, syscall.Mkfifo(path, 0o600)) }
 	return []hostile{
-		{name: "pipe", load: "missing", make: instead(0, pipe)},
-		{name: "pipe as folder", load: "missing", folder: true, make: instead(1, pipe)},
-		{name: "pipe as upper folder", load: "missing", folder: true, make: instead(2, pipe)},
-		{name: "socket", load: "missing", make: func(t *testing.T, path, _, _ string) {
+		{Name: "pipe", Load: "missing", Make: instead(0, pipe)},
+		{Name: "pipe as folder", Load: "missing", Folder: true, Make: instead(1, pipe)},
+		{Name: "pipe as upper folder", Load: "missing", Folder: true, Make: instead(2, pipe)},
+		{Name: "socket", Load: "missing", Make: func(t *testing.T, path, _, _ string) {
 			t.Chdir(filepath.Dir(path)) // Such paths must be short.
 			l, err := net.Listen("unix", filepath.Base(path))
 			must(t, err)

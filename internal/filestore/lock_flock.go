@@ -1,18 +1,18 @@
 //go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
 
-package session
+package filestore
 
 import (
 	"os"
 	"syscall"
 )
 
-// fileOpenFlags keep a pipe, which nobody writes to, from blocking who opens it.
-const fileOpenFlags = syscall.O_NONBLOCK
+// openFlags keep a pipe, which nobody writes to, from blocking who opens it.
+const openFlags = syscall.O_NONBLOCK
 
-// tryLockFile locks a file until it is unlocked or the process ends, unless it
+// tryLock locks a file until it is unlocked or the process ends, unless it
 // is locked through any other handle, of this process or another.
-func tryLockFile(f *os.File) (bool, error) {
+func tryLock(f *os.File) (bool, error) {
 	for {
 		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err {
 		case nil:

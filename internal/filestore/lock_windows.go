@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"os"
@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const fileOpenFlags = 0
+const openFlags = 0
 
-// tryLockFile locks a file until it is unlocked or the process ends, unless it
+// tryLock locks a file until it is unlocked or the process ends, unless it
 // is locked through any other handle, of this process or another.
-func tryLockFile(f *os.File) (bool, error) {
+func tryLock(f *os.File) (bool, error) {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 	err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
 	switch err {

@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"context"
@@ -8,37 +8,39 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/flamego/session/driver"
 )
 
 const (
-	// fileLetters are what IDs, and therefore folders, are made of.
-	fileLetters = "0123456789abcdefghijklmnopqrstuvwxyz"
-	fileFolders = len(fileLetters) * len(fileLetters)
-	// fileSweepWait is how long a sweep waits for a lock. Whatever it has to leave
+	// letters are what IDs, and therefore folders, are made of.
+	letters = "0123456789abcdefghijklmnopqrstuvwxyz"
+	folders = len(letters) * len(letters)
+	// sweepWait is how long a sweep waits for a lock. Whatever it has to leave
 	// behind is for the next sweep.
-	fileSweepWait = 100 * time.Millisecond
+	sweepWait = 100 * time.Millisecond
 )
 
-// fileCursor is the number of the folder where the next sweep begins.
-type fileCursor struct{ atomic.Int64 }
+// cursor is the number of the folder where the next sweep begins.
+type cursor struct{ atomic.Int64 }
 
-// DeleteExpired looks into one folder after the other. When it has reached the
-// limit it stops, and the next call goes on from there, so that however many
-// calls it takes to remove everything, they walk the tree once, or twice with
-// the last one, which finds no more. It touches nothing but session files in
-// their places, and temporary files of processes that died.
-func (b *fileBackend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
+// DeleteExpired implements driver.Backend. It looks into one folder after the
+// other. When it has reached the limit it stops, and the next call goes on from
+// there, so that however many calls it takes to remove everything, they walk the
+// tree once, or twice with the last one, which finds no more. It touches nothing
+// but session files in their places, and temporary files of processes that died.
+func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	root, err := b.root.current()
 	if err != nil {
-		return 0, fileError("sweep", err)
+		return 0, fail("sweep", err)
 	}
-	s := &fileSweep{b: b, root: root, now: now, limit: limit}
+	s := &sweep{b: b, root: root, now: now, limit: limit}
 	s.note(s.folder(ctx, root, ""))
 	start := int(b.sweep.Load())
-	for i := range fileFolders {
-		n := (start + i) % fileFolders
-		place := filePlace(n)
-		dir, err := fileFolder(root, place)
+	for i := range folders {
+		n := (start + i) % folders
+		place := placeOf(n)
+		dir, err := openFolder(root, place)
 		if err == nil {
 			err = s.folder(ctx, dir, place)
 			shut(dir)
@@ -52,39 +54,39 @@ func (b *fileBackend) DeleteExpired(ctx context.Context, now time.Time, limit in
 			break
 		}
 	}
-	return s.removed, fileError("sweep", s.trouble)
+	return s.removed, fail("sweep", s.trouble)
 }
 
-// filePlace is what the IDs in the n-th folder begin with.
-func filePlace(n int) string {
-	return string(fileLetters[n/len(fileLetters)]) + string(fileLetters[n%len(fileLetters)])
+// placeOf is what the IDs in the n-th folder begin with.
+func placeOf(n int) string {
+	return string(letters[n/len(letters)]) + string(letters[n%len(letters)])
 }
 
 var errSweepLimit = errors.New("the limit is reached")
 
-// fileSweep is one call of DeleteExpired.
-type fileSweep struct {
-	b       *fileBackend
+// sweep is one call of DeleteExpired.
+type sweep struct {
+	b       *Backend
 	root    *os.Root
 	now     time.Time
 	limit   int
 	removed int
-	busy    [fileLockCount]bool // locks that were waited for in vain
-	trouble error               // the first
+	busy    [lockCount]bool // locks that were waited for in vain
+	trouble error           // the first
 }
 
 // note keeps an error for the end: one bad file must not keep all others from
 // being swept. That somebody else removed something first is no trouble.
-func (s *fileSweep) note(err error) {
-	if s.trouble == nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
+func (s *sweep) note(err error) {
+	if s.trouble == nil && !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 		s.trouble = err
 	}
 }
 
 // folder sweeps the folder of the IDs that begin with place, or RootDir itself,
 // which has no sessions.
-func (s *fileSweep) folder(ctx context.Context, dir *os.Root, place string) error {
-	return fileEach(ctx, dir, func(name string) error {
+func (s *sweep) folder(ctx context.Context, dir *os.Root, place string) error {
+	return each(ctx, dir, func(name string) error {
 		err := s.file(ctx, dir, place, name)
 		if errors.Is(err, errSweepLimit) {
 			return err
@@ -94,8 +96,8 @@ func (s *fileSweep) folder(ctx context.Context, dir *os.Root, place string) erro
 	})
 }
 
-// fileEach calls do for every regular file in a folder, until that fails.
-func fileEach(ctx context.Context, dir *os.Root, do func(name string) error) error {
+// each calls do for every regular file in a folder, until that fails.
+func each(ctx context.Context, dir *os.Root, do func(name string) error) error {
 	list, err := dir.Open(".")
 	if err != nil {
 		return err
@@ -123,7 +125,7 @@ func fileEach(ctx context.Context, dir *os.Root, do func(name string) error) err
 	}
 }
 
-func (s *fileSweep) file(ctx context.Context, dir *os.Root, place, name string) error {
+func (s *sweep) file(ctx context.Context, dir *os.Root, place, name string) error {
 	if staleTemp(name, time.Now()) {
 		return dir.Remove(name)
 	}
@@ -140,7 +142,7 @@ func (s *fileSweep) file(ctx context.Context, dir *os.Root, place, name string) 
 
 	// Only under the lock can nobody slide the expiry, or put a newer version in
 	// its place, between this look and the removal.
-	wait, cancel := context.WithTimeout(ctx, fileSweepWait)
+	wait, cancel := context.WithTimeout(ctx, sweepWait)
 	defer cancel()
 	unlock, err := s.b.locks.lock(wait, s.root, lock)
 	if err != nil {
@@ -161,11 +163,11 @@ func (s *fileSweep) file(ctx context.Context, dir *os.Root, place, name string) 
 
 // inPlace tells whether a file of this name is a session where it is.
 func inPlace(name, place string) bool {
-	return validID(name, minimumSIDLength) && name[:2] == place
+	return driver.ValidID(name) && name[:2] == place
 }
 
-func (b *fileBackend) expired(dir *os.Root, name string, now time.Time) (bool, error) {
-	fi, err := fileStat(dir, name)
+func (b *Backend) expired(dir *os.Root, name string, now time.Time) (bool, error) {
+	fi, err := stat(dir, name)
 	if err != nil {
 		return false, err
 	}

@@ -1,4 +1,4 @@
-package session
+package filestore
 
 import (
 	"context"
@@ -11,22 +11,24 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/flamego/session/driver"
 )
 
-// fileRoot is RootDir, kept open. It is opened anew when the path leads to
+// rootDir is RootDir, kept open. It is opened anew when the path leads to
 // another folder, so that a server survives that somebody removed or exchanged
 // it, and goes on using the same files as its fellows.
-type fileRoot struct {
+type rootDir struct {
 	path   string // absolute
 	handle atomic.Pointer[os.Root]
 	mu     sync.Mutex // for changing the handle
 }
 
 // opened returns the folder without a look at the path.
-func (r *fileRoot) opened() *os.Root { return r.handle.Load() }
+func (r *rootDir) opened() *os.Root { return r.handle.Load() }
 
 // current returns the folder under the path, and makes it if there is none.
-func (r *fileRoot) current() (*os.Root, error) {
+func (r *rootDir) current() (*os.Root, error) {
 	root := r.handle.Load()
 	if same, err := r.leadsTo(root); same || err != nil {
 		return root, err
@@ -49,7 +51,7 @@ func (r *fileRoot) current() (*os.Root, error) {
 
 // leadsTo tells whether the path leads to the folder. It fails when the folder
 // has been closed.
-func (r *fileRoot) leadsTo(root *os.Root) (bool, error) {
+func (r *rootDir) leadsTo(root *os.Root) (bool, error) {
 	if root == nil {
 		return false, nil
 	}
@@ -64,7 +66,7 @@ func (r *fileRoot) leadsTo(root *os.Root) (bool, error) {
 	return err == nil && os.SameFile(have, want), err
 }
 
-func (r *fileRoot) close() error {
+func (r *rootDir) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.handle.Load().Close()
@@ -79,7 +81,7 @@ func openRoot(path string) (*os.Root, error) {
 }
 
 // open makes sure, at start, that RootDir is fit for use.
-func (b *fileBackend) open(path string) error {
+func (b *Backend) open(path string) error {
 	abs, err := filepath.Abs(path)
 	if err == nil {
 		b.root.path = abs
@@ -92,7 +94,7 @@ func (b *fileBackend) open(path string) error {
 }
 
 // try writes a file and takes a lock.
-func (b *fileBackend) try() error {
+func (b *Backend) try() error {
 	root, err := b.root.current()
 	if err != nil {
 		return err
@@ -118,23 +120,23 @@ func (b *fileBackend) try() error {
 	return err
 }
 
-// fileFolder opens the folder of an ID, or returns ErrNotFound. The dot at the
+// openFolder opens the folder of an ID, or returns ErrNotFound. The dot at the
 // end of the path keeps it from blocking on a pipe.
-func fileFolder(root *os.Root, id string) (*os.Root, error) {
+func openFolder(root *os.Root, id string) (*os.Root, error) {
 	dir, err := root.OpenRoot(folderName(id) + "/.")
 	if err == nil {
 		return dir, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) || notFolder(root, id) {
-		return nil, ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	return nil, err
 }
 
-// makeFolder is fileFolder for those who put something into it.
-func (b *fileBackend) makeFolder(root *os.Root, id string) (*os.Root, error) {
-	dir, err := fileFolder(root, id)
-	if !errors.Is(err, ErrNotFound) {
+// makeFolder is openFolder for those who put something into it.
+func (b *Backend) makeFolder(root *os.Root, id string) (*os.Root, error) {
+	dir, err := openFolder(root, id)
+	if !errors.Is(err, driver.ErrNotFound) {
 		return dir, err
 	}
 	if notFolder(root, id) {

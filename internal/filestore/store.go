@@ -1,0 +1,182 @@
+// Package filestore keeps records in files, for session.FileIniter. What a user
+// has to know of it is said at session.FileConfig.
+package filestore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/flamego/session/driver"
+)
+
+// Backend is a driver.Backend.
+//
+// Readers take no lock: a record is written under a temporary name and renamed,
+// so that whatever they open is one whole version. Whoever changes a record
+// holds the lock of its ID against goroutines and processes (lock.go), which
+// makes 'compare, then rename' one step.
+//
+// Everything goes through os.Root: nothing that is planted in RootDir leads out
+// of it, and on Windows a file can be replaced while others read it.
+type Backend struct {
+	lifetime time.Duration
+	sync     bool
+	root     rootDir
+	locks    locks
+	sweep    cursor
+}
+
+var _ driver.Counter = (*Backend)(nil)
+
+// mostLifetime is the most that is taken from an expiry to make a file's time.
+// More would lead before 1970 for a session with a short lifetime of its own, which
+// then would last until 1970 and the lifetime.
+const mostLifetime = 40 * 365 * 24 * time.Hour
+
+// Open opens the folder of the sessions, or makes it. The lifetime is FileConfig's,
+// by which expiries become times of files; with sync, a write survives a power
+// failure.
+func Open(dir string, lifetime time.Duration, sync bool) (*Backend, error) {
+	b := &Backend{lifetime: min(lifetime, mostLifetime), sync: sync}
+	b.locks.init()
+	return b, b.open(dir)
+}
+
+// Close lets go of RootDir. Later calls fail.
+func (b *Backend) Close() error {
+	return fail("close", b.root.close())
+}
+
+// Load implements driver.Backend.
+func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
+	if err := check(ctx, id); err != nil {
+		return driver.Record{}, fail("load", err)
+	}
+	root := b.root.opened()
+	rec, err := b.load(ctx, root, id)
+	if errors.Is(err, driver.ErrNotFound) {
+		// Before it is called missing: is this still the folder that the path names?
+		now, rootErr := b.root.current()
+		if rootErr != nil {
+			return driver.Record{}, fail("load", rootErr)
+		}
+		if now != root {
+			rec, err = b.load(ctx, now, id)
+		}
+	}
+	return rec, fail("load", err)
+}
+
+// Create implements driver.Backend.
+func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error {
+	return b.exclusive(ctx, "create", []string{id}, func(root *os.Root) error {
+		dir, err := b.makeFolder(root, id)
+		if err != nil {
+			return err
+		}
+		defer shut(dir)
+		if err = free(dir, id); err != nil {
+			return err
+		}
+		return b.write(dir, id, r)
+	})
+}
+
+// Replace implements driver.Backend.
+func (b *Backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
+	return missingIsConflict(b.exclusive(ctx, "replace", []string{id}, func(root *os.Root) error {
+		dir, err := openFolder(root, id)
+		if err != nil {
+			return err
+		}
+		defer shut(dir)
+		if err = b.compare(dir, id, old.Data); err != nil {
+			return err
+		}
+		return b.write(dir, id, r)
+	}))
+}
+
+// Move implements driver.Backend. It cannot put two names into one step. A
+// process killed between 2 and 3 leaves the old session as it was, and the new one
+// under an ID that nobody was told; the other way round, the visitor would have
+// neither.
+func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
+	return missingIsConflict(b.exclusive(ctx, "move", []string{id, newID}, func(root *os.Root) error {
+		// 1. The old record must be what the caller saw.
+		from, err := openFolder(root, id)
+		if err != nil {
+			return err
+		}
+		defer shut(from)
+		if err = b.compare(from, id, old.Data); err != nil {
+			return err
+		}
+
+		// 2. Write the new one, if its name is free.
+		to, err := b.makeFolder(root, newID)
+		if err != nil {
+			return err
+		}
+		defer shut(to)
+		if err = free(to, newID); err != nil {
+			return err
+		}
+		if err = b.write(to, newID, r); err != nil {
+			return err
+		}
+
+		// 3. Only one may stay. If the old one is gone by now, somebody who takes no
+		// locks (v1.6.6, an administrator) ended the session.
+		if err = from.Remove(id); err != nil {
+			_ = to.Remove(newID)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = driver.ErrNotFound
+			}
+			return err
+		}
+		return b.syncFolder(from, ".")
+	}))
+}
+
+// Touch implements driver.Backend. It takes the lock as well, or a sweep that has
+// just found the session expired could remove it after Touch has reported success.
+func (b *Backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
+	return missingIsConflict(b.exclusive(ctx, "touch", []string{id}, func(root *os.Root) error {
+		dir, err := openFolder(root, id)
+		if err != nil {
+			return err
+		}
+		defer shut(dir)
+		if err = b.compare(dir, id, old.Data); err != nil {
+			return err
+		}
+		return b.setExpiry(dir, id, expiry)
+	}))
+}
+
+// Delete implements driver.Backend. It leaves alone what is not a regular file,
+// since that holds no record.
+func (b *Backend) Delete(ctx context.Context, id string) error {
+	err := b.exclusive(ctx, "delete", []string{id}, func(root *os.Root) error {
+		dir, err := openFolder(root, id)
+		if err != nil {
+			return err
+		}
+		defer shut(dir)
+		if _, err = stat(dir, id); err != nil {
+			return err
+		}
+		if err = dir.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return b.syncFolder(dir, ".")
+	})
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	return err
+}
