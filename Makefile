@@ -2,15 +2,17 @@
 # make quick  the inner loop: no race detector, few rounds
 # make lint   golangci-lint, built once into .cache/bin
 # make fuzz   each fuzz target for FUZZTIME
+# make explore  schedules of concurrent requests and store failures, for EXPLORE
 # make bench  the benchmarks
 # make scale  sweeping and reading at a million sessions; a judgement of speed, so no part of the tests
 
 GO       ?= go
 FUZZTIME ?= 1m
+EXPLORE  ?= 10m
 LINT     := golangci-lint
 LINT_VERSION := v2.15.0
 
-.PHONY: test quick lint vet fuzz bench scale
+.PHONY: test quick lint vet fuzz explore bench scale
 
 test:
 	@GO=$(GO) bash internal/ci/test.sh
@@ -33,6 +35,9 @@ lint: .cache/bin/$(LINT)-$(LINT_VERSION)
 
 fuzz:
 	@GO=$(GO) FUZZTIME=$(FUZZTIME) bash internal/ci/fuzz.sh
+
+explore:
+	EXPLORE=$(EXPLORE) $(GO) test -v -count=1 -timeout 0 ./internal/explore
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
