@@ -218,7 +218,8 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 // reads an index there, or the times of all sessions: fine for a page that an
 // administrator looks at, too much for every page of a busy site. On Redis the
 // keys are read, and the number then is kept in Redis for all servers; it is up to
-// 10 seconds old, or fifty times as long as the reading took.
+// 10 seconds old, or fifty times as long as the reading took. A session counts twice
+// for five minutes after its ID has changed.
 //
 // It waits as long as the context allows; Options.StoreTimeout does not bound it.
 // A Store that is no Counter gives an error that is errors.ErrUnsupported. Count

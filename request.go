@@ -211,34 +211,6 @@ func (q *request) carrier() carrier {
 	return q.m.carriers[0]
 }
 
-// onlyFlash is the change that takes the flash out.
-var onlyFlash = &changes{list: []change{{key: flashKey, deleted: true}}}
-
-func (q *request) takeFlash(ctx context.Context, id string, snap snapshot) (_ snapshot, flash any, taken bool, err error) {
-	flash, ok := snap.get(flashKey)
-	if !ok {
-		return snap, nil, false, nil
-	}
-	s := q.m.store
-	var turn turn
-	defer turn.end()
-	for {
-		next, err := s.replace(ctx, id, snap, onlyFlash, s.expiry(s.now(), snap.terms()))
-		if err == nil {
-			return next, flash, true, nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return snap, nil, false, err
-		}
-		if snap, err = turn.next(ctx, s, id); err != nil {
-			return snap, nil, false, err
-		}
-		if flash, ok = snap.get(flashKey); !ok {
-			return snap, nil, false, nil
-		}
-	}
-}
-
 // started tells whether the client has been sent the status already.
 func (q *request) started() bool { return q.w.Written() || q.hijacked.Load() }
 

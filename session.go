@@ -42,15 +42,3 @@ type Session interface {
 	// HasChanged returns whether the session has changed.
 	HasChanged() bool
 }
-
-// Flash is the value that the session's previous request left with SetFlash, or
-// nil. A handler takes it as a parameter. Of all requests that arrive at the same
-// time, on whatever server, exactly one gets it.
-//
-// To hand it on under a type of your own, see first that it is not nil: with
-// MapTo(nil, …) Flamego takes some other service for it.
-type Flash interface{}
-
-const (
-	flashKey = "flamego::session::flash"
-)
