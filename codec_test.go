@@ -26,8 +26,8 @@ type (
 		secret any
 	}
 	shelf  map[string]any
-	secret struct{ n int }
-	stamp  struct{ n int }
+	secret struct{ _ int }
+	stamp  struct{ _ int }
 )
 
 func (stamp) GobEncode() ([]byte, error) { return []byte{1}, nil }

@@ -114,7 +114,8 @@ func (q *request) load() (flash any, err error) {
 	// 2. Whoever removes the flash from the record has it (G5).
 	snap, flash, taken, err := q.takeFlash(ctx, id, snap)
 	if errors.Is(err, ErrNotFound) {
-		return nil, q.gone()
+		q.gone()
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("session: load: flash: %w", err)
@@ -125,7 +126,8 @@ func (q *request) load() (flash any, err error) {
 	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
 		snap, err = s.slide(ctx, id, snap, s.expiry(s.now(), terms))
 		if errors.Is(err, ErrNotFound) {
-			return nil, q.gone()
+			q.gone()
+			return nil, nil
 		}
 		if err != nil {
 			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
@@ -147,10 +149,7 @@ func (q *request) load() (flash any, err error) {
 
 // gone is for a session that was there a moment ago. It has moved or ended, so that
 // nothing may take its place.
-func (q *request) gone() error {
-	q.by, q.live.revoked = nil, true
-	return nil
-}
+func (q *request) gone() { q.by, q.live.revoked = nil, true }
 
 // mostValues bounds how many IDs of one request are looked up.
 const mostValues = 8

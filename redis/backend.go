@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,13 +34,15 @@ func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	now := time.Now()
 	pipe := b.client.Pipeline()
 	get, ttl := pipe.Get(ctx, b.prefix+id), pipe.PTTL(ctx, b.prefix+id)
-	_, _ = pipe.Exec(ctx) // Each command has its error.
+	_, unsent := pipe.Exec(ctx)
 	data, err := get.Bytes()
 	if errors.Is(err, redis.Nil) || isWrongType(err) {
 		return driver.Record{}, driver.ErrNotFound
 	}
 	if err == nil {
-		err = ttl.Err()
+		// Up to 9.19 the commands of a pipeline that found no connection have no error of
+		// their own.
+		err = cmp.Or(ttl.Err(), unsent)
 	}
 	if err != nil {
 		return driver.Record{}, b.fail("load", id, err)

@@ -134,6 +134,7 @@ func (b *Browser) Do(req *http.Request) Page {
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)

@@ -107,10 +107,7 @@ type view struct {
 }
 
 func (r *request) do(i int, op string, c flamego.Context, s session.Session) {
-	e := event{op: op}
-	if op != "get" || true {
-		e.base = s.Get("base") == "base"
-	}
+	e := event{op: op, base: s.Get("base") == "base"}
 	key := fmt.Sprint("r", r.n, "o", i)
 	switch op {
 	case "get":
@@ -371,6 +368,9 @@ func TestExplore(t *testing.T) {
 				plans = append(plans, plan{start, [][]string{p, q}, faults})
 			}
 		}
+	}
+	for _, p := range short { // A session that moves on and on.
+		plans = append(plans, plan{"session", [][]string{p, {"rotate", "commit", "rotate"}}, 0})
 	}
 	for _, p := range long[len(short):] {
 		plans = append(plans, plan{"session", [][]string{p}, 1})

@@ -88,15 +88,6 @@ func (res *result) live() map[string]session.Data {
 	return all
 }
 
-func (res *result) faulty() bool {
-	for _, n := range res.faulted {
-		if n > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // startedAnew tells whether RegenerateID was called on a request whose ID was dead: it
 // begins a session of its own, so that a sign-in succeeds, and the last answer counts.
 func (res *result) startedAnew() bool {

@@ -45,7 +45,6 @@ type world struct {
 	now     time.Time
 	pending []*call
 	free    bool // nobody schedules: calls take effect at once
-	maxLive int
 }
 
 type requestKey struct{}

@@ -19,6 +19,8 @@ type mutant struct {
 	test     string // the package and the test it is in; default is the suite on SQLite
 }
 
+const explorer = "./internal/explore TestExplore"
+
 var mutants = []mutant{
 	{"G1_RoundTrip", "changes.go", "pairs = append(pairs, pair{Key: ch.key, Value: ch.val})", "pairs = append(pairs, pair{Key: ch.key})", ""},
 	{"G1_UnencodableValue", "codec.go", "keyName(p.Key), p.Value, remedy(p), oneErr)", `"", p.Value, "", oneErr)`, ""},
@@ -31,7 +33,7 @@ var mutants = []mutant{
 	{"G4_Update", "commit.go", "return ch.on(base), nil", "return ch, nil", ""},
 	{"G4_LongRequest", "commit.go", "			if a.base, err = s.store.find(ctx, a.id); errors.Is(err, ErrNotFound) {", "			if true {", ""},
 	{"G4_LastSetWins", "changes.go", "		} else if !ch.deleted {", "		} else if false {", ""},
-	{"G5_FlashOnce", "request.go", "		if flash, ok = snap.get(flashKey); !ok {\n			return snap, nil, false, nil\n		}", "		return snap, flash, true, nil", ""},
+	{"G5_FlashOnce", "flash.go", "		if flash, ok = snap.get(flashKey); !ok {\n			return snap, nil, false, nil\n		}", "		return snap, flash, true, nil", ""},
 	{"G5_NoFlash", "inject.go", "c.Set(as.flash, as.noFlash)", "c.MapTo(nil, (*Flash)(nil))", ""},
 	{"G6_EndedStaysEnded", "commit.go", "			if errors.Is(err, ErrNotFound) {\n				return ErrEnded\n", "			if errors.Is(err, ErrNotFound) {\n				_, err = s.store.create(ctx, a.id, ch, s.store.expiry(now, terms{}))\n				return err\n", ""},
 	{"G6_StoreDestroy", "bound.go", "		s.part()\n		return nil\n", "		return nil\n", ""},
@@ -63,6 +65,29 @@ var mutants = []mutant{
 	{"G15_Kill", "request.go", "q.w.Before(q.before)", "go func() { q.finish() }()", "./sqlite TestProcesses"},
 	{"Count", "internal/sqlstore/sqlstore.go", "FROM {table} WHERE expired_at > ?", "FROM {table} WHERE expired_at > '' OR ?", ""},
 	{"G16_CleanEnd", "manager.go", "		m.stop()\n", "		close(m.stopped)\n", ""},
+
+	// The explorer, too.
+	{"G6 an ended", "commit.go", "	if err := s.store.endForwards(ctx, ended); err != nil {", "	if err := error(nil); err != nil {", explorer},
+	{"G6 an ended", "forward.go", "			err = s.endForwards(ctx, next)", "			err = nil", explorer},
+	{"G6 an ended", "commit.go", "			forwarded = a.newID\n		}\n		if a.newID", "			forwarded = a.newID\n			_ = s.store.remove(ctx, forwardID(a.id))\n		}\n		if a.newID", explorer},
+	{"no record", "commit.go", "				return ErrEnded\n			}\n			return err", "				return s.create(ctx, a, ch)\n			}\n			return err", explorer},
+	{"G7 the session", "commit.go", "		if moved {\n", "		if moved && err != nil {\n", explorer},
+	{"G7 the session", "forward.go", "forwardFor-staleFor", "forwardFor", explorer},
+	{"G7 the session", "commit.go", "	a.base, a.stored, a.id, a.newID = snap, true, a.newID, \"\"\n	return true", "	return false", explorer},
+	{"G7 the session", "request.go", "q.by, q.live.revoked = nil, true", "q.by = nil", explorer},
+	{"G7 the session", "commit.go", "		s.lost, s.revoked = true, true", "		s.lost = true", explorer},
+	{"G7 the session", "request.go", "				q.stale = v\n", "				_ = v\n", explorer},
+	{"G7 the session", "commit.go", "			a.base, a.stored = snap, true\n			if a.newID", "			a.base, a.stored = snap, false\n			if a.newID", explorer},
+	{"G4 no lost", "commit.go", "		if ch, err = redo(ch, a.base); err != nil {", "		if _, err = redo(ch, a.base); err != nil {", explorer},
+	{"G4 no lost", "changes.go", "		for _, fn := range ch.updates {\n			ch.val = fn(ch.val)\n		}", "		ch.val = ch.updates[0](nil)", explorer},
+	{"G4 no lost", "commit.go", " && !ch.updates():", ":", explorer},
+	{"G5 a flash", "flash.go", "		next, err := s.replace(ctx, id, snap, onlyFlash, s.expiry(s.now(), snap.terms()))\n", "		next, err := snap, error(nil)\n", explorer},
+	{"no record", "commit.go", "				_ = s.store.remove(ctx, a.id) // It may be there all the same, and nobody knows of it.\n", "", explorer},
+	{"no record", "commit.go", "		_ = s.store.remove(ctx, a.newID) // A copy that nobody has been told of.\n", "", explorer},
+	{"G3 G11 a failure", "request.go", "		if panicking {\n			q.closed.Store(true)", "		if panicking {\n			q.finish()", explorer},
+	{"G7 rotation", "commit.go", "			snap, err = s.store.move(ctx, a.id, a.newID, a.base, ch, expiry)", "			snap, err = s.store.create(ctx, a.newID, ch, expiry)", explorer},
+	{"G6 an ended", "commit.go", "	if err := s.store.remove(ctx, ended); err != nil {", "	if err := error(nil); err != nil {", explorer},
+	{"G7 the session", "request.go", "		q.carrier().write(q.w, q.r, value, age)\n	case !stored && told != \"\" && lost", "		_ = age\n	case !stored && told != \"\" && lost", explorer},
 }
 
 func main() {
