@@ -66,7 +66,11 @@ func newApp(t *testing.T) *app {
 		ErrorFunc:  func(error) {},
 		GCInterval: 1000 * time.Hour,
 	}
-	hook.SetClock(&opt, func() time.Time { return a.w.now })
+	hook.SetClock(&opt, func() time.Time {
+		a.w.mu.Lock()
+		defer a.w.mu.Unlock()
+		return a.w.now
+	})
 	m, err := session.NewManager(opt)
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +202,7 @@ type result struct {
 // run runs one schedule of a plan.
 func (a *app) run(p plan, choose *chooser) *result {
 	w := a.w
-	*w = world{records: make(map[string]session.Record), now: time.Unix(1e9, 0)}
+	w.records, w.now, w.pending, w.free = make(map[string]session.Record), time.Unix(1e9, 0), nil, false
 	res := &result{plan: p, w: w}
 	if p.start != "visitor" {
 		res.jar = strings.Repeat("b", 32)
@@ -219,6 +223,7 @@ func (a *app) run(p plan, choose *chooser) *result {
 	}
 	for {
 		synctest.Wait()
+		w.mu.Lock()
 		for _, r := range res.reqs {
 			if r.finished {
 				r.finished = false
@@ -227,9 +232,11 @@ func (a *app) run(p plan, choose *chooser) *result {
 				}
 			}
 		}
-		n := len(waiting) + len(w.pending)
+		slices.SortFunc(w.pending, func(a, b *call) int { return a.req.n - b.req.n }) // One each, at most.
+		n, running := len(waiting)+len(w.pending), res.running()
+		w.mu.Unlock()
 		if n == 0 {
-			if !res.running() {
+			if !running {
 				break
 			}
 			time.Sleep(25 * time.Millisecond) // A pause before another try.
@@ -248,8 +255,10 @@ func (a *app) run(p plan, choose *chooser) *result {
 			continue
 		}
 		i -= len(waiting)
+		w.mu.Lock()
 		c := w.pending[i]
 		w.pending = slices.Delete(w.pending, i, i+1)
+		w.mu.Unlock()
 		res.note(c, res.decide(c, choose))
 	}
 	return res
@@ -296,9 +305,10 @@ func (res *result) note(c *call, o outcome) {
 // send has the client send a request with the cookie that it holds.
 func (a *app) send(res *result, r *request) {
 	r.sent = res.jar
-	r.status = 0
 	go func() {
 		rec := a.serve(context.WithValue(context.Background(), requestKey{}, r), "/", res.jar)
+		a.w.mu.Lock()
+		defer a.w.mu.Unlock()
 		r.status, r.cookies, r.finished = rec.Code, rec.Result().Cookies(), true
 	}()
 }

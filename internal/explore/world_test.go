@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/flamego/session"
@@ -34,13 +35,13 @@ type call struct {
 	req  *request
 	move bool // can be done by half
 	wet  bool // changes something
-	run  func() error
 	turn chan outcome
 }
 
 // world is the store of one schedule: a Backend every call of which waits until the
 // scheduler lets it take effect.
 type world struct {
+	mu      sync.Mutex // two requests may run up to their next calls at the same time
 	records map[string]session.Record
 	now     time.Time
 	pending []*call
@@ -54,9 +55,14 @@ func (w *world) step(ctx context.Context, name string, wet, move bool, run func(
 	if w.free || req == nil {
 		return run()
 	}
-	c := &call{name: name, req: req, wet: wet, move: move, run: run, turn: make(chan outcome)}
+	c := &call{name: name, req: req, wet: wet, move: move, turn: make(chan outcome)}
+	w.mu.Lock()
 	w.pending = append(w.pending, c)
-	switch <-c.turn {
+	w.mu.Unlock()
+	o := <-c.turn
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch o {
 	case refused:
 		return errFault
 	case half:
