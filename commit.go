@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -148,44 +147,6 @@ func (s *liveSession) takeUp() (attempt, *changes, error) {
 	return a, anew, nil
 }
 
-// stamp adds what the library itself has to say to what is going to be written. It
-// needs mu.
-func (s *liveSession) stamp(ch *changes) {
-	t, now := ch.terms(s.base), s.store.now().UnixMilli()
-	if !s.store.dated(t) {
-		ch.set(createdKey, now)
-	}
-	if s.stored && s.newID == "" && ch.empty() && !s.refresh {
-		return // Nothing is going to be written.
-	}
-	if mark := s.mark(); mark != "" && t.place == "" {
-		ch.set(placeKey, mark)
-	}
-	if s.sends(t) {
-		ch.set(sentKey, now)
-	}
-}
-
-// mark is what the record says about where it belongs, or "".
-func (s *liveSession) mark() string {
-	if s.req != nil {
-		return s.req.mark
-	}
-	if _, ok := s.store.engine.(*recordEngine); ok && s.store.place != (place{}) {
-		return s.store.place.String()
-	}
-	return ""
-}
-
-// sends tells whether a commit now comes with a persistent cookie. It needs mu.
-func (s *liveSession) sends(t terms) bool {
-	q := s.req
-	if q == nil || s.late || q.carrier().maxAge(t.cookieAge()) == 0 {
-		return false
-	}
-	return !s.stored || s.newID != "" || s.refresh || s.store.inClient || t.cookieAge() != q.age
-}
-
 // put stores the changes. A panic of the backend is an error like any other: the
 // changes must not be lost on the way out.
 func (s *liveSession) put(ctx context.Context, a *attempt, ch *changes) (err error) {
@@ -229,7 +190,7 @@ func (s *liveSession) create(ctx context.Context, a *attempt, ch *changes) error
 			a.base, a.stored = snap, true
 			return nil
 		case !errors.Is(err, ErrExists):
-			if s.req != nil && s.store.forwards() {
+			if s.req != nil && snap.raw != nil {
 				_ = s.store.remove(ctx, a.id) // It may be there all the same, and nobody knows of it.
 			}
 			return err
@@ -316,7 +277,7 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 			}
 			return nil
 		case !errors.Is(err, ErrConflict):
-			if a.newID != "" && s.movedAnyway(ctx, a) || a.newID == "" && s.storedAnyway(ctx, a, snap, ch) {
+			if snap.raw != nil && s.doneAnyway(ctx, a, snap, ch) {
 				return nil
 			}
 			return err
@@ -340,50 +301,6 @@ func (s *liveSession) swap(ctx context.Context, a *attempt, ch *changes) error {
 		}
 		s.show(a, ch)
 	}
-}
-
-// movedAnyway is asked after a Move that has failed, but may have done its work, or half
-// of it: either the session is under its new ID, or nothing is.
-func (s *liveSession) movedAnyway(ctx context.Context, a *attempt) bool {
-	if !s.store.forwards() {
-		return false
-	}
-	_, err := s.store.load(ctx, a.id)
-	if err == nil {
-		_ = s.store.remove(ctx, a.newID) // A copy that nobody has been told of.
-		return false
-	}
-	if !errors.Is(err, ErrNotFound) {
-		return false
-	}
-	snap, err := s.store.find(ctx, a.newID)
-	if err != nil {
-		return false
-	}
-	a.base, a.stored, a.id, a.newID = snap, true, a.newID, ""
-	return true
-}
-
-// storedAnyway is asked after a Replace that has failed, but may have done its work. If
-// that cannot be told, as when another request has stored the same result of an
-// Update, it has not. If it cannot be told any more, a flash is not stored again: somebody may have seen it
-// already, and at most once is the promise (G5).
-func (s *liveSession) storedAnyway(ctx context.Context, a *attempt, next snapshot, ch *changes) bool {
-	if next.raw == nil {
-		return false
-	}
-	now, err := s.store.load(ctx, a.id)
-	switch {
-	case err == nil && bytes.Equal(now.raw, next.raw) && !ch.updates():
-		a.base, a.stored = now, true
-		return true
-	case err == nil && bytes.Equal(now.raw, a.base.raw):
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == flashKey && !c.deleted })
-	return false
 }
 
 // redo runs the functions of Update on a newer version. They are the user's, and

@@ -64,7 +64,7 @@ func Destroy(s Session) {
 // error means that the changes are not stored; they are tried again with the
 // response, unless it is ErrEnded, which says that they have nowhere to go. A
 // store that fails may have done its work all the same: an Update that is tried
-// again then counts twice.
+// again then counts twice, and a flash is dropped rather than shown twice.
 //
 // Before the response starts it sets the cookie if there is a new ID, and must
 // then be called from the goroutine of the handler. A Session that is not of

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -90,118 +89,6 @@ func (m *Manager) handle(c flamego.Context, as names) {
 	q.finish()
 }
 
-// load finds the session of the request, and returns its flash. A client that
-// hangs up does not stop it: drivers close a connection whose query is cancelled, so
-// a flood of aborted requests would leave the pool without any.
-func (q *request) load() (flash any, err error) {
-	s := q.m.store
-	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
-	defer cancel()
-
-	// 1. Only an ID that the store holds is a session (G8).
-	value, snap, err := q.find(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("session: load: %w", err)
-	}
-	if q.by == nil {
-		return nil, nil
-	}
-	id := value
-	if snap.sealed != nil {
-		id = snap.sealed.id // The value was the whole session.
-	}
-
-	// 2. Whoever removes the flash from the record has it (G5).
-	snap, flash, taken, err := q.takeFlash(ctx, id, snap)
-	if errors.Is(err, ErrNotFound) {
-		q.gone()
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("session: load: flash: %w", err)
-	}
-
-	// 3. Slide the expiry, unless it is far enough (G9).
-	terms := snap.terms()
-	if !taken && !s.fresh(snap.expiry, terms, s.now()) {
-		snap, err = s.slide(ctx, id, snap, s.expiry(s.now(), terms))
-		if errors.Is(err, ErrNotFound) {
-			q.gone()
-			return nil, nil
-		}
-		if err != nil {
-			q.m.report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
-		}
-		terms = snap.terms() // Another request may have just changed them.
-	}
-
-	q.live.id, q.live.base, q.live.stored = id, snap, true
-	q.live.used = taken
-	q.told, q.came, q.age = q.live.value(), value, terms.cookieAge()
-	q.due = s.due(terms, q.by.maxAge(q.age))
-	q.by.greet(q.w, q.r, q.told)
-	if q.told != value { // The client has to keep what has changed just now.
-		q.tells = taken
-		q.by.write(q.w, q.r, q.told, q.age)
-	}
-	return flash, nil
-}
-
-// gone is for a session that was there a moment ago. It has moved or ended, so that
-// nothing may take its place.
-func (q *request) gone() { q.by, q.live.revoked = nil, true }
-
-// mostValues bounds how many IDs of one request are looked up.
-const mostValues = 8
-
-// find loads the live session that the request names. Of several transports the
-// first one with a live ID counts. Several live IDs in cookies of the same name are
-// no session: another host of the domain has set one, and nobody can tell which.
-func (q *request) find(ctx context.Context) (value string, snap snapshot, err error) {
-	looked := 0
-	for _, c := range q.m.carriers {
-		values := c.read(q.r, q.values[:0])
-		for i, v := range values {
-			// Only what looks like an ID gets as far as the store (G13).
-			if !q.m.store.names(v, q.m.leastID) || slices.Contains(values[:i], v) || looked == mostValues {
-				continue
-			}
-			looked++
-			found, err := q.m.store.find(ctx, v)
-			switch {
-			case err == nil && !q.belongs(found):
-				continue
-			case err == nil && q.by != nil:
-				q.by = nil
-				q.m.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.way()))
-				return "", snapshot{}, nil
-			case err == nil:
-				q.by, value, snap = c, v, found
-			case isDecodeError(err):
-				q.m.reportRecord(err)
-			case !errors.Is(err, ErrNotFound):
-				return "", snapshot{}, err
-			default:
-				q.stale = v
-			}
-		}
-		if q.by != nil {
-			break
-		}
-	}
-	return value, snap, nil
-}
-
-// belongs tells whether the record was made for this cookie or header. Records of
-// v1.6.6 do not say.
-func (q *request) belongs(snap snapshot) bool {
-	if q.mark == "" {
-		return true
-	}
-	place := snap.terms().place
-	return place == q.mark || place == "" && !q.strict
-}
-
 // carrier is the way on which the client is answered.
 func (q *request) carrier() carrier {
 	if q.by != nil {
@@ -248,28 +135,6 @@ func (q *request) deny(w flamego.ResponseWriter, err error) {
 		q.m.report(err)
 	}
 	q.m.report(err)
-}
-
-// retell is for a failure that comes after something was stored, by a Commit or by
-// another Manager: that is good, and the client could not find it without its ID.
-func (q *request) retell(w http.ResponseWriter) {
-	defer func() {
-		if p := recover(); p != nil { // Options.WriteIDFunc: the 500 must go out all the same.
-			q.m.report(fmt.Errorf("session: write ID: panic: %v", p))
-		}
-	}()
-	for p := q; p != nil; {
-		switch {
-		case !p.tells && p.told == p.came:
-		case p.told != "":
-			p.carrier().write(w, p.r, p.told, p.age)
-		default: // Destroyed. Where the client keeps the session, it must let go of it.
-			p.carrier().remove(w, p.r)
-		}
-		if p = p.beside; p == q {
-			break
-		}
-	}
 }
 
 // finish stores what the hook has left: all of it when nothing was written, or
@@ -432,73 +297,4 @@ func (q *request) tooLate(ctx context.Context) error {
 	}
 	s.destroy()
 	return errors.Join(errLate, s.commit(ctx))
-}
-
-// guard keeps IDs out of caches and Referer headers, whatever the handler thinks:
-// that in the header, and those in URLs, be it the URL of the request, also if a
-// cookie came first, those that the handler made, or those in the page of a new
-// visitor.
-func (q *request) guard() {
-	if q.tells {
-		noStore(q.w.Header())
-	}
-	q.live.mu.Lock()
-	linked := q.live.linked
-	q.live.mu.Unlock()
-	for _, c := range q.m.carriers {
-		if qc := asQuery(c); qc != nil && (linked || q.by == nil && q.told != "" || len(qc.read(q.r, nil)) > 0) {
-			private(q.w.Header())
-		}
-	}
-}
-
-// tell lets the client know which session it has now.
-func (q *request) tell() {
-	q.header.Lock()
-	defer q.header.Unlock()
-	q.tellLocked()
-}
-
-func (q *request) tellLocked() {
-	defer q.guard()
-	s, h := &q.live, q.w.Header()
-	s.mu.Lock()
-	value, stored, lost, used, age := s.value(), s.stored, s.lost, s.used, s.base.terms().cookieAge()
-	refresh := s.refresh && !q.started()
-	s.lost, s.refresh = false, false
-	told, toldAge := q.told, q.age
-	if stored {
-		q.told, q.age = value, age
-	} else {
-		q.told = ""
-	}
-	s.mu.Unlock()
-	switch {
-	case stored && (value != told || age != toldAge):
-		q.tells, q.due = true, false
-		q.carrier().write(q.w, q.r, value, age)
-	case !stored && told != "" && lost: // The client may hold the cookie of a newer session by now.
-		q.came, q.due = "", false
-		q.carrier().withdraw(h)
-	case !stored && told != "":
-		q.tells, q.due = true, false
-		q.carrier().remove(q.w, q.r)
-	case stored && refresh:
-		q.came, q.due = "", false
-		q.carrier().write(q.w, q.r, value, age)
-		if _, ok := h["Cache-Control"]; !ok {
-			noStore(h)
-		}
-	case stored && q.told != q.came && !q.tells && isPublic(h):
-		// The client keeps the session, and can keep the one that it has: it slid, but
-		// a cache would hand it to everybody.
-		q.carrier().withdraw(h)
-	}
-	if used {
-		for _, c := range q.m.carriers {
-			if on := c.vary(); on != "" {
-				vary(h, on)
-			}
-		}
-	}
 }
