@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -58,12 +59,16 @@ func TestExpiry(t *testing.T) {
 // again repeats what was given up in a deadlock, and so not done. PostgreSQL, under
 // FerretDB, finds one now and then among those who insert the same key; MongoDB
 // knows no such thing, and IDs that meet are not to be met outside of tests.
-func again(do func() error) error {
-	for {
-		if err := do(); err == nil || !strings.Contains(err.Error(), "deadlock detected") {
+func again(do func() error) (err error) {
+	wait := 10 * time.Millisecond
+	for range 50 {
+		if err = do(); err == nil || !strings.Contains(err.Error(), "deadlock detected") {
 			return err
 		}
+		time.Sleep(rand.N(wait)) // Those who came together must not meet again and again.
+		wait = min(2*wait, time.Second)
 	}
+	return err
 }
 
 func TestCompareAndSwap(t *testing.T) {

@@ -130,6 +130,7 @@ func documentDBCommand(root, data string, port int) (command, error) {
 	c.Chroot = root
 	c.Args = append(c.Args,
 		"-c", "shared_preload_libraries=pg_cron,pg_documentdb_core,pg_documentdb",
+		"-c", "deadlock_timeout=50ms", // Inserts of one key meet in deadlocks, see the tests of mongo.
 		"-c", "cron.database_name=postgres",
 		// Jobs, such as the one that removes what has expired, were set up on another
 		// port, and would be run by connecting to it.
