@@ -73,7 +73,7 @@ var mutants = []mutant{
 	{"no record", "commit.go", "				return ErrEnded\n			}\n			return err", "				return s.create(ctx, a, ch)\n			}\n			return err", explorer},
 	{"G7 the session", "commit.go", "		if moved {\n", "		if moved && err != nil {\n", explorer},
 	{"G7 the session", "forward.go", "forwardFor-staleFor", "forwardFor", explorer},
-	{"G7 the session", "doubt.go", "	a.base, a.stored, a.id, a.newID = snap, true, a.newID, \"\"\n	return true", "	return false", explorer},
+	{"G7 the session", "doubt.go", "	a.base, a.stored, a.id, a.newID = snap, true, a.newID, \"\"\n	return true", "	_ = snap\n	return false", explorer},
 	{"G7 the session", "load.go", "q.by, q.live.revoked = nil, true", "q.by = nil", explorer},
 	{"G7 the session", "commit.go", "		s.lost, s.revoked = true, true", "		s.lost = true", explorer},
 	{"G7 the session", "load.go", "				q.stale = v\n", "				_ = v\n", explorer},
