@@ -3,6 +3,8 @@ package session
 import (
 	"net/http"
 	"sync"
+
+	"github.com/flamego/session/internal/txn"
 )
 
 var _ Session = (*BaseSession)(nil)
@@ -55,7 +57,7 @@ func (s *BaseSession) RegenerateID(w http.ResponseWriter, r *http.Request) error
 	if err := checkID(s.sid); err != nil {
 		return err
 	}
-	s.sid = newID(len(s.sid))
+	s.sid = txn.NewID(len(s.sid))
 	if s.idWriter != nil {
 		s.idWriter(w, r, s.sid)
 	}
@@ -79,7 +81,7 @@ func (s *BaseSession) Set(key, val interface{}) {
 
 // SetFlash sets the flash for the next request.
 func (s *BaseSession) SetFlash(val interface{}) {
-	s.Set(flashKey, val)
+	s.Set(txn.FlashKey, val)
 }
 
 // Delete deletes a key.
@@ -112,8 +114,8 @@ func (s *BaseSession) HasChanged() bool {
 	return s.changed
 }
 
-func (s *BaseSession) values() *values {
+func (s *BaseSession) values() *txn.Values {
 	s.lock.RLock()
 	defer s.lock.RUnlock()
-	return newValuesFrom(s.data)
+	return txn.ValuesOf(s.data)
 }

@@ -12,17 +12,9 @@ type boundStore struct {
 // Destroy ends the request's own session as the function Destroy does, with the
 // response. Any other is deleted at once.
 func (b *boundStore) Destroy(ctx context.Context, sid string) error {
-	s := &b.req.live
-	s.mu.Lock()
-	own, moving := s.id != "" && sid == s.id, s.newID != ""
-	if moving {
-		own = sid == s.newID
-	}
-	left := moving && sid == s.id
-	s.mu.Unlock()
-	switch {
+	switch own, left, _ := b.req.live.txn.Is(sid); {
 	case own:
-		s.part()
+		b.req.live.txn.Part()
 		return nil
 	case left:
 		return nil // RegenerateID: the old ID ends when the session moves.
@@ -32,17 +24,15 @@ func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 
 // Exist knows the request's own session by its ID also where the client keeps it.
 func (b *boundStore) Exist(ctx context.Context, sid string) bool {
-	if b.req.m.store.inClient && b.own(sid) {
-		b.req.live.mu.Lock()
-		defer b.req.live.mu.Unlock()
-		return b.req.live.stored
+	if own, _, saved := b.req.live.txn.Is(sid); own && b.req.m.core.Traits.Client {
+		return saved
 	}
 	return b.Store.Exist(ctx, sid)
 }
 
 // Read returns the request's own session itself.
 func (b *boundStore) Read(ctx context.Context, sid string) (Session, error) {
-	if b.own(sid) {
+	if own, _, _ := b.req.live.txn.Is(sid); own {
 		return &b.req.live, nil
 	}
 	return b.Store.Read(ctx, sid)
@@ -51,17 +41,7 @@ func (b *boundStore) Read(ctx context.Context, sid string) (Session, error) {
 // Save stores the request's own session now.
 func (b *boundStore) Save(ctx context.Context, sess Session) error {
 	if sess == Session(&b.req.live) {
-		return b.req.commitNow(ctx)
+		return b.req.commit(ctx)
 	}
 	return b.Store.Save(ctx, sess)
-}
-
-func (b *boundStore) own(sid string) bool {
-	s := &b.req.live
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.newID != "" {
-		return sid == s.newID
-	}
-	return s.id != "" && sid == s.id
 }

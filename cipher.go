@@ -12,6 +12,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/txn"
 )
 
 // Cipher encrypts session data, so that who reads the storage, a backup or a
@@ -88,7 +91,7 @@ const dataPurpose = "session data"
 // is the same as for GobEncoder.
 func (c *Cipher) Encode(data Data) ([]byte, error) {
 	// Not GobEncoder: the store finds the value at fault by itself.
-	plain, err := gobCodec.encode(newValuesFrom(data))
+	plain, err := codec.Gob.Encode(txn.ValuesOf(data))
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +118,15 @@ func (c *Cipher) seal(purpose string, plain []byte) []byte {
 	_, _ = rand.Read(salt) // Never fails: the program ends when there is no source.
 	return aead(c.keys[0], salt).Seal(msg, nil, plain, []byte(purpose))
 }
+
+// sealer is what sessions that are kept by clients need of a Cipher.
+type sealer struct{ *Cipher }
+
+func (s sealer) Seal(purpose string, plain []byte) []byte { return s.seal(purpose, plain) }
+
+func (s sealer) Open(purpose string, msg []byte) ([]byte, error) { return s.open(purpose, msg) }
+
+func (s sealer) Overhead() int { return cipherOverhead }
 
 var errNotAuthentic = errors.New("not encrypted with any of the keys, or changed since")
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/internal/carry"
 )
 
 // TestCookieLine checks every attribute, over plain connections and over TLS,
@@ -50,15 +52,15 @@ func TestCookieLine(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			opt, err := test.opt.withDefaults()
 			require.NoError(t, err)
-			c := newCookieCarrier(opt)
+			c := carry.Cookie(opt.cookie())
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			if test.tls {
 				r.TLS = &tls.ConnectionState{}
 			}
 			w := httptest.NewRecorder()
-			c.write(w, r, "ID", 0)
+			c.Write(w, r, "ID", 0)
 			assert.Equal(t, []string{test.set}, w.Header()["Set-Cookie"])
-			c.remove(w, r)
+			c.Remove(w, r)
 			assert.Equal(t, []string{test.gone}, w.Header()["Set-Cookie"], "the removal replaces the cookie")
 		})
 	}
@@ -67,27 +69,11 @@ func TestCookieLine(t *testing.T) {
 func TestOtherHeadersStay(t *testing.T) {
 	opt, err := CookieOptions{Name: "s"}.withDefaults()
 	require.NoError(t, err)
-	c := newCookieCarrier(opt)
+	c := carry.Cookie(opt.cookie())
 	w := httptest.NewRecorder()
 	w.Header()["Set-Cookie"] = []string{"other=1", "s=old; Path=/", "ss=2"}
 	w.Header().Set("Cache-Control", "private, max-age=5")
-	c.write(w, httptest.NewRequest(http.MethodGet, "/", nil), "ID", 0)
+	c.Write(w, httptest.NewRequest(http.MethodGet, "/", nil), "ID", 0)
 	assert.Equal(t, []string{"other=1", "ss=2", "s=ID; Path=/; HttpOnly; SameSite=Lax"}, w.Header()["Set-Cookie"])
 	assert.Equal(t, "private, max-age=5", w.Header().Get("Cache-Control"), "the handler's own word stands")
-}
-
-func TestVary(t *testing.T) {
-	for _, test := range []struct{ before, after []string }{
-		{nil, []string{"Cookie"}},
-		{[]string{"Accept"}, []string{"Accept", "Cookie"}},
-		{[]string{"Accept, cookie"}, []string{"Accept, cookie"}},
-		{[]string{"*"}, []string{"*"}},
-	} {
-		h := http.Header{}
-		if test.before != nil {
-			h["Vary"] = test.before
-		}
-		vary(h, "Cookie")
-		assert.Equal(t, test.after, h["Vary"])
-	}
 }

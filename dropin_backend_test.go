@@ -118,12 +118,31 @@ func (b *heldBackend) Create(ctx context.Context, id string, r session.Record) e
 	return b.mapBackend.Create(ctx, id, r)
 }
 
-// TestCommitOutlivesTheHandler has a goroutine of the handler store the session when
-// the response is on its way: it hears that this was too late, the header is left
-// alone, and no record stays that nobody knows.
-func TestCommitOutlivesTheHandler(t *testing.T) {
+// TestResponseWaitsForCommit has the handler return while a goroutine of its stores the
+// session: the response waits for it, and tells the client.
+func TestResponseWaitsForCommit(t *testing.T) {
 	b := &heldBackend{newMapBackend(), make(chan struct{}), make(chan struct{})}
 	a := newApp(t, func(o *session.Options) { o.Initer = initer(b, session.StoreConfig{}) })
+	result := make(chan error, 1)
+	a.Get("/", func(s session.Session) {
+		s.Set("k", 1)
+		go func() { result <- session.Commit(context.Background(), s) }()
+		<-b.held
+		go func() { b.release <- struct{}{} }()
+	})
+	_, told := a.get("/", "")
+	assert.NoError(t, <-result)
+	assert.Contains(t, b.records, told)
+}
+
+// TestCommitOutlivesTheHandler has a goroutine of the handler store the session for
+// longer than the response may wait: it fails, the header is left alone, and no record
+// stays that nobody knows.
+func TestCommitOutlivesTheHandler(t *testing.T) {
+	b := &heldBackend{newMapBackend(), make(chan struct{}), make(chan struct{})}
+	a := newApp(t, func(o *session.Options) {
+		o.Initer, o.StoreTimeout = initer(b, session.StoreConfig{}), 50*time.Millisecond
+	})
 	result := make(chan error, 1)
 	a.Get("/", func(s session.Session) {
 		s.Set("k", 1)
@@ -138,7 +157,7 @@ func TestCommitOutlivesTheHandler(t *testing.T) {
 		}
 	})
 	b.release <- struct{}{}
-	assert.ErrorContains(t, <-result, "client could not be told")
+	assert.ErrorIs(t, <-result, context.DeadlineExceeded)
 	wg.Wait()
 	assert.Empty(t, told)
 	assert.Empty(t, b.records)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flamego/session/internal/filestore"
+	"github.com/flamego/session/internal/recordstore"
 )
 
 // FileConfig contains options for the file session store.
@@ -38,7 +39,7 @@ type FileConfig struct {
 	Sync bool
 }
 
-var _ unsettled = (*filestore.Backend)(nil)
+var _ recordstore.Unsettled = (*filestore.Backend)(nil)
 
 // FileIniter returns the Initer for the file session store, which needs nothing
 // but a folder. Several processes may share it. Its Config is a FileConfig. A

@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/txn"
 )
 
 // foreignEngine works with a Store that was written by somebody else, through
@@ -14,10 +18,177 @@ import (
 // compare-and-swap, so what a commit merges, and that a flash is seen once,
 // holds among the requests of this process only, which take turns.
 type foreignEngine struct {
-	Store
-	queues queues
+	outer  Store
+	queues txn.Queues
 	visits visits
 }
+
+// foreignView is a session of such a Store. It changes in place.
+type foreignView struct {
+	Session
+	left bool // the application removes the old record itself when the session moves
+}
+
+// Get implements txn.View.
+func (v *foreignView) Get(key any) (any, bool) {
+	val := v.Session.Get(key)
+	return val, val != nil
+}
+
+// farFuture stands for an expiry that only the Store knows.
+var farFuture = time.Unix(1<<40, 0)
+
+func foreignVersion(id string, sess Session) txn.Version {
+	return txn.Version{ID: id, View: &foreignView{Session: sess}, Record: Record{Expiry: farFuture}}
+}
+
+func (e *foreignEngine) Traits() txn.Traits { return txn.Traits{OwnExpiry: true} }
+
+func (e *foreignEngine) Valid(id string, least int) bool {
+	return len(id) >= least && driver.ValidID(id)
+}
+
+func (e *foreignEngine) Load(ctx context.Context, id string) (txn.Version, error) {
+	// Exist first, because Read makes up what is not there.
+	if !e.outer.Exist(ctx, id) {
+		return txn.Version{}, ErrNotFound
+	}
+	sess, err := e.outer.Read(ctx, id)
+	return foreignVersion(id, sess), err
+}
+
+func (e *foreignEngine) Create(ctx context.Context, id string, ch *txn.Changes, _ time.Time) (txn.Version, error) {
+	leave, err := e.queues.Enter(ctx, id)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	defer leave()
+	if e.outer.Exist(ctx, id) {
+		return txn.Version{}, ErrExists
+	}
+	sess, err := e.outer.Read(ctx, id)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	return e.save(ctx, id, sess, ch)
+}
+
+// Replace puts the changes on top of what is stored now, whatever the request
+// had loaded.
+func (e *foreignEngine) Replace(ctx context.Context, old txn.Version, ch *txn.Changes, _ time.Time) (txn.Version, error) {
+	leave, err := e.queues.Enter(ctx, old.ID)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	defer leave()
+	now, err := e.Load(ctx, old.ID)
+	if errors.Is(err, ErrNotFound) {
+		return txn.Version{}, ErrConflict
+	}
+	if err != nil {
+		return txn.Version{}, err
+	}
+	if _, ok := now.View.Get(txn.FlashKey); ch == txn.TakeFlash && !ok {
+		return txn.Version{}, ErrConflict // Another request has taken it.
+	}
+	if ch, err = ch.Rebase(now.View); err != nil {
+		return txn.Version{}, err
+	}
+	return e.save(ctx, old.ID, now.View.(*foreignView).Session, ch)
+}
+
+// Move stores the session that the request has, whose ID is the new one already.
+func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string, ch *txn.Changes, _ time.Time) (txn.Version, error) {
+	leave, err := e.queues.Enter(ctx, old.ID)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	defer leave()
+	v := old.View.(*foreignView)
+	if !v.left && !e.outer.Exist(ctx, old.ID) {
+		return txn.Version{}, ErrConflict
+	}
+	next, err := e.save(ctx, newID, v.Session, ch)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	return next, e.outer.Destroy(ctx, old.ID)
+}
+
+func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *txn.Changes) (txn.Version, error) {
+	flush := func() {
+		kept := make(map[any]any)
+		for _, key := range txn.OwnKeys() {
+			if val := sess.Get(key); val != nil {
+				kept[key] = val
+			}
+		}
+		sess.Flush()
+		for key, val := range kept {
+			sess.Set(key, val)
+		}
+	}
+	ch.Replay(flush, func(key, val any) { sess.Set(key, val) }, func(key any) { sess.Delete(key) })
+	if err := e.outer.Save(ctx, sess); err != nil {
+		return txn.Version{}, err
+	}
+	return foreignVersion(id, sess), nil
+}
+
+func (e *foreignEngine) Extend(ctx context.Context, old txn.Version, _ time.Time) (txn.Version, error) {
+	return old, e.outer.Touch(ctx, old.ID)
+}
+
+func (e *foreignEngine) Delete(ctx context.Context, id string) error { return e.outer.Destroy(ctx, id) }
+
+func (e *foreignEngine) Sweep(ctx context.Context, _ time.Time, _ int) (int, error) {
+	return 0, e.outer.GC(ctx)
+}
+
+// Count implements Counter, if the Store does.
+func (e *foreignEngine) Count(ctx context.Context, now time.Time) (int, error) {
+	c, ok := e.outer.(Counter)
+	if !ok {
+		return 0, fmt.Errorf("%w: %T has no method Count: add it, as session.Counter says", errors.ErrUnsupported, e.outer)
+	}
+	return c.Count(ctx, now)
+}
+
+func (e *foreignEngine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
+	if v == nil {
+		return codec.Gob.Marshal(ch.Apply(nil))
+	}
+	b, err := v.(*foreignView).Encode()
+	if err != nil || ch.Empty() {
+		return b, err
+	}
+	data, err := GobDecoder(b)
+	if err != nil {
+		return nil, fmt.Errorf("encode: changes can't be added to the Store's own encoding: %w", err)
+	}
+	return codec.Gob.Marshal(ch.Apply(txn.ValuesOf(data)))
+}
+
+// chooseID has the session choose its new ID. The client hears of it when the session
+// has been stored, not through this writer. If the record is gone by now, or when the
+// session moves, that is the application's own doing if it was there, or if nobody else
+// could have ended it.
+func (e *foreignEngine) chooseID(at *txn.Version, r *http.Request) (string, error) {
+	v := at.View.(*foreignView)
+	left := e.outer.Exist(r.Context(), at.ID) || e.visits.alone(at.ID)
+	if err := v.RegenerateID(unsent{}, r); err != nil {
+		return "", fmt.Errorf("session: regenerate ID: %w", err)
+	}
+	v.left = left
+	return v.ID(), nil
+}
+
+// unsent is a response that nobody gets.
+type unsent struct{}
+
+func (unsent) Header() http.Header         { return http.Header{} }
+func (unsent) Write(b []byte) (int, error) { return len(b), nil }
+func (unsent) WriteHeader(int)             {}
 
 // visits tells whether the requests of one session in this process have met. Where
 // nothing else tells who has destroyed a record, that does: handlers written for
@@ -29,7 +200,9 @@ type visits struct {
 
 type guests struct{ here, came int }
 
-func (v *visits) enter(id string) {
+// enter is called for every request of a session.
+func (e *foreignEngine) enter(id string) (leave func()) {
+	v := &e.visits
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.at == nil {
@@ -40,6 +213,7 @@ func (v *visits) enter(id string) {
 	}
 	v.at[id].here++
 	v.at[id].came++
+	return func() { v.leave(id) }
 }
 
 func (v *visits) leave(id string) {
@@ -56,141 +230,3 @@ func (v *visits) alone(id string) bool {
 	defer v.mu.Unlock()
 	return v.at[id] == nil || v.at[id].came == 1
 }
-
-func (e *foreignEngine) load(ctx context.Context, id string) (snapshot, error) {
-	// Exist first, because Read makes up what is not there.
-	if !e.Exist(ctx, id) {
-		return snapshot{}, ErrNotFound
-	}
-	sess, err := e.Read(ctx, id)
-	return snapshot{foreign: sess}, err
-}
-
-func (e *foreignEngine) create(ctx context.Context, id string, ch *changes, _ time.Time) (snapshot, error) {
-	leave, err := e.queues.enter(ctx, id)
-	if err != nil {
-		return snapshot{}, err
-	}
-	defer leave()
-	if e.Exist(ctx, id) {
-		return snapshot{}, ErrExists
-	}
-	sess, err := e.Read(ctx, id)
-	if err != nil {
-		return snapshot{}, err
-	}
-	return e.save(ctx, sess, ch)
-}
-
-// replace puts the changes on top of what is stored now, whatever the request
-// had loaded.
-func (e *foreignEngine) replace(ctx context.Context, id string, _ snapshot, ch *changes, _ time.Time) (snapshot, error) {
-	leave, err := e.queues.enter(ctx, id)
-	if err != nil {
-		return snapshot{}, err
-	}
-	defer leave()
-	now, err := e.load(ctx, id)
-	if errors.Is(err, ErrNotFound) {
-		return snapshot{}, ErrConflict
-	}
-	if err != nil {
-		return snapshot{}, err
-	}
-	if _, ok := now.get(flashKey); ch == onlyFlash && !ok {
-		return snapshot{}, ErrConflict // Another request has taken it.
-	}
-	if ch, err = redo(ch, now); err != nil {
-		return snapshot{}, err
-	}
-	return e.save(ctx, now.foreign, ch)
-}
-
-// move stores the session that the request has, whose ID is the new one already.
-func (e *foreignEngine) move(ctx context.Context, id, _ string, old snapshot, ch *changes, _ time.Time) (snapshot, error) {
-	leave, err := e.queues.enter(ctx, id)
-	if err != nil {
-		return snapshot{}, err
-	}
-	defer leave()
-	if !old.left && !e.Exist(ctx, id) {
-		return snapshot{}, ErrConflict
-	}
-	snap, err := e.save(ctx, old.foreign, ch)
-	if err != nil {
-		return snapshot{}, err
-	}
-	return snap, e.Destroy(ctx, id)
-}
-
-func (e *foreignEngine) save(ctx context.Context, sess Session, ch *changes) (snapshot, error) {
-	if ch.flushed {
-		kept := make([]any, len(reservedKeys))
-		for i, key := range reservedKeys {
-			kept[i] = sess.Get(key)
-		}
-		sess.Flush()
-		for i, key := range reservedKeys {
-			if kept[i] != nil {
-				sess.Set(key, kept[i])
-			}
-		}
-	}
-	for _, c := range ch.list {
-		if c.deleted {
-			sess.Delete(c.key)
-		} else {
-			sess.Set(c.key, c.val)
-		}
-	}
-	return snapshot{foreign: sess}, e.Save(ctx, sess)
-}
-
-func (e *foreignEngine) touch(ctx context.Context, id string, _ snapshot, _ time.Time) error {
-	return e.Touch(ctx, id)
-}
-
-func (e *foreignEngine) remove(ctx context.Context, id string) error {
-	return e.Destroy(ctx, id)
-}
-
-func (e *foreignEngine) sweep(ctx context.Context, _ time.Time, _ int) (int, error) {
-	return 0, e.GC(ctx)
-}
-
-func (e *foreignEngine) encode(old snapshot, ch *changes) ([]byte, error) {
-	if old.foreign == nil {
-		return gobCodec.marshal(ch.apply(noValues))
-	}
-	b, err := old.foreign.Encode()
-	if err != nil || ch.empty() {
-		return b, err
-	}
-	data, err := GobDecoder(b)
-	if err != nil {
-		return nil, fmt.Errorf("encode: changes can't be added to the Store's own encoding: %w", err)
-	}
-	return gobCodec.marshal(ch.apply(newValuesFrom(data)))
-}
-
-// removes tells whether it is the application's own doing if the record is gone by
-// now, or when the session moves: it was there, or nobody else could have ended it.
-func (e *foreignEngine) removes(ctx context.Context, id string) bool {
-	return e.Exist(ctx, id) || e.visits.alone(id)
-}
-
-// regenerateForeign has the session choose its new ID. The client hears of it
-// when the session has been stored, not through this writer.
-func regenerateForeign(sess Session, r *http.Request) (string, error) {
-	if err := sess.RegenerateID(unsent{}, r); err != nil {
-		return "", fmt.Errorf("session: regenerate ID: %w", err)
-	}
-	return sess.ID(), nil
-}
-
-// unsent is a response that nobody gets.
-type unsent struct{}
-
-func (unsent) Header() http.Header         { return http.Header{} }
-func (unsent) Write(b []byte) (int, error) { return len(b), nil }
-func (unsent) WriteHeader(int)             {}

@@ -8,10 +8,16 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
 	"github.com/flamego/flamego"
+
+	"github.com/flamego/session/internal/carry"
+	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/internal/txn"
 )
 
 // Manager holds a session store and everything that a server needs to work with
@@ -19,11 +25,13 @@ import (
 // middleware injects it as *session.Manager.
 type Manager struct {
 	opt      Options
-	carriers []carrier
+	carriers []carry.Carrier
 	leastID  int // no shorter ID is looked up
 	store    *store
-	outer    Store  // what the Initer returned
-	at       string // where clients keep what they are told
+	core     *txn.Store                     // the store's
+	outer    Store                          // what the Initer returned
+	at       string                         // where clients keep what they are told
+	enter    func(id string) (leave func()) // called for every request of a session, or nil
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -40,7 +48,7 @@ func NewManager(opts Options) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	// A Flamego that cannot be told to answer 500 must be found out now.
-	if _, err := innerWriter(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
+	if _, err := carry.InnerWriter(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	m := &Manager{
@@ -50,7 +58,7 @@ func NewManager(opts Options) (*Manager, error) {
 		at:       opt.place().String(),
 		stopped:  make(chan struct{}),
 	}
-	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].write(w, r, sid, 0) })
+	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].Write(w, r, sid, 0) })
 	// Exactly what v1.6.6 passed: Initers of applications refuse what they do not know.
 	m.outer, err = opt.Initer(context.Background(), opt.Config, writer)
 	if err != nil {
@@ -62,12 +70,14 @@ func NewManager(opts Options) (*Manager, error) {
 	if s, ok := m.outer.(*store); ok {
 		m.store = s
 	} else {
-		m.store = newStore(&foreignEngine{Store: m.outer}, 0)
+		e := &foreignEngine{outer: m.outer}
+		m.store, m.enter = newStore(e, 0), e.enter
 	}
-	if err := m.store.attach(&m.opt); err != nil {
+	m.core = m.store.core
+	if err := m.store.attach(m); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	if m.store.inClient && opt.Transport.has(byQuery) {
+	if m.core.Traits.Client && opt.Transport.has(byQuery) {
 		return nil, errors.New("session: Transport: a session that is kept by the client is too large for URLs, and would be in logs as a whole: use session.CookieTransport")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -97,7 +107,42 @@ func Sessioner(opts ...Options) flamego.Handler {
 // cannot be loaded, and in the place of the handlers after it when what they
 // changed cannot be stored. flamego.Recovery, if any, belongs in front of it.
 func (m *Manager) Sessioner() flamego.Handler {
-	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, plainNames) })
+	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, plain) })
+}
+
+// SessionerAs returns the middleware for a second Manager on the same requests,
+// say for administrators, which injects its session and flash under types of the
+// application's own:
+//
+//	type AdminSession interface{ session.Session }
+//	type AdminFlash interface{}
+//
+//	f.Use(m.Sessioner(), session.SessionerAs[AdminSession, AdminFlash](admin))
+//	f.Get("/admin", func(s AdminSession, flash AdminFlash) { … })
+//
+// The Managers must have different Cookie.Names; if they have not, the request
+// is answered 500, and ErrorFunc is told. Each commits for itself: if one cannot,
+// the client gets 500, and what the other has stored stays, as does its cookie.
+// Store and *Manager are not injected: use the Manager that you have.
+//
+// It panics if the types are not new interface types, S with the methods of
+// Session and F without any.
+func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
+	s, f := reflect.TypeFor[S](), reflect.TypeFor[F]()
+	switch {
+	case m == nil:
+		panic("session: SessionerAs: the Manager is nil: make one with NewManager")
+	case s.Kind() != reflect.Interface || !reflect.TypeFor[*live]().Implements(s):
+		panic(fmt.Sprintf("session: SessionerAs: %s can't hold a session: declare `type %s interface{ session.Session }`", s, s.Name()))
+	case s == plain.session:
+		panic("session: SessionerAs: session.Session is the type of the first Manager: declare a type of your own, `type AdminSession interface{ session.Session }`")
+	case f.Kind() != reflect.Interface || f.NumMethod() != 0 || f.Name() == "":
+		panic(fmt.Sprintf("session: SessionerAs: %s can't hold a flash: declare `type AdminFlash interface{}`", f))
+	case f == plain.flash:
+		panic("session: SessionerAs: session.Flash is the type of the first Manager: declare a type of your own, `type AdminFlash interface{}`")
+	}
+	as := newInjection(s, f, true)
+	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, as) })
 }
 
 // Store returns the store, for work outside of requests.
@@ -166,30 +211,12 @@ func (m *Manager) gc(ctx context.Context) (err error) {
 	return m.outer.GC(ctx)
 }
 
-// mark is what records of sessions that are injected under these names say about
-// where they belong, or "". Nothing need be said in the memory, which is one
-// Manager's, and by clients. A Store of the application's own is left alone as long
-// as one Manager uses it.
-func (m *Manager) mark(as names) string {
-	switch m.store.engine.(type) {
-	case *recordEngine:
-		return m.at
-	case *foreignEngine:
-		if as.extra {
-			return m.at
-		}
-	}
-	return ""
-}
-
 // reportRecord reports a record that cannot be decoded, once in a while.
 func (m *Manager) reportRecord(err error) {
-	if !errors.As(err, new(reportedError)) {
+	if !codec.IsReported(err) {
 		m.report(fmt.Errorf("session: load: %w", err))
 	}
 }
-
-func (m *Manager) newID() string { return newID(m.opt.IDLength) }
 
 // report must not panic: it is called where nobody would catch it, or where the
 // response would become a success.
@@ -204,7 +231,7 @@ func (m *Manager) report(err error) {
 
 // deadline bounds a wait for the store. A store that never waits is spared it.
 func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.store.local {
+	if m.core.Traits.Local {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, m.opt.StoreTimeout)
@@ -225,20 +252,69 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 // A Store that is no Counter gives an error that is errors.ErrUnsupported. Count
 // may be called concurrently.
 func (m *Manager) Count(ctx context.Context) (int, error) {
-	var keeper any = m.store.engine
-	switch e := keeper.(type) {
-	case *recordEngine:
-		keeper = e.backend
-	case *foreignEngine:
-		keeper = e.Store
-	}
-	c, ok := keeper.(Counter)
+	c, ok := m.core.Engine.(Counter)
 	if !ok {
-		return 0, fmt.Errorf("session: count: %w: %T has no method Count: add it, as session.Counter says", errors.ErrUnsupported, keeper)
+		return 0, fmt.Errorf("session: count: %w", errors.ErrUnsupported)
 	}
-	n, err := c.Count(ctx, m.store.now())
+	n, err := c.Count(ctx, m.core.Now())
 	if err != nil {
 		return 0, fmt.Errorf("session: count: %w", err)
 	}
 	return n, nil
+}
+
+// What the helpers for tests of handlers ask, so that they find a session exactly where
+// the middleware would.
+func init() {
+	hook.SetClock = func(options any, now func() time.Time) { options.(*Options).now = now }
+	hook.ReadID = func(manager any, r *http.Request) string {
+		m := manager.(*Manager)
+		for _, c := range m.carriers {
+			for _, value := range c.Read(r, nil) {
+				if m.core.Engine.Valid(value, m.leastID) {
+					return value
+				}
+			}
+		}
+		return ""
+	}
+	hook.WriteID = func(manager any, w http.ResponseWriter, r *http.Request, value string) {
+		for _, c := range manager.(*Manager).carriers {
+			if c.Param() == "" { // The client does nothing with what that tells.
+				c.Write(w, r, value, 0)
+				return
+			}
+		}
+	}
+	hook.CookieName = func(manager any) string {
+		m := manager.(*Manager)
+		for _, c := range m.carriers {
+			if c.Param() == "" && c.Header() == "" {
+				return m.opt.Cookie.Name
+			}
+		}
+		return ""
+	}
+	hook.Cookie = func(manager any) *http.Cookie {
+		c := manager.(*Manager).opt.Cookie.cookie()
+		return &c
+	}
+	hook.Headers = func(manager any) []string {
+		var names []string
+		for _, c := range manager.(*Manager).carriers {
+			if name := c.Header(); name != "" {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	hook.Save = func(ctx context.Context, manager, sess any) (string, error) {
+		m := manager.(*Manager)
+		if l, ok := sess.(*live); ok && m.core.Traits.Client {
+			err := l.txn.Commit(ctx) // Not Save, which would not know whom to tell.
+			return l.txn.State().Handle, err
+		}
+		s := sess.(Session)
+		return s.ID(), m.outer.Save(ctx, s)
+	}
 }

@@ -1,14 +1,25 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
-	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/txn"
+)
+
+const (
+	// defaultIDLength gives 160 random bits (OWASP ASVS 5.0 7.2.3 asks for 128).
+	defaultIDLength = 32
+	// safeIDLength is the least that gives 128 bits.
+	safeIDLength = 26
+	// legacyIDLength is what v1.6.6 made by default. Such IDs are in browsers, and stay
+	// good while their records exist.
+	legacyIDLength = 16
 )
 
 // Options contains options for the session.Sessioner middleware.
@@ -95,14 +106,14 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("AbsoluteLifetime is negative: leave it out for none")
 	case o.AbsoluteLifetime > 0 && o.AbsoluteLifetime < time.Second:
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to a second at least, or leave it out for none", o.AbsoluteLifetime)
-	case o.AbsoluteLifetime > maxLifetime:
+	case o.AbsoluteLifetime > txn.MaxLifetime:
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to 100 years at most, or leave it out for none", o.AbsoluteLifetime)
 	}
 	switch {
-	case o.IDLength < minimumSIDLength:
+	case o.IDLength < driver.MinIDLength:
 		o.IDLength = defaultIDLength
-	case o.IDLength > maxIDLength:
-		return o, fmt.Errorf("IDLength is %d: set it to %d at most, or leave it out for %d", o.IDLength, maxIDLength, defaultIDLength)
+	case o.IDLength > driver.MaxIDLength:
+		return o, fmt.Errorf("IDLength is %d: set it to %d at most, or leave it out for %d", o.IDLength, driver.MaxIDLength, defaultIDLength)
 	case o.IDLength < safeIDLength:
 		slog.Warn("session: short IDs can be guessed: leave Options.IDLength out, or set it to 26 or more",
 			"IDLength", o.IDLength, "bits", 5*o.IDLength)
@@ -110,25 +121,95 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-func init() {
-	hook.SetClock = func(options any, now func() time.Time) { options.(*Options).now = now }
-	hook.Save = func(ctx context.Context, manager, sess any) (string, error) {
-		m := manager.(*Manager)
-		if live, ok := sess.(*liveSession); ok && m.store.inClient {
-			err := live.commit(ctx) // Not Save, which would not know whom to tell.
-			return live.value(), err
-		}
-		s := sess.(Session)
-		return s.ID(), m.outer.Save(ctx, s)
+// CookieOptions contains options for setting HTTP cookies.
+type CookieOptions struct {
+	// Name is the name of the cookie. Default is "flamego_session". A name that
+	// starts with __Host- or __Secure- binds the other options, as browsers do (RFC
+	// 6265bis, section 4.1.3): both need Secure, __Host- also needs Path "/" and no
+	// Domain.
+	Name string
+	// Path is the Path attribute of the cookie. Default is "/".
+	Path string
+	// Domain is the Domain attribute of the cookie. Default is not set, which keeps
+	// the cookie to the very host that set it.
+	Domain string
+	// MaxAge is the MaxAge attribute of the cookie, in seconds. Default is not set:
+	// the cookie ends with the browser. Otherwise the cookie is sent again when a
+	// twentieth of it has passed. At most 34560000, which is 400 days (RFC
+	// 6265bis).
+	MaxAge int
+	// Secure specifies whether to set Secure for the cookie. It is set anyway on
+	// requests that came over TLS. Set it when a proxy does the TLS.
+	Secure bool
+	// HTTPOnly is kept for source compatibility and changes nothing: the cookie is
+	// HttpOnly unless AllowScriptAccess is set.
+	HTTPOnly bool
+	// SameSite is the SameSite attribute of the cookie. Default is
+	// http.SameSiteLaxMode. http.SameSiteNoneMode needs Secure.
+	SameSite http.SameSite
+
+	// AllowScriptAccess leaves HttpOnly out, so that any script in the page, an
+	// injected one as well, can read the session ID. Default is false.
+	AllowScriptAccess bool
+	// Partitioned gives the cookie a jar of its own for every site that embeds
+	// yours. It needs Secure. Default is false.
+	Partitioned bool
+}
+
+// withDefaults fills in what is not set, and says what cannot be.
+func (o CookieOptions) withDefaults() (CookieOptions, error) {
+	if o.Name == "" {
+		o.Name = "flamego_session"
 	}
-	hook.CookieName = func(manager any) string {
-		m := manager.(*Manager)
-		for _, c := range m.carriers {
-			switch c.(type) {
-			case *cookieCarrier, *funcCarrier:
-				return m.opt.Cookie.Name
-			}
-		}
-		return ""
+	if o.Path == "" {
+		o.Path = "/"
+	}
+	if o.SameSite < http.SameSiteDefaultMode || o.SameSite > http.SameSiteNoneMode {
+		o.SameSite = http.SameSiteLaxMode
+	}
+	return o, o.check()
+}
+
+func (o CookieOptions) check() error {
+	// Browsers compare the prefixes without regard to case, so do we.
+	name := strings.ToLower(o.Name)
+	host := strings.HasPrefix(name, "__host-")
+	switch {
+	case (host || strings.HasPrefix(name, "__secure-")) && !o.Secure:
+		return fmt.Errorf("Cookie.Name %q promises a secure cookie: set Cookie.Secure", o.Name)
+	case host && o.Path != "/":
+		return fmt.Errorf("Cookie.Name %q allows no Cookie.Path but \"/\", not %q: leave Cookie.Path out", o.Name, o.Path)
+	case host && o.Domain != "":
+		return fmt.Errorf("Cookie.Name %q allows no Cookie.Domain: leave it out, or name the cookie __Secure-…", o.Name)
+	case o.SameSite == http.SameSiteNoneMode && !o.Secure:
+		return errors.New("Cookie.SameSite is None, which browsers take with Secure only: set Cookie.Secure")
+	case o.Partitioned && !o.Secure:
+		return errors.New("Cookie.Partitioned is taken by browsers with Secure only: set Cookie.Secure")
+	case o.MaxAge < 0:
+		return fmt.Errorf("Cookie.MaxAge is %d: set it to 0 for a cookie that ends with the browser; to end a session use session.Destroy", o.MaxAge)
+	case o.MaxAge > int(txn.MaxCookieAge/time.Second):
+		return fmt.Errorf("Cookie.MaxAge is %d seconds, but browsers keep no cookie longer than 400 days: set it to %d at most", o.MaxAge, int(txn.MaxCookieAge/time.Second))
+	case !strings.HasPrefix(o.Path, "/"):
+		return fmt.Errorf("Cookie.Path %q must start with \"/\"", o.Path)
+	}
+	sample := o.cookie()
+	sample.Value, sample.Secure = "0", true
+	if err := sample.Valid(); err != nil {
+		return fmt.Errorf("Cookie.Name, Path or Domain is not valid: %w", err)
+	}
+	return nil
+}
+
+// cookie is what all cookies of these options look like, but for their value.
+func (o CookieOptions) cookie() http.Cookie {
+	return http.Cookie{
+		Name:        o.Name,
+		Path:        o.Path,
+		Domain:      o.Domain,
+		MaxAge:      o.MaxAge,
+		Secure:      o.Secure,
+		HttpOnly:    !o.AllowScriptAccess,
+		SameSite:    o.SameSite,
+		Partitioned: o.Partitioned,
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/internal/memstore"
 )
 
 // TestWrongOptions checks that every wrong configuration is found at start, and
@@ -83,7 +85,7 @@ func TestShortIDLength(t *testing.T) {
 	m, err := NewManager(Options{IDLength: 16})
 	require.NoError(t, err)
 	defer func() { _ = m.Close(t.Context()) }()
-	assert.Len(t, m.newID(), 16)
+	assert.Len(t, (&request{m: m}).NewID(), 16)
 	assert.Contains(t, buf.String(), "IDLength")
 	assert.Contains(t, buf.String(), "26 or more")
 
@@ -114,7 +116,7 @@ func TestLifetimeWithoutUnit(t *testing.T) {
 	defer slog.SetDefault(old)
 	for lifetime, warned := range map[time.Duration]bool{0: false, 3600: true, -1: true, time.Second: false} {
 		log.Reset()
-		newStore(newMemory(), lifetime)
+		newStore(memstore.New(), lifetime)
 		assert.Equal(t, warned, strings.Contains(log.String(), "with its unit"), lifetime)
 	}
 }

@@ -6,295 +6,310 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"sync"
+	"slices"
 	"sync/atomic"
 
 	"github.com/flamego/flamego"
+	"github.com/flamego/flamego/inject"
+
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/carry"
+	"github.com/flamego/session/internal/txn"
 )
 
-// request ties a session to one HTTP request.
+// request is the session of one Manager on an exchange. It is the host of the
+// transaction.
 type request struct {
+	x     *exchange
 	m     *Manager
-	as    reflect.Type // what the session is injected as
-	w     flamego.ResponseWriter
-	r     *http.Request
-	live  liveSession
+	as    *injection
+	live  live
 	bound boundStore
+	// What is injected, in variables of the interface types: Flamego then has no
+	// need to look up the methods.
+	session Session
+	store   Store
 
-	mark   string   // what its record says about where it belongs, or ""
-	strict bool     // records that do not say so are no sessions
-	by     carrier  // the way that a live ID came, nil if none did
-	stale  string   // an ID that came and is dead
-	told   string   // the value of a live session that the client holds: its ID, but see clientEngine
-	age    int      // the Max-Age that goes with it, 0 for that of the options
-	came   string   // the value that it came with
-	due    bool     // a persistent cookie is to be sent again
-	tells  bool     // the header tells the client a value, or takes one away
-	beside *request // those of other Managers on the same HTTP request, in a ring, or nil
+	place string        // what its record says about where it belongs, or ""
+	by    carry.Carrier // the one that brought a live ID, nil if none did
+	came  string        // the handle that it brought
+	age   int           // the Max-Age that the client keeps it for, 0 for that of the options
+	slid  string        // the handle after the expiry slid, where that is another
+	due   bool          // a persistent cookie is to be sent again
+	state txn.State     // what the client is to know
+	leave func()        // to be called in the end, or nil
 
-	closed   atomic.Bool // nothing is to be stored any more
-	hijacked atomic.Bool // the handler writes to the connection itself
-
-	header sync.Mutex // for goroutines of the handler that call Commit
-	sealed bool       // the header is not ours any more: it has been sent, or the handler has returned
+	used   atomic.Bool // a handler looked at it: the response depends on the cookie
+	linked atomic.Bool // a URL in the response holds the ID
 
 	values [2]string // room for what the request may name
 }
 
-// handle is the middleware.
-func (m *Manager) handle(c flamego.Context, as names) {
-	peer, again, err := m.meet(c, as)
-	if again && err == nil {
-		return // Used twice, say by the application and by a group.
+var _ txn.Host = (*request)(nil)
+
+func (q *request) start(x *exchange, m *Manager, as *injection) {
+	q.x, q.m, q.as = x, m, as
+	// Nothing need be said in the memory, which is one Manager's, and by clients. A
+	// Store of the application's own is left alone as long as one Manager uses it.
+	if t := m.core.Traits; t.Shared || as.extra && !t.Local {
+		q.place = m.at
 	}
-	q := &request{m: m, as: as.session, w: c.ResponseWriter(), r: c.Request().Request, mark: m.mark(as), strict: as.extra}
 	q.live.store, q.live.req = m.store, q
+	q.live.txn.New(m.core, q)
 	q.bound = boundStore{Store: m.outer, req: q}
-
-	var flash any
-	if err == nil {
-		flash, err = q.load()
-	}
-	if err == nil && errors.Is(q.r.Context().Err(), context.DeadlineExceeded) {
-		// No handler would run any more, and the answer be an empty success.
-		err = fmt.Errorf("session: load: %w", context.DeadlineExceeded)
-	}
-	if err != nil {
-		m.report(err)
-		sendFailure(q.w, nil)
-		return
-	}
-
-	if e, ok := m.store.engine.(*foreignEngine); ok && q.came != "" {
-		e.visits.enter(q.came)
-		defer e.visits.leave(q.came)
-	}
-	q.join(peer)
-	m.inject(c, q, as, flash)
-	q.w.Before(q.before)
-	q.watchHijack()
-
-	panicking := true
-	defer func() {
-		if panicking {
-			q.closed.Store(true)
-			q.seal()
-		}
-		if q.closed.Load() {
-			dropTrailers(q.w)
-		}
-	}()
-	c.Next()
-	panicking = false
-	q.finish()
+	q.session, q.store = &q.live, &q.bound
 }
 
-// carrier is the way on which the client is answered.
-func (q *request) carrier() carrier {
+// NewID implements txn.Host, as the next two methods do.
+func (q *request) NewID() string { return txn.NewID(q.m.opt.IDLength) }
+
+func (q *request) Place() string { return q.place }
+
+func (q *request) Sends(newHandle bool, maxAge int) bool {
+	return q.carrier().MaxAge(maxAge) > 0 && (newHandle || maxAge != q.age)
+}
+
+// carrier is the one that answers the client.
+func (q *request) carrier() carry.Carrier {
 	if q.by != nil {
 		return q.by
 	}
 	return q.m.carriers[0]
 }
 
-// started tells whether the client has been sent the status already.
-func (q *request) started() bool { return q.w.Written() || q.hijacked.Load() }
-
-// before is the hook that runs when the first byte is about to leave (G2, G3).
-// It must not panic: Flamego's Recovery would answer 200.
-func (q *request) before(w flamego.ResponseWriter) {
-	q.header.Lock()
-	q.guard()
-	q.header.Unlock()
-	defer q.seal()
-	if q.closed.Load() {
-		return
-	}
+// load finds the session of the request, and returns its flash. A client that
+// hangs up does not stop it: drivers close a connection whose query is cancelled, so
+// a flood of aborted requests would leave the pool without any.
+func (q *request) load() (flash any, err error) {
+	ctx, cancel := q.m.deadline(context.WithoutCancel(q.x.r.Context()))
+	defer cancel()
 	defer func() {
-		if p := recover(); p != nil {
-			q.deny(w, fmt.Errorf("session: commit: panic: %v", p))
+		switch {
+		case err != nil:
+			err = fmt.Errorf("session: load: %w", err)
+		case errors.Is(q.x.r.Context().Err(), context.DeadlineExceeded):
+			// No handler would run any more, and the answer be an empty success.
+			err = fmt.Errorf("session: load: %w", context.DeadlineExceeded)
 		}
 	}()
-	if err := q.commit(); err != nil {
-		q.deny(w, err)
-		return
+
+	// 1. Only an ID that the store holds is a session (G8).
+	handle, v, err := q.find(ctx)
+	if err != nil || q.by == nil {
+		return nil, err
 	}
-	q.tell()
+
+	// 2. Take its flash (G5), or slide its expiry (G9).
+	v, flash, err = q.m.core.Open(ctx, v)
+	if errors.Is(err, ErrNotFound) {
+		q.by = nil
+		q.live.txn.Ended()
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+
+	// 3. It is there.
+	q.live.txn.Begin(v)
+	q.came, q.age = handle, v.MaxAge()
+	q.due = q.m.core.CookieDue(v, q.by.MaxAge(q.age))
+	if flash != nil {
+		q.used.Store(true)
+	} else if now := v.Handle(); now != handle {
+		q.slid = now
+	}
+	q.by.Greet(q.x.w, q.x.r, v.Handle())
+	if q.m.enter != nil {
+		q.leave = q.m.enter(v.ID)
+	}
+	return flash, nil
 }
 
-// seal is for the moment from which on nobody may write to the header.
-func (q *request) seal() {
-	q.header.Lock()
-	q.sealed = true
-	q.header.Unlock()
-}
+// mostValues bounds how many IDs of one request are looked up.
+const mostValues = 8
 
-func (q *request) deny(w flamego.ResponseWriter, err error) {
-	q.closed.Store(true)
-	if err := closeGate(w, q.retell); err != nil {
-		q.m.report(err)
-	}
-	q.m.report(err)
-}
-
-// finish stores what the hook has left: all of it when nothing was written, or
-// what a streaming handler changed later.
-func (q *request) finish() {
-	if q.closed.Load() {
-		return
-	}
-	err := q.commit()
-	switch {
-	case q.started():
-		if err != nil {
-			q.m.report(err)
+// find loads the live session that the request names. Of several transports the
+// first one with a live ID counts. Several live IDs in cookies of the same name are
+// no session: another host of the domain has set one, and nobody can tell which.
+func (q *request) find(ctx context.Context) (handle string, v txn.Version, err error) {
+	looked := 0
+	for _, c := range q.m.carriers {
+		values := c.Read(q.x.r, q.values[:0])
+		for i, value := range values {
+			// Only what looks like an ID gets as far as the store (G13).
+			if !q.m.core.Engine.Valid(value, q.m.leastID) || slices.Contains(values[:i], value) || looked == mostValues {
+				continue
+			}
+			looked++
+			found, err := q.m.core.Find(ctx, value)
+			switch {
+			case err == nil && !q.belongs(&found):
+				continue
+			case err == nil && q.by != nil:
+				q.by = nil
+				q.m.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
+				return "", txn.Version{}, nil
+			case err == nil:
+				q.by, handle, v = c, value, found
+			case errors.Is(err, driver.ErrUnreadable):
+				q.m.reportRecord(err)
+			case !errors.Is(err, ErrNotFound):
+				return "", txn.Version{}, err
+			default:
+				q.live.txn.Stale(value)
+			}
 		}
-	case err != nil:
-		q.closed.Store(true)
-		q.m.report(err)
-		sendFailure(q.w, q.retell)
-	default:
-		q.tell()
+		if q.by != nil {
+			break
+		}
 	}
-	q.seal() // Goroutines of the handler may live on, and Commit.
+	return handle, v, nil
 }
 
-// commit stores the session, whatever becomes of the client (G12).
-func (q *request) commit() error {
-	due := q.due && !q.started() && !isPublic(q.w.Header())
-	if !due && !q.live.dirty() {
-		return nil
+// belongs tells whether the record was made for this cookie or header. Records of
+// v1.6.6 do not say.
+func (q *request) belongs(v *txn.Version) bool {
+	place := v.Place()
+	return q.place == "" || place == q.place || place == "" && !q.as.extra
+}
+
+// seal stores the session, even if the client disconnects (G12), and notes what the
+// client is to know.
+func (q *request) seal() error {
+	refresh := q.due && !carry.IsPublic(q.x.w.Header())
+	if !refresh {
+		var clean bool
+		if q.state, clean = q.live.txn.SealClean(); clean {
+			return nil
+		}
 	}
-	ctx, cancel := q.m.deadline(context.WithoutCancel(q.r.Context()))
+	ctx, cancel := q.m.deadline(context.WithoutCancel(q.x.r.Context()))
 	defer cancel()
-	if due && !q.live.dirty() {
-		q.refresh(ctx)
+	var err error
+	q.state, err = q.live.txn.Seal(ctx, refresh)
+	return unlessEnded(err)
+}
+
+// commitLate stores what was changed when the client can be told nothing any more, or
+// can be by the handler only.
+func (q *request) commitLate() error {
+	if !q.live.txn.Dirty() {
 		return nil
 	}
-	q.live.mu.Lock()
-	q.live.refresh = due
-	q.live.mu.Unlock()
-	if err := q.commitWith(ctx, q.started()); !errors.Is(err, ErrEnded) {
-		return err
-	}
-	return nil // Ended elsewhere: that is the end of it, and the answer stands.
+	ctx, cancel := q.m.deadline(context.WithoutCancel(q.x.r.Context()))
+	defer cancel()
+	return unlessEnded(q.live.txn.Commit(ctx))
 }
 
-// refresh notes in the record that the cookie is sent again, for no other reason
-// than time. If it fails the response is as good without; if another request has
-// come first, the next one sees to it.
-func (q *request) refresh(ctx context.Context) {
-	s := &q.live
-	s.mu.Lock()
-	id, base, stored := s.id, s.base, s.stored
-	s.mu.Unlock()
-	now := s.store.now()
-	if !stored || s.store.over(base, now) {
-		return
+// unlessEnded is for a session that was ended elsewhere: that is the end of it, and the
+// response stands.
+func unlessEnded(err error) error {
+	if errors.Is(err, ErrEnded) {
+		return nil
 	}
-	ch := &changes{}
-	ch.set(sentKey, now.UnixMilli())
-	next, err := s.store.replace(ctx, id, base, ch, s.store.expiry(now, base.terms()))
-	switch {
-	case err == nil:
-		s.mu.Lock()
-		if s.id == id {
-			s.base, s.refresh = next, true
+	return err
+}
+
+// commit is Commit, called by a handler.
+func (q *request) commit(ctx context.Context) error {
+	if q.x.closed.Load() {
+		return errClosed
+	}
+	ctx, cancel := q.m.deadline(ctx)
+	defer cancel()
+	return q.live.txn.Commit(ctx)
+}
+
+// render writes the header lines of this session. It may be called again. An error is a
+// panic of Options.WriteIDFunc.
+func (q *request) render(w http.ResponseWriter) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("session: write ID: panic: %v", p)
 		}
-		s.mu.Unlock()
-	case !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound):
-		q.m.report(fmt.Errorf("session: refresh the cookie: %w", err))
+	}()
+	st, h := &q.state, w.Header()
+	switch {
+	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
+		if st.Handle != q.slid || st.MaxAge != q.age {
+			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
+			carry.NoStore(h)
+			break
+		}
+		fallthrough // The client can keep the handle that it has.
+	case st.Handle != "" && st.Refreshed:
+		// A cache would hand it to everybody.
+		if !carry.IsPublic(h) {
+			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
+			if _, ok := h["Cache-Control"]; !ok {
+				carry.NoStore(h)
+			}
+		}
+	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
+		q.carrier().Remove(w, q.x.r)
+		carry.NoStore(h)
 	}
-}
-
-var errLate = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
-
-var errLateID = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps the ID that it has: call it before writing")
-
-func (q *request) commitWith(ctx context.Context, started bool) error {
-	q.live.mu.Lock()
-	q.live.late = started
-	q.live.mu.Unlock()
-	late := started && q.live.dropUntold()
-	lateID := started && q.live.dropNewID()
-	if err := q.live.commit(ctx); err != nil {
-		return err
-	}
-	if late && q.m.store.inClient {
-		return errLateClient
-	}
-	if late {
-		return errLate
-	}
-	if lateID {
-		return errLateID
+	used := q.used.Load() && !q.x.closed.Load()
+	for _, c := range q.m.carriers {
+		if on := c.Vary(); used && on != "" {
+			carry.Vary(h, on)
+		}
+		// A URL may hold the ID: that of the request, also if a cookie came first, those
+		// that the handler made, or those in the page of a new visitor.
+		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "" || len(c.Read(q.x.r, nil)) > 0) {
+			carry.Private(h)
+		}
 	}
 	return nil
 }
 
-// dropUntold drops what would need a new record. What is to be removed stays.
-func (s *liveSession) dropUntold() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.store.inClient {
-		return s.dropLate()
+// param is the query parameter that this request's URLs carry the ID in, or "".
+func (q *request) param() string {
+	for _, c := range q.m.carriers {
+		if c.Param() != "" && (q.by == nil || q.by == c) {
+			return c.Param()
+		}
 	}
-	if s.stored || !s.asked && !s.pending.makes() {
-		return false
-	}
-	s.forget()
-	return true
+	return ""
 }
 
-// dropNewID drops an ID that the session was to move to.
-func (s *liveSession) dropNewID() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	late := s.newID != ""
-	s.newID = ""
-	return late
+// injection is the types under which a middleware injects its services.
+type injection struct {
+	session, flash reflect.Type
+	noFlash        reflect.Value
+	extra          bool // beside the one that injects Session, Store, Flash and *Manager
 }
 
-// commitNow is Commit, called by a handler.
-func (q *request) commitNow(ctx context.Context) error {
-	if q.closed.Load() {
-		return errors.New("session: commit: the request has failed, nothing is stored any more")
-	}
-	ctx, cancel := q.m.deadline(ctx)
-	defer cancel()
-	started := q.isSealed() || q.started()
-	err := q.commitWith(ctx, started)
-	if err != nil && !errors.Is(err, ErrEnded) || started {
-		return err
-	}
-	q.header.Lock()
-	defer q.header.Unlock()
-	if q.sealed {
-		return errors.Join(err, q.tooLate(ctx))
-	}
-	q.tellLocked()
-	return err
+var (
+	managerType = reflect.TypeFor[*Manager]()
+	storeType   = inject.InterfaceOf((*Store)(nil))
+	plain       = newInjection(reflect.TypeFor[Session](), reflect.TypeFor[Flash](), false)
+)
+
+func newInjection(session, flash reflect.Type, extra bool) *injection {
+	return &injection{session: session, flash: flash, noFlash: reflect.Zero(flash), extra: extra}
 }
 
-func (q *request) isSealed() bool {
-	q.header.Lock()
-	defer q.header.Unlock()
-	return q.sealed
-}
-
-// tooLate is for a commit that the response did not wait for. A record that nobody
-// was told of is removed again.
-func (q *request) tooLate(ctx context.Context) error {
-	s := &q.live
-	s.mu.Lock()
-	untold := s.stored && s.value() != q.told
-	s.mu.Unlock()
-	switch {
-	case !untold:
-		return nil
-	case q.told != "":
-		return errLateID
+// inject gives handlers what they may ask for.
+func (q *request) inject(c flamego.Context, flash any) {
+	c.Set(q.as.session, reflect.ValueOf(&q.session).Elem())
+	if flash != nil {
+		c.Set(q.as.flash, reflect.ValueOf(flash))
+	} else {
+		// Not MapTo: a nil in the map makes the injector look for anything that
+		// implements the empty interface, and hand over some other service.
+		c.Set(q.as.flash, q.as.noFlash)
 	}
-	s.destroy()
-	return errors.Join(errLate, s.commit(ctx))
+	if q.as.extra {
+		return
+	}
+	c.Set(managerType, reflect.ValueOf(q.m))
+	if q.m.outer == Store(q.m.store) {
+		c.Set(storeType, reflect.ValueOf(&q.store).Elem())
+		return
+	}
+	// A Store that is not ours as it is, since handlers may ask for it by its own type.
+	c.Set(storeType, reflect.ValueOf(q.m.outer))
+	c.Map(q.m.outer)
 }

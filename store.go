@@ -6,7 +6,43 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"time"
+
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/clientstore"
+	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/recordstore"
+	"github.com/flamego/session/internal/txn"
+)
+
+// What a storage system has to offer is package driver's affair: see there for
+// the contract.
+type (
+	// Backend is a storage system as the library sees it. NewStore makes a Store of
+	// it.
+	Backend = driver.Backend
+	// Record is what a Backend stores under a session ID.
+	Record = driver.Record
+	// Counter is a Backend that knows how many sessions are alive. It is optional:
+	// it is what Manager.Count needs. A Store of your own may have the method, too.
+	Counter = driver.Counter
+)
+
+// The conditions a Backend tells apart, looked for with errors.Is.
+var (
+	ErrNotFound = driver.ErrNotFound
+	ErrExists   = driver.ErrExists
+	ErrConflict = driver.ErrConflict
+)
+
+// ErrMinimumSIDLength is returned by a Store that is asked for an ID of fewer
+// than three characters.
+var ErrMinimumSIDLength = fmt.Errorf("session: the ID is shorter than %d characters", driver.MinIDLength)
+
+var (
+	errInvalidID = errors.New("session: the ID has characters other than 0-9 and a-z, or too many of them")
+	errInClient  = errors.New("the sessions of this Store are kept by their clients, out of reach: only a request of the session itself can change or end it")
 )
 
 // Store is a session store with capabilities of checking, reading, destroying
@@ -43,7 +79,7 @@ type Initer func(ctx context.Context, args ...interface{}) (Store, error)
 
 // StoreConfig holds what every Store has, whatever its Backend.
 type StoreConfig struct {
-	// Lifetime is the duration to have no access to a session before it expires.
+	// Lifetime is the idle timeout: how long a session lasts without an access.
 	// Default is 3600 seconds, also for anything under a second; more than 100 years
 	// count as 100 years.
 	Lifetime time.Duration
@@ -57,181 +93,215 @@ func defaultLifetime(d time.Duration) time.Duration {
 	if d < time.Second {
 		return time.Hour
 	}
-	return min(d, maxLifetime)
-}
-
-// snapshot is one stored version of a session.
-type snapshot struct {
-	*values
-	raw     []byte    // the stored bytes, where there are bytes
-	version any       // Record.Version, where it was loaded and not touched since
-	foreign Session   // the session, where the Store is not ours
-	left    bool      // the same, and the application removes the old record itself when the session moves
-	sealed  *sealed   // where the client keeps the session
-	expiry  time.Time // unknown where the Store is not ours
-}
-
-func (s snapshot) get(key any) (any, bool) {
-	if s.foreign != nil {
-		val := s.foreign.Get(key)
-		return val, val != nil
-	}
-	if s.values == nil {
-		return nil, false
-	}
-	return s.values.get(key)
-}
-
-// engine is what the request flow works on: a Backend with a codec, the memory,
-// or a Store that is not ours. The errors are those of a Backend, and a
-// decodeError from load.
-type engine interface {
-	load(ctx context.Context, id string) (snapshot, error)
-	// create and replace do the changes on top of nothing or of the old version,
-	// and return what is stored then.
-	create(ctx context.Context, id string, ch *changes, expiry time.Time) (snapshot, error)
-	replace(ctx context.Context, id string, old snapshot, ch *changes, expiry time.Time) (snapshot, error)
-	move(ctx context.Context, id, newID string, old snapshot, ch *changes, expiry time.Time) (snapshot, error)
-	touch(ctx context.Context, id string, old snapshot, expiry time.Time) error
-	remove(ctx context.Context, id string) error
-	sweep(ctx context.Context, now time.Time, limit int) (int, error)
-	encode(old snapshot, ch *changes) ([]byte, error)
-}
-
-// sweepLimit is how many expired records are removed in one go.
-const sweepLimit = 1000
-
-// store is the Store that the library makes, of any engine.
-type store struct {
-	engine
-	lifetime time.Duration
-	now      func() time.Time
-	absolute time.Duration // 0: sessions last as long as they are used
-	local    bool          // the engine never waits, so that it needs no deadline
-	inClient bool          // the client keeps the sessions, see clientEngine
-	renews   bool          // a record is encoded anew, not touched, when its expiry slides
-	place    place         // of the Manager that uses it, zero without one
-	queues   queues
-}
-
-var _ Store = (*store)(nil)
-
-// attach ties the store to the Manager that uses it. What a second Manager tells
-// its clients must not open sessions of the first: records say where they belong,
-// and a store without records takes one place only.
-func (s *store) attach(o *Options) error {
-	at := o.place()
-	if _, marks := s.engine.(*recordEngine); !marks && s.place != (place{}) && s.place != at {
-		return fmt.Errorf("Options.Initer returned a Store that another Manager uses for the %s, so each would take the other's sessions: return one for the %s alone", s.place, at)
-	}
-	if s.place == (place{}) {
-		s.place = at
-		if e, ok := s.engine.(*clientEngine); ok {
-			e.place = at
-		}
-		if o.now != nil {
-			s.now = o.now
-		}
-	}
-	s.absolute = o.AbsoluteLifetime
-	switch e := s.engine.(type) {
-	case *recordEngine:
-		return checkCodec(e.codec)
-	case *clientEngine:
-		return checkCodec(e.codec)
-	}
-	return nil
+	return min(d, txn.MaxLifetime)
 }
 
 // NewStore returns a Store that keeps its records in the Backend. The Store has
 // a Close method if the Backend has one.
 func NewStore(b Backend, cfg StoreConfig) Store {
-	e := &recordEngine{backend: b, codec: newCodec(cfg.Encoder, cfg.Decoder)}
-	s := newStore(e, cfg.Lifetime)
-	s.renews = cfg.Encoder != nil && same(cfg.Encoder, (&Cipher{}).Encode)
-	return s
+	return newStore(recordstore.New(b, newCodec(cfg.Encoder, cfg.Decoder)), cfg.Lifetime)
 }
 
-func newStore(e engine, lifetime time.Duration) *store {
+// startTimeout bounds what the start waits for a storage system.
+const startTimeout = 15 * time.Second
+
+// BackendIniter returns an Initer for a Backend: it finds the Config of type C
+// in the arguments, or says what it found instead, calls open, and makes a Store
+// of what open returns. C is a struct like FileConfig, B the type of the Backend.
+// An error of open ends up in NewManager's, so it should name the field of C and
+// the remedy; what is returned beside it is dropped. The context is that of the
+// start, and ends after 15 seconds: it must not be kept.
+func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, StoreConfig, error)) Initer {
+	return func(ctx context.Context, args ...interface{}) (Store, error) {
+		cfg, err := configOf[C](args)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+		b, sc, err := open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return NewStore(b, sc), nil
+	}
+}
+
+// ClientIniter returns an Initer for sessions that live in their clients: the
+// whole of one, encrypted by the Cipher, takes the place of the ID in the cookie,
+// or in the header that Options.Transport names, and nothing is kept on the
+// server. Package cookie is made of it; see there for what such sessions cannot
+// do. Config and open are as for BackendIniter. The Store that it makes cannot be
+// used to change sessions from outside of their own requests.
+func ClientIniter[C any](open func(ctx context.Context, cfg C) (*Cipher, StoreConfig, error)) Initer {
+	return func(ctx context.Context, args ...interface{}) (Store, error) {
+		cfg, err := configOf[C](args)
+		if err != nil {
+			return nil, err
+		}
+		c, sc, err := open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return newStore(clientstore.New(sealer{c}, newCodec(sc.Encoder, sc.Decoder)), sc.Lifetime), nil
+	}
+}
+
+// parseArgs finds the Config among the arguments of an Initer. It may be a
+// pointer too.
+func parseArgs[C any](args []interface{}) (cfg C, given bool) {
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case C:
+			cfg, given = v, true
+		case *C:
+			if v != nil {
+				cfg, given = *v, true
+			}
+		}
+	}
+	return cfg, given
+}
+
+// configOf is parseArgs where there must be a Config.
+func configOf[C any](args []interface{}) (C, error) {
+	cfg, given := parseArgs[C](args)
+	if !given {
+		return cfg, fmt.Errorf("Options.Config is %s: set it to a %T", typeOfConfig(args), cfg)
+	}
+	return cfg, nil
+}
+
+// typeOfConfig describes what stands in the place of the Config.
+func typeOfConfig(args []interface{}) string {
+	for _, arg := range args {
+		switch arg.(type) {
+		case nil, IDWriter:
+		default:
+			return "a " + reflect.TypeOf(arg).String()
+		}
+	}
+	return "not set"
+}
+
+// sweepLimit is how many expired records are removed in one go.
+const sweepLimit = 1000
+
+// store is the Store that the library makes, of any engine. It is the host of the
+// sessions that Read returns.
+type store struct {
+	core  *txn.Store
+	place place // of the Manager that uses it, zero without one
+}
+
+var (
+	_ Store    = (*store)(nil)
+	_ txn.Host = (*store)(nil)
+)
+
+func newStore(e txn.Engine, lifetime time.Duration) *store {
 	if lifetime != 0 && lifetime < time.Second {
 		slog.Warn("session: a lifetime under a second is taken for an hour: write Config.Lifetime as 30 * time.Minute, with its unit", "Lifetime", lifetime)
 	}
-	return &store{engine: e, lifetime: defaultLifetime(lifetime), now: time.Now}
+	return &store{core: txn.NewStore(e, defaultLifetime(lifetime))}
 }
 
-// names tells whether a value may be what a client holds: nothing gets further
-// before this said yes.
-func (s *store) names(value string, least int) bool {
-	if s.inClient {
-		return validToken(value)
+// attach ties the store to the Manager that uses it. What a second Manager tells its
+// clients must not open sessions of the first: records say where they belong, and an
+// engine whose records do not say so takes one place only.
+func (s *store) attach(m *Manager) error {
+	at := m.opt.place()
+	if !s.core.Traits.Shared && s.place != (place{}) && s.place != at {
+		return fmt.Errorf("Options.Initer returned a Store that another Manager uses for the %s, so each would take the other's sessions: return one for the %s alone", s.place, at)
 	}
-	return validID(value, least)
+	if s.place == (place{}) {
+		s.place = at
+		if m.opt.now != nil {
+			s.core.Now = m.opt.now
+		}
+	}
+	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
+	if e, ok := s.core.Engine.(interface{ Attach(place string) error }); ok {
+		return e.Attach(at.String())
+	}
+	return nil
 }
 
-// find loads a session that has not expired, or returns ErrNotFound.
-func (s *store) find(ctx context.Context, id string) (snapshot, error) {
-	snap, err := s.load(ctx, id)
-	if err != nil {
-		return snapshot{}, err
+// NewID implements txn.Host, as the next two methods do.
+func (s *store) NewID() string { return txn.NewID(defaultIDLength) }
+
+func (s *store) Place() string {
+	if s.core.Traits.Shared && s.place != (place{}) {
+		return s.place.String()
 	}
-	if s.over(snap, s.now()) || snap.terms().forward != "" {
-		return snapshot{}, ErrNotFound
-	}
-	return snap, nil
+	return ""
 }
+
+func (s *store) Sends(bool, int) bool { return false }
 
 func (s *store) Exist(ctx context.Context, sid string) bool {
-	if !s.names(sid, minimumSIDLength) {
+	if !s.core.Engine.Valid(sid, driver.MinIDLength) {
 		return false
 	}
-	_, err := s.find(ctx, sid)
+	_, err := s.core.Find(ctx, sid)
 	return err == nil
 }
 
 func (s *store) Read(ctx context.Context, sid string) (Session, error) {
-	if s.inClient && validToken(sid) {
-		if snap, err := s.find(ctx, sid); err == nil {
-			return &liveSession{store: s, id: snap.sealed.id, base: snap, stored: true}, nil
+	l := &live{store: s}
+	l.txn.New(s.core, s)
+	var err error = ErrNotFound
+	if s.core.Engine.Valid(sid, driver.MinIDLength) {
+		var v txn.Version
+		if v, err = s.core.Find(ctx, sid); err == nil {
+			l.txn.Begin(v)
+			return l, nil
 		}
 	}
 	if err := checkID(sid); err != nil {
 		return nil, err
 	}
-	snap, err := s.find(ctx, sid)
-	switch {
-	case err == nil:
-		return &liveSession{store: s, id: sid, base: snap, stored: true}, nil
-	case errors.Is(err, ErrNotFound):
-		return &liveSession{store: s, id: sid, asked: true}, nil
-	default:
+	if !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("session: read: %w", err)
 	}
+	l.txn.Adopt(sid)
+	return l, nil
+}
+
+// checkID says what is wrong with an ID that an application passes.
+func checkID(id string) error {
+	switch {
+	case len(id) < driver.MinIDLength:
+		return ErrMinimumSIDLength
+	case !driver.ValidID(id):
+		return errInvalidID
+	}
+	return nil
 }
 
 func (s *store) Destroy(ctx context.Context, sid string) error {
-	if !validID(sid, minimumSIDLength) {
+	if !driver.ValidID(sid) {
 		return nil // There can be no such session.
 	}
-	if s.inClient {
+	if s.core.Traits.Client {
 		return fmt.Errorf("session: destroy: %w", errInClient)
 	}
-	if err := s.remove(ctx, sid); err != nil {
+	if err := s.core.Engine.Delete(ctx, sid); err != nil {
 		return fmt.Errorf("session: destroy: %w", err)
 	}
 	return nil
 }
 
 func (s *store) Touch(ctx context.Context, sid string) error {
-	if !s.names(sid, minimumSIDLength) {
+	if !s.core.Engine.Valid(sid, driver.MinIDLength) {
 		return nil
 	}
 	// A record that expired, but is still there, must not come back.
-	snap, err := s.find(ctx, sid)
+	v, err := s.core.Find(ctx, sid)
 	if err == nil {
-		err = s.touch(ctx, sid, snap, s.expiry(s.now(), snap.terms()))
+		_, err = s.core.Extend(ctx, v)
 	}
-	// In a conflict somebody else has just written it, with the right expiry.
-	if err != nil && !isGone(err) {
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("session: touch: %w", err)
 	}
 	return nil
@@ -240,10 +310,10 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 // Save stores a session that Read returned, merging it with what others stored
 // since, or puts a session of any other origin in the place of what is there.
 func (s *store) Save(ctx context.Context, sess Session) error {
-	if live, ok := sess.(*liveSession); ok && live.store == s {
-		return Commit(ctx, live)
+	if l, ok := sess.(*live); ok && l.store == s {
+		return Commit(ctx, l)
 	}
-	if s.inClient {
+	if s.core.Traits.Client {
 		return fmt.Errorf("session: save: %w", errInClient)
 	}
 	vals, err := valuesOf(sess)
@@ -254,16 +324,16 @@ func (s *store) Save(ctx context.Context, sess Session) error {
 	if err != nil {
 		return err
 	}
-	live := target.(*liveSession)
-	live.Flush()
-	for _, p := range vals.pairs {
-		live.set(p.Key, p.Value)
+	t := &target.(*live).txn
+	t.Flush()
+	for _, p := range vals.Pairs {
+		t.SetOwn(p.Key, p.Value)
 	}
-	return live.commit(ctx)
+	return t.Commit(ctx)
 }
 
 // valuesOf gets at the data of any Session.
-func valuesOf(sess Session) (*values, error) {
+func valuesOf(sess Session) (*txn.Values, error) {
 	if base, ok := sess.(*BaseSession); ok {
 		return base.values(), nil
 	}
@@ -271,7 +341,7 @@ func valuesOf(sess Session) (*values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gobCodec.unmarshal(b)
+	return codec.Gob.Unmarshal(b)
 }
 
 // GC sweeps in batches, each with a pause after it that is as long as the batch
@@ -280,14 +350,14 @@ func valuesOf(sess Session) (*values, error) {
 func (s *store) GC(ctx context.Context) error {
 	for {
 		begin := time.Now()
-		n, err := s.sweep(ctx, s.now(), sweepLimit)
+		n, err := s.core.Engine.Sweep(ctx, s.core.Now(), sweepLimit)
 		if err != nil {
 			return fmt.Errorf("session: sweep: %w", err)
 		}
 		if n < sweepLimit {
 			return nil
 		}
-		if err := wait(ctx, time.Since(begin)); err != nil {
+		if err := txn.Wait(ctx, time.Since(begin)); err != nil {
 			return fmt.Errorf("session: sweep: %w", err)
 		}
 	}
@@ -295,7 +365,7 @@ func (s *store) GC(ctx context.Context) error {
 
 // Close ends what the backend opened.
 func (s *store) Close() error {
-	if c, ok := s.engine.(io.Closer); ok {
+	if c, ok := s.core.Engine.(io.Closer); ok {
 		return c.Close()
 	}
 	return nil

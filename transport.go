@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/flamego/session/internal/carry"
 )
 
 // Transport is the way on which clients and servers pass each other the session
@@ -136,26 +139,99 @@ func (o *Options) place() place {
 	return place{"header", http.CanonicalHeaderKey(way.name)}
 }
 
-// carriers are the ways in their order. Functions of the user's own take the
+// carriers are the transports in their order. Functions of the user's own take the
 // place of all.
-func (o *Options) carriers() []carrier {
-	ways := o.Transport.list
+func (o *Options) carriers() []carry.Carrier {
+	transports := o.Transport.list
 	if o.Transport.kind != byFirst {
-		ways = []Transport{o.Transport}
+		transports = []Transport{o.Transport}
 	}
-	list := make([]carrier, 0, len(ways))
-	for _, way := range ways {
-		switch way.kind {
-		case byHeader, byBearer:
-			list = append(list, &headerCarrier{name: http.CanonicalHeaderKey(way.name), bearer: way.kind == byBearer})
+	list := make([]carry.Carrier, 0, len(transports))
+	for _, t := range transports {
+		switch t.kind {
+		case byHeader:
+			list = append(list, carry.Header(http.CanonicalHeaderKey(t.name)))
+		case byBearer:
+			list = append(list, carry.Bearer())
 		case byQuery:
-			list = append(list, &queryCarrier{name: way.name})
+			list = append(list, carry.Query(t.name))
 		default:
-			list = append(list, newCookieCarrier(o.Cookie))
+			list = append(list, carry.Cookie(o.Cookie.cookie()))
 		}
 	}
 	if o.ReadIDFunc != nil || o.WriteIDFunc != nil {
-		return []carrier{&funcCarrier{carrier: list[0], readID: o.ReadIDFunc, writeID: o.WriteIDFunc}}
+		return []carry.Carrier{carry.Funcs(list[0], o.ReadIDFunc, o.WriteIDFunc)}
 	}
 	return list
+}
+
+// URL returns the reference with the session's ID in its query, when the session
+// travels in URLs: Options.Transport includes QueryTransport, and the request
+// did not bring its ID by another way. Otherwise, also when there is no session
+// yet, it returns the reference as it is, so pages may use it for all their links,
+// forms and redirects.
+//
+// Only references within the site get the ID: relative ones and absolute paths,
+// such as "cart", "?page=2" and "/cart?x=1#top". One that names a scheme or a
+// host never does, nor one that a browser might take for such.
+//
+// It may be called concurrently. For html/template see TemplateFuncs.
+func URL(s Session, ref string) string {
+	l, ok := s.(*live)
+	if !ok || l.req == nil {
+		return ref
+	}
+	name := l.req.param()
+	if name == "" || !isLocal(ref) || strings.HasPrefix(ref, "#") { // The same page, query and all.
+		return ref
+	}
+	rest, fragment, hasFragment := strings.Cut(ref, "#")
+	path, query, _ := strings.Cut(rest, "?")
+
+	// An ID that is there already, as in the URL of the present page, may be old.
+	var params []string
+	for _, p := range strings.Split(query, "&") {
+		key, _, _ := strings.Cut(p, "=")
+		if plain, err := url.QueryUnescape(key); err == nil {
+			key = plain // Two IDs are none, however they are written.
+		}
+		if p != "" && key != name {
+			params = append(params, p)
+		}
+	}
+	if id := l.txn.Known(); id != "" {
+		l.use()
+		params = append(params, name+"="+id)
+		l.req.linked.Store(true)
+	}
+	if len(params) > 0 {
+		path += "?" + strings.Join(params, "&")
+	}
+	if hasFragment {
+		path += "#" + fragment
+	}
+	return path
+}
+
+// TemplateFuncs returns the function sessionURL for html/template's Funcs, which
+// is URL: {{sessionURL .Session "/cart"}}.
+func TemplateFuncs() map[string]any {
+	return map[string]any{"sessionURL": URL}
+}
+
+// isLocal tells whether every browser stays on this site with the reference.
+// Browsers drop control characters and outer spaces, and take \ for /.
+func isLocal(ref string) bool {
+	for i := range len(ref) {
+		if c := ref[i]; c <= ' ' || c == 0x7f || c == '\\' {
+			return false
+		}
+	}
+	if strings.HasPrefix(ref, "//") {
+		return false
+	}
+	first, _, _ := strings.Cut(ref, "/")
+	first, _, _ = strings.Cut(first, "?")
+	first, _, _ = strings.Cut(first, "#")
+	return !strings.Contains(first, ":") // Otherwise a scheme, or an error.
 }

@@ -18,11 +18,13 @@ import (
 	"encoding/gob"
 	"fmt"
 	"reflect"
+
+	"github.com/flamego/session/internal/txn"
 )
 
 // Pair is a key of the session, of a type that can be the key of a map, and its
 // value. Pairs spare both sides the map, which costs more than the coding.
-type Pair struct{ Key, Value any }
+type Pair = txn.Pair
 
 const (
 	// maxDepth bounds how deep values may lie in one another, in both directions:

@@ -1,0 +1,224 @@
+// Package carry carries session IDs over HTTP: in cookies, headers and URLs. It also
+// has what happens to a response when a session cannot be stored.
+package carry
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Carrier reads IDs from requests and tells clients theirs. Its header lines are
+// written before the first byte of the response. Its methods may be called
+// concurrently.
+type Carrier interface {
+	// Read appends what may be IDs to the list, usually one.
+	Read(r *http.Request, values []string) []string
+	// Write tells the client its ID. age is the Max-Age that the session asks for in
+	// seconds, or 0 for that of the options.
+	Write(w http.ResponseWriter, r *http.Request, id string, age int)
+	// Greet is called once for a live ID that came from the client.
+	Greet(w http.ResponseWriter, r *http.Request, id string)
+	// MaxAge is how many seconds the client keeps an ID that it is told with the given
+	// age, or 0 if that is its own affair.
+	MaxAge(age int) int
+	// Remove tells the client that its session has ended.
+	Remove(w http.ResponseWriter, r *http.Request)
+	// Vary names the request header that the response depends on, or "".
+	Vary() string
+	// Name names the transport, for messages and to tell two apart; it may be "".
+	Name() string
+	// Param is the query parameter that IDs are read from, or "".
+	Param() string
+	// Header is the header that tells clients their IDs, or "", also if that is
+	// Set-Cookie.
+	Header() string
+}
+
+// header carries IDs in a header.
+type header struct {
+	name   string
+	bearer bool
+}
+
+// Header returns the Carrier of a header with a canonical name.
+func Header(name string) Carrier { return &header{name: name} }
+
+// Bearer returns the Carrier of the Bearer scheme (RFC 6750).
+func Bearer() Carrier { return &header{name: "Authorization", bearer: true} }
+
+const bearerScheme = "Bearer "
+
+func (c *header) Read(r *http.Request, values []string) []string {
+	lines := r.Header[c.name]
+	if len(lines) != 1 {
+		return values // Two servers could disagree about which one counts.
+	}
+	value := lines[0]
+	if c.bearer {
+		if len(value) < len(bearerScheme) || !strings.EqualFold(value[:len(bearerScheme)], bearerScheme) {
+			return values
+		}
+		value = strings.TrimLeft(value[len(bearerScheme):], " ")
+	}
+	return append(values, value)
+}
+
+func (c *header) Write(w http.ResponseWriter, _ *http.Request, id string, _ int) {
+	if c.bearer {
+		id = bearerScheme + id
+	}
+	w.Header()[c.name] = []string{id}
+}
+
+func (c *header) Greet(http.ResponseWriter, *http.Request, string) {}
+func (c *header) MaxAge(int) int                                   { return 0 }
+
+func (c *header) Remove(w http.ResponseWriter, _ *http.Request) {
+	w.Header()[c.name] = []string{""}
+}
+
+func (c *header) Vary() string   { return c.name }
+func (c *header) Name() string   { return fmt.Sprintf("the header %q", c.name) }
+func (c *header) Param() string  { return "" }
+func (c *header) Header() string { return c.name }
+
+// query carries IDs in URLs, which the application makes with URL.
+type query struct{ name string }
+
+// Query returns the Carrier of a query parameter.
+func Query(name string) Carrier { return &query{name: name} }
+
+func (c *query) Read(r *http.Request, values []string) []string {
+	if !strings.Contains(r.URL.RawQuery, c.name) {
+		return values
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(q[c.name]) != 1 {
+		return values
+	}
+	return append(values, q[c.name][0])
+}
+
+// Write has nothing to do: the application makes the URLs, and Private is called for
+// every response that has to do with one.
+func (c *query) Write(http.ResponseWriter, *http.Request, string, int) {}
+func (c *query) Greet(http.ResponseWriter, *http.Request, string)      {}
+func (c *query) MaxAge(int) int                                        { return 0 }
+func (c *query) Remove(http.ResponseWriter, *http.Request)             {}
+func (c *query) Vary() string                                          { return "" }
+func (c *query) Name() string                                          { return fmt.Sprintf("the query parameter %q", c.name) }
+func (c *query) Param() string                                         { return c.name }
+func (c *query) Header() string                                        { return "" }
+
+// Private keeps URLs with an ID in them out of the Referer header of other sites'
+// logs, and out of caches.
+func Private(h http.Header) {
+	h["Referrer-Policy"] = []string{"no-referrer"}
+	h["Cache-Control"] = []string{"no-store"}
+}
+
+// funcs calls functions, and for what has no function another Carrier.
+type funcs struct {
+	Carrier
+	readID  func(*http.Request) string
+	writeID func(http.ResponseWriter, *http.Request, string, bool)
+}
+
+// Funcs returns a Carrier that reads and writes by functions, each of which may be nil
+// for what c does.
+func Funcs(c Carrier, readID func(*http.Request) string, writeID func(http.ResponseWriter, *http.Request, string, bool)) Carrier {
+	return &funcs{Carrier: c, readID: readID, writeID: writeID}
+}
+
+func (c *funcs) Read(r *http.Request, values []string) []string {
+	if c.readID == nil {
+		return c.Carrier.Read(r, values)
+	}
+	return append(values, c.readID(r))
+}
+
+func (c *funcs) Write(w http.ResponseWriter, r *http.Request, id string, age int) {
+	if c.writeID == nil {
+		c.Carrier.Write(w, r, id, age)
+		return
+	}
+	c.writeID(w, r, id, true)
+}
+
+func (c *funcs) Greet(w http.ResponseWriter, r *http.Request, id string) {
+	if c.writeID == nil {
+		c.Carrier.Greet(w, r, id)
+		return
+	}
+	c.writeID(w, r, id, false)
+}
+
+func (c *funcs) MaxAge(age int) int {
+	if c.writeID == nil {
+		return c.Carrier.MaxAge(age)
+	}
+	return 0
+}
+
+// Remove is nothing that a function to write IDs knows of: the client drops its ID
+// when told to by the application.
+func (c *funcs) Remove(w http.ResponseWriter, r *http.Request) {
+	if c.writeID == nil {
+		c.Carrier.Remove(w, r)
+	}
+}
+
+// Name is empty: where the functions carry IDs is their own affair.
+func (c *funcs) Name() string { return "" }
+
+func (c *funcs) Param() string {
+	if c.readID == nil {
+		return c.Carrier.Param()
+	}
+	return ""
+}
+
+// NoStore keeps a response that tells an ID out of caches (OWASP session
+// management cheat sheet), whatever the handler has decided: a cache would hand one
+// session to everybody. The same goes for what only caches in between look at (RFC
+// 9213).
+func NoStore(h http.Header) {
+	h["Cache-Control"] = []string{"no-store"}
+	for name := range h {
+		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" {
+			delete(h, name)
+		}
+	}
+}
+
+// IsPublic tells whether shared caches may keep the response (RFC 9111, section
+// 3). They do so in spite of a Set-Cookie.
+func IsPublic(h http.Header) bool {
+	public := false
+	for _, line := range h["Cache-Control"] {
+		for _, part := range strings.Split(line, ",") {
+			name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), "=")
+			switch name {
+			case "private", "no-store":
+				return false
+			case "public", "max-age", "s-maxage":
+				public = true
+			}
+		}
+	}
+	return public
+}
+
+// Vary tells caches that the response depends on a header of the request.
+func Vary(h http.Header, on string) {
+	for _, line := range h["Vary"] {
+		for _, name := range strings.Split(line, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, on) {
+				return
+			}
+		}
+	}
+	h["Vary"] = append(h["Vary"], on)
+}

@@ -1,0 +1,96 @@
+package carry
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// cookie carries IDs in a cookie. It has the header lines ready but for
+// the ID.
+type cookie struct {
+	template      http.Cookie
+	plain, tls    string // what follows the ID
+	gone, tlsGone string // the whole line that removes the cookie
+}
+
+// Cookie returns the Carrier of a cookie like the template, which is also Secure on
+// requests that came over TLS.
+func Cookie(template http.Cookie) Carrier {
+	c := &cookie{template: template}
+	c.plain, c.gone = c.lines(template)
+	template.Secure = true
+	c.tls, c.tlsGone = c.lines(template)
+	return c
+}
+
+func (c *cookie) lines(t http.Cookie) (set, gone string) {
+	t.Value = "0"
+	set = strings.TrimPrefix(t.String(), t.Name+"=0")
+	// The same attributes, or else browsers would not find the cookie, or refuse the
+	// removal of one with a prefix (RFC 6265bis, section 5.7).
+	t.Value, t.MaxAge, t.Expires = "", -1, time.Unix(1, 0)
+	return set, t.String()
+}
+
+// Read finds several cookies of the name where another host of the domain has set
+// one, or where the Path has changed.
+func (c *cookie) Read(r *http.Request, values []string) []string {
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var part string
+			part, line, _ = strings.Cut(line, ";")
+			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+			if name == c.template.Name {
+				values = append(values, strings.Trim(value, `"`))
+			}
+		}
+	}
+	return values
+}
+
+// Write takes the Max-Age of the session before that of the options.
+func (c *cookie) Write(w http.ResponseWriter, r *http.Request, id string, age int) {
+	secure := r.TLS != nil
+	if age > 0 {
+		line := c.template
+		line.Value, line.MaxAge, line.Secure = id, age, line.Secure || secure
+		c.put(w.Header(), line.String())
+		return
+	}
+	rest := c.plain
+	if secure {
+		rest = c.tls
+	}
+	c.put(w.Header(), c.template.Name+"="+id+rest)
+}
+
+func (c *cookie) Greet(http.ResponseWriter, *http.Request, string) {}
+func (c *cookie) MaxAge(age int) int                               { return cmp.Or(age, c.template.MaxAge) }
+
+func (c *cookie) Remove(w http.ResponseWriter, r *http.Request) {
+	line := c.gone
+	if r.TLS != nil {
+		line = c.tlsGone
+	}
+	c.put(w.Header(), line)
+}
+
+// put sets the cookie line in the place of any other for the same cookie.
+func (c *cookie) put(h http.Header, line string) {
+	lines, name := h["Set-Cookie"], c.template.Name+"="
+	kept := make([]string, 0, len(lines)+1)
+	for _, l := range lines {
+		if !strings.HasPrefix(l, name) {
+			kept = append(kept, l)
+		}
+	}
+	h["Set-Cookie"] = append(kept, line)
+}
+
+func (c *cookie) Vary() string   { return "Cookie" }
+func (c *cookie) Name() string   { return fmt.Sprintf("the cookie %q", c.template.Name) }
+func (c *cookie) Param() string  { return "" }
+func (c *cookie) Header() string { return "" }

@@ -1,0 +1,183 @@
+// Package clientstore is the engine of sessions that their clients keep, encrypted, in
+// the place of an ID.
+package clientstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/txn"
+)
+
+// Sealer encrypts. A message that was sealed for one purpose cannot be opened for
+// another. Overhead is by how much a message is longer than what it hides.
+type Sealer interface {
+	Seal(purpose string, plain []byte) []byte
+	Open(purpose string, msg []byte) ([]byte, error)
+	Overhead() int
+}
+
+// Engine implements txn.Engine. Where other engines are given an ID to find a record,
+// Load is given the record itself, which is called a token. Nobody else writes to the
+// same place, so Replace never conflicts; but neither does a client lose a token of
+// before.
+type Engine struct {
+	sealer Sealer
+	codec  codec.Codec
+	place  string
+}
+
+// New returns the engine of a sealer and a codec.
+func New(s Sealer, c codec.Codec) *Engine { return &Engine{sealer: s, codec: c} }
+
+// Traits implements txn.Engine.
+func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, Client: true} }
+
+// Attach tells which cookie or header the tokens are for: those of one are of no use in
+// another.
+func (e *Engine) Attach(place string) error {
+	e.place = place
+	return e.codec.Check()
+}
+
+// maxSize is how many octets of a cookie's name and value browsers keep (RFC 6265bis,
+// section 5.6). The rest of the line does not count.
+const maxSize = 4096
+
+// The record inside a token: version, length of the ID, expiry in Unix milliseconds,
+// the ID, and the encoded data.
+const (
+	recordVersion = 1
+	recordHeader  = 10
+)
+
+// tokenCoding is strict: one message has one token.
+var tokenCoding = base64.RawURLEncoding.Strict()
+
+// Valid implements txn.Engine: it accepts what looks like a token.
+func (e *Engine) Valid(token string, _ int) bool {
+	if len(token) < tokenCoding.EncodedLen(e.sealer.Overhead()+recordHeader) || len(token) > maxSize {
+		return false
+	}
+	for i := range len(token) {
+		if c := token[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) purpose() string { return "session in the " + e.place }
+
+// Load opens a token. What does not open is no session, like an ID that nobody has
+// given out; there is nothing to report, or else anybody could fill the log.
+func (e *Engine) Load(_ context.Context, token string) (txn.Version, error) {
+	if !e.Valid(token, 0) {
+		return txn.Version{}, driver.ErrNotFound
+	}
+	msg, err := tokenCoding.DecodeString(token)
+	if err != nil {
+		return txn.Version{}, driver.ErrNotFound
+	}
+	rec, err := e.sealer.Open(e.purpose(), msg)
+	if err != nil {
+		return txn.Version{}, driver.ErrNotFound
+	}
+	// From here on it is a record of our own making.
+	if len(rec) < recordHeader || rec[0] != recordVersion || len(rec) < recordHeader+int(rec[1]) {
+		return txn.Version{}, &codec.DecodeError{Err: errors.New("a cookie of another version of this library")}
+	}
+	data := recordHeader + int(rec[1])
+	v, err := e.codec.Unmarshal(rec[data:])
+	if err != nil {
+		return txn.Version{}, err
+	}
+	expiry := time.UnixMilli(int64(binary.BigEndian.Uint64(rec[2:])))
+	return txn.Version{ID: string(rec[recordHeader:data]), Token: token, View: v, Record: driver.Record{Expiry: expiry}}, nil
+}
+
+// seal makes the token of the version that the changes make of the old one.
+func (e *Engine) seal(old txn.Version, ch *txn.Changes, id string, expiry time.Time) (txn.Version, error) {
+	v, vals := old.Next(ch, id, time.UnixMilli(expiry.UnixMilli()))
+	data, err := e.codec.Marshal(vals)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	rec := make([]byte, 0, recordHeader+len(id)+len(data))
+	rec = append(rec, recordVersion, byte(len(id)))
+	rec = binary.BigEndian.AppendUint64(rec, uint64(expiry.UnixMilli()))
+	rec = append(append(rec, id...), data...)
+	v.Token = tokenCoding.EncodeToString(e.sealer.Seal(e.purpose(), rec))
+	_, name, _ := strings.Cut(e.place, " ")
+	if size := len(name) + len(v.Token); size > maxSize {
+		return txn.Version{}, e.tooLarge(size, vals)
+	}
+	return v, nil
+}
+
+// tooLarge tells what to take out.
+func (e *Engine) tooLarge(size int, v *txn.Values) error {
+	type part struct {
+		name string
+		size int
+	}
+	parts := make([]part, 0, len(v.Pairs))
+	for _, p := range v.Pairs {
+		b, _ := e.codec.Marshal(txn.NewValues([]txn.Pair{p}))
+		parts = append(parts, part{codec.KeyName(p.Key), len(b)})
+	}
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(b.size, a.size) })
+	var largest []string
+	for _, p := range parts[:min(3, len(parts))] {
+		largest = append(largest, fmt.Sprintf("%s with %d bytes", p.name, p.size))
+	}
+	return fmt.Errorf("the cookie would have %d bytes in its name and value, and browsers keep %d at most: store less in the session, or take a store on the server (largest keys before encryption: %s)",
+		size, maxSize, strings.Join(largest, ", "))
+}
+
+// Create implements txn.Engine.
+func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	return e.seal(txn.Version{}, ch, id, expiry)
+}
+
+// Replace implements txn.Engine.
+func (e *Engine) Replace(_ context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	return e.seal(old, ch, old.ID, expiry)
+}
+
+// Move implements txn.Engine.
+func (e *Engine) Move(_ context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	return e.seal(old, ch, newID, expiry)
+}
+
+// Extend implements txn.Engine.
+func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
+	return e.seal(old, &txn.Changes{}, old.ID, expiry)
+}
+
+// Delete has nothing to work on: the client is told to forget the session.
+func (e *Engine) Delete(context.Context, string) error { return nil }
+
+// Sweep has nothing to work on.
+func (e *Engine) Sweep(context.Context, time.Time, int) (int, error) { return 0, nil }
+
+// Count is an error: nobody knows.
+func (e *Engine) Count(context.Context, time.Time) (int, error) {
+	return 0, fmt.Errorf("%w: clients keep the sessions, and nobody knows how many there are", errors.ErrUnsupported)
+}
+
+// Encode implements txn.Engine.
+func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
+	old := txn.Version{View: v}
+	_, vals := old.Next(ch, "", time.Time{})
+	return e.codec.Marshal(vals)
+}

@@ -1,0 +1,124 @@
+// Package codec turns the values of a session into the bytes that a storage system
+// keeps, and back.
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/gobstream"
+	"github.com/flamego/session/internal/txn"
+)
+
+// Codec is a pair of functions. They may be called concurrently.
+type Codec struct {
+	Encode func(*txn.Values) ([]byte, error)
+	Decode func([]byte) (*txn.Values, error)
+	// Renews has a record encoded anew, not only touched, when its expiry slides: for
+	// encryption keys that are to be taken away.
+	Renews bool
+}
+
+// Gob is the library's own.
+var Gob = Codec{
+	Encode: func(v *txn.Values) ([]byte, error) { return gobstream.Encode(v.Pairs) },
+	Decode: func(b []byte) (*txn.Values, error) {
+		pairs, err := gobstream.Decode(b)
+		if err != nil {
+			return nil, err
+		}
+		return txn.NewValues(pairs), nil
+	},
+}
+
+// Marshal encodes a version. A value that does not go through is named, with what to
+// do about it: the encoder's own error does not tell which one it was.
+func (c Codec) Marshal(v *txn.Values) (_ []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("encode: panic: %v", p)
+		}
+	}()
+	b, err := c.Encode(v)
+	if err == nil {
+		return b, nil
+	}
+	for _, p := range v.Pairs {
+		if _, oneErr := c.Encode(txn.NewValues([]txn.Pair{p})); oneErr != nil {
+			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", KeyName(p.Key), p.Value, remedy(p), oneErr)
+		}
+	}
+	return nil, fmt.Errorf("encode: %w", err)
+}
+
+// Unmarshal decodes a record. Its errors are driver.ErrUnreadable.
+func (c Codec) Unmarshal(b []byte) (_ *txn.Values, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &DecodeError{fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	v, err := c.Decode(b)
+	if err != nil {
+		return nil, &DecodeError{err}
+	}
+	return v, nil
+}
+
+// DecodeError marks a record that is there but makes no sense. It costs the visitor
+// that session, unlike a store that is unavailable.
+type DecodeError struct{ Err error }
+
+func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *DecodeError) Unwrap() error { return e.Err }
+
+// Is makes it one with what a driver cannot make a record of.
+func (e *DecodeError) Is(target error) bool { return target == driver.ErrUnreadable }
+
+// Reported is the error of an unreadable record that has been reported already.
+type Reported struct{ Err error }
+
+func (e Reported) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e Reported) Unwrap() error { return e.Err }
+
+// KeyName shows a key that is a string, and only the type of another.
+func KeyName(key any) string {
+	if s, ok := key.(string); ok {
+		return fmt.Sprintf("%.64q", s)
+	}
+	return fmt.Sprintf("of type %T", key)
+}
+
+// Check tells whether a codec keeps what the library stores under keys of its own,
+// next to the data: a session whose time of creation is lost never comes to its end.
+// Numbers may change their type, as by JSON.
+func (c Codec) Check() error {
+	want := []txn.Pair{
+		{Key: txn.CreatedKey, Value: int64(1_700_000_000_123)},
+		{Key: txn.LifetimeKey, Value: int64(30 * time.Minute)},
+		{Key: txn.RememberKey, Value: int64(30 * 24 * 3600)},
+	}
+	b, err := c.Marshal(txn.NewValues(want))
+	if err != nil {
+		return fmt.Errorf("Config.Encoder fails on the library's own keys, strings with an int64 each: %w", err)
+	}
+	got, err := c.Unmarshal(b)
+	if err != nil {
+		return fmt.Errorf("Config.Decoder cannot read what Config.Encoder wrote, set both or neither: %w", err)
+	}
+	for _, p := range want {
+		if val, _ := got.Get(p.Key); txn.WholeNumber(val) != p.Value {
+			return fmt.Errorf("Config.Encoder and Config.Decoder lose the library's own keys, such as %q: keep keys that start with %q, and the numbers they hold", p.Key, txn.OwnPrefix)
+		}
+	}
+	return nil
+}
+
+// IsReported tells whether an error has been reported already.
+func IsReported(err error) bool { return errors.As(err, new(Reported)) }

@@ -1,0 +1,176 @@
+// Package memstore is the engine of sessions that live in this process, as the Go
+// values that they are.
+package memstore
+
+import (
+	"context"
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/txn"
+)
+
+const shardCount = 256 // A power of two.
+
+// Engine implements txn.Engine. A record is a pointer to values which never change, so
+// compare-and-swap is a comparison of pointers.
+type Engine struct {
+	seed   maphash.Seed
+	shards [shardCount]shard
+}
+
+// New returns an engine without sessions.
+func New() *Engine {
+	e := &Engine{seed: maphash.MakeSeed()}
+	for i := range e.shards {
+		e.shards[i].index = make(map[string]uint32)
+	}
+	return e
+}
+
+// Traits implements txn.Engine.
+func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, Forwards: true} }
+
+// Valid implements txn.Engine.
+func (e *Engine) Valid(id string, least int) bool { return len(id) >= least && driver.ValidID(id) }
+
+func (e *Engine) shard(id string) *shard {
+	return &e.shards[maphash.String(e.seed, id)%shardCount]
+}
+
+// Load implements txn.Engine.
+func (e *Engine) Load(_ context.Context, id string) (txn.Version, error) {
+	sh := e.shard(id)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	i, ok := sh.index[id]
+	if !ok {
+		return txn.Version{}, driver.ErrNotFound
+	}
+	expiry := time.Unix(0, atomic.LoadInt64(&sh.expiry[i]))
+	return txn.Version{ID: id, View: sh.vals[i], Record: driver.Record{Expiry: expiry}}, nil
+}
+
+// Create implements txn.Engine.
+func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	v, vals := (&txn.Version{}).Next(ch, id, expiry)
+	sh := e.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if _, ok := sh.index[id]; ok {
+		return txn.Version{}, driver.ErrExists
+	}
+	sh.add(id, vals, expiry)
+	return v, nil
+}
+
+// Replace implements txn.Engine.
+func (e *Engine) Replace(_ context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	v, vals := old.Next(ch, old.ID, expiry)
+	sh := e.shard(old.ID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	i, ok := sh.find(old)
+	if !ok {
+		return txn.Version{}, driver.ErrConflict
+	}
+	sh.vals[i], sh.expiry[i] = vals, expiry.UnixNano()
+	return v, nil
+}
+
+// Move implements txn.Engine.
+func (e *Engine) Move(_ context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	v, vals := old.Next(ch, newID, expiry)
+	from, to := e.shard(old.ID), e.shard(newID)
+	unlock := e.lockBoth(from, to)
+	defer unlock()
+	i, ok := from.find(old)
+	if !ok {
+		return txn.Version{}, driver.ErrConflict
+	}
+	if _, ok := to.index[newID]; ok {
+		return txn.Version{}, driver.ErrExists
+	}
+	from.drop(i)
+	to.add(newID, vals, expiry)
+	return v, nil
+}
+
+// lockBoth takes two locks in the order of the shards, so that two moves cannot wait
+// for each other.
+func (e *Engine) lockBoth(a, b *shard) (unlock func()) {
+	if a == b {
+		a.mu.Lock()
+		return a.mu.Unlock
+	}
+	for i := range e.shards {
+		if sh := &e.shards[i]; sh == a || sh == b {
+			sh.mu.Lock()
+		}
+	}
+	return func() { a.mu.Unlock(); b.mu.Unlock() }
+}
+
+// Extend implements txn.Engine.
+func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
+	sh := e.shard(old.ID)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	i, ok := sh.find(old)
+	if !ok {
+		return txn.Version{}, driver.ErrConflict
+	}
+	atomic.StoreInt64(&sh.expiry[i], expiry.UnixNano())
+	next := old
+	next.Record.Expiry = expiry
+	return next, nil
+}
+
+// Delete implements txn.Engine.
+func (e *Engine) Delete(_ context.Context, id string) error {
+	sh := e.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if i, ok := sh.index[id]; ok {
+		sh.drop(i)
+	}
+	return nil
+}
+
+// Sweep goes once through all shards, in steps that hold a lock for a fraction of a
+// millisecond. It deletes all there is to delete, and so reports nothing left to do.
+func (e *Engine) Sweep(ctx context.Context, now time.Time, _ int) (int, error) {
+	at := now.UnixNano()
+	for i := range e.shards {
+		for sh, more := &e.shards[i], true; more; {
+			if err := ctx.Err(); err != nil {
+				return 0, err
+			}
+			more = sh.sweep(at)
+		}
+	}
+	return 0, nil
+}
+
+// Count implements driver.Counter. It goes through the shards as Sweep does, but
+// beside those who read.
+func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
+	n, at := 0, now.UnixNano()
+	for i := range e.shards {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		n += e.shards[i].count(at)
+	}
+	return n, nil
+}
+
+// Encode implements txn.Engine.
+func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
+	old := txn.Version{View: v}
+	_, vals := old.Next(ch, "", time.Time{})
+	return codec.Gob.Marshal(vals)
+}

@@ -1,0 +1,142 @@
+// Package recordstore is the engine of sessions that are encoded as records in a
+// driver.Backend.
+package recordstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/txn"
+)
+
+// Unsettled is a Backend whose records may be seen half written, because others than
+// this library write to them: files, while servers of v1.6.6 run as well.
+type Unsettled interface {
+	// Unsettled tells whether to load a record again that could not be decoded when
+	// it was loaded at first, nor since.
+	Unsettled(r driver.Record, first time.Time) bool
+}
+
+// Engine implements txn.Engine.
+type Engine struct {
+	backend driver.Backend
+	codec   codec.Codec
+	bad     unreadable
+}
+
+// New returns the engine of a backend and a codec.
+func New(b driver.Backend, c codec.Codec) *Engine { return &Engine{backend: b, codec: c} }
+
+// Traits implements txn.Engine.
+func (e *Engine) Traits() txn.Traits { return txn.Traits{Forwards: true, Shared: true} }
+
+// Attach checks the codec.
+func (e *Engine) Attach(string) error { return e.codec.Check() }
+
+// Valid implements txn.Engine.
+func (e *Engine) Valid(id string, least int) bool { return len(id) >= least && driver.ValidID(id) }
+
+// Load implements txn.Engine.
+func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
+	for first := time.Now(); ; {
+		r, err := e.backend.Load(ctx, id)
+		if err != nil {
+			return txn.Version{}, err
+		}
+		v, err := e.codec.Unmarshal(r.Data)
+		if err == nil {
+			return txn.Version{ID: id, View: v, Record: r}, nil
+		}
+		if e.bad.known(id, r.Data) {
+			return txn.Version{}, codec.Reported{Err: err}
+		}
+		if b, ok := e.backend.(Unsettled); !ok || !b.Unsettled(r, first) {
+			if !e.bad.add(id, r.Data) {
+				err = codec.Reported{Err: err}
+			}
+			return txn.Version{}, err
+		}
+		if err := txn.Pause(ctx, 3); err != nil {
+			return txn.Version{}, err
+		}
+	}
+}
+
+// next encodes the version that the changes make of the old one, and has do store it.
+func (e *Engine) next(old txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (txn.Version, error) {
+	v, vals := old.Next(ch, id, expiry)
+	raw, err := e.codec.Marshal(vals)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	v.Record.Data = raw
+	return v, do(v.Record)
+}
+
+// Create implements txn.Engine.
+func (e *Engine) Create(ctx context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	return e.next(txn.Version{}, ch, id, expiry, func(r driver.Record) error {
+		return e.backend.Create(ctx, id, r)
+	})
+}
+
+// Replace implements txn.Engine.
+func (e *Engine) Replace(ctx context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	return e.next(old, ch, old.ID, expiry, func(r driver.Record) error {
+		return e.backend.Replace(ctx, old.ID, old.Record, r)
+	})
+}
+
+// Move implements txn.Engine.
+func (e *Engine) Move(ctx context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+	return e.next(old, ch, newID, expiry, func(r driver.Record) error {
+		return e.backend.Move(ctx, old.ID, newID, old.Record, r)
+	})
+}
+
+// Extend implements txn.Engine.
+func (e *Engine) Extend(ctx context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
+	if e.codec.Renews {
+		return e.Replace(ctx, old, &txn.Changes{}, expiry)
+	}
+	next := old
+	next.Record.Expiry, next.Record.Version = expiry, nil
+	return next, e.backend.Touch(ctx, old.ID, old.Record, expiry)
+}
+
+// Delete implements txn.Engine.
+func (e *Engine) Delete(ctx context.Context, id string) error { return e.backend.Delete(ctx, id) }
+
+// Sweep implements txn.Engine.
+func (e *Engine) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+	return e.backend.DeleteExpired(ctx, now, limit)
+}
+
+// Encode implements txn.Engine.
+func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
+	old := txn.Version{View: v}
+	_, vals := old.Next(ch, "", time.Time{})
+	return e.codec.Marshal(vals)
+}
+
+// Count implements driver.Counter, if the backend does.
+func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
+	c, ok := e.backend.(driver.Counter)
+	if !ok {
+		return 0, fmt.Errorf("%w: %T has no method Count: add it, as session.Counter says", errors.ErrUnsupported, e.backend)
+	}
+	return c.Count(ctx, now)
+}
+
+// Close closes the backend, if that is to be closed.
+func (e *Engine) Close() error {
+	if c, ok := e.backend.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}

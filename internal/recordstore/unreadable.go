@@ -1,0 +1,48 @@
+package recordstore
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+// unreadable remembers records that could not be decoded, so that each is looked
+// at more than once, and reported, only now and then, however often its visitor
+// comes.
+type unreadable struct {
+	mu   sync.Mutex
+	seen map[uint64]time.Time
+}
+
+const (
+	unreadableFor  = 5 * time.Minute
+	mostUnreadable = 1024
+)
+
+var unreadableSeed = maphash.MakeSeed()
+
+func unreadableKey(id string, data []byte) uint64 {
+	return maphash.String(unreadableSeed, id) ^ maphash.Bytes(unreadableSeed, data)
+}
+
+func (u *unreadable) known(id string, data []byte) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	at, ok := u.seen[unreadableKey(id, data)]
+	return ok && time.Since(at) < unreadableFor
+}
+
+// add tells whether the record is new here.
+func (u *unreadable) add(id string, data []byte) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	key := unreadableKey(id, data)
+	if at, ok := u.seen[key]; ok && time.Since(at) < unreadableFor {
+		return false
+	}
+	if u.seen == nil || len(u.seen) >= mostUnreadable {
+		u.seen = make(map[uint64]time.Time)
+	}
+	u.seen[key] = time.Now()
+	return true
+}

@@ -1,0 +1,185 @@
+package txn
+
+import (
+	"fmt"
+	"slices"
+)
+
+// change is what a transaction did to one key.
+type change struct {
+	key, val any
+	deleted  bool
+	// updates are the functions of Update, in order, when the new value depends on
+	// the stored one. val is then their result on the version that the transaction
+	// has read.
+	updates []func(any) any
+}
+
+// Changes are what a transaction did to its session. They are kept apart from the
+// data, so that a commit which comes second can be rebased on the version that came
+// first. There is at most one change per key: a later one absorbs the earlier.
+type Changes struct {
+	flushed bool // everything before list was deleted
+	list    []change
+}
+
+// TakeFlash is the change that takes the flash out. An engine that cannot compare
+// versions conflicts if the flash is gone: another request has taken it.
+var TakeFlash = &Changes{list: []change{{key: FlashKey, deleted: true}}}
+
+// Set sets a key. With nil it deletes it: to Get, a key without a value and no key
+// look the same.
+func (c *Changes) Set(key, val any) { c.put(change{key: key, val: val, deleted: val == nil}) }
+
+// Delete deletes a key.
+func (c *Changes) Delete(key any) { c.put(change{key: key, deleted: true}) }
+
+// Flush deletes everything but the library's own keys, which belong to the
+// session, not to what is in it.
+func (c *Changes) Flush() {
+	*c = Changes{flushed: true, list: slices.DeleteFunc(slices.Clone(c.list), func(ch change) bool { return !isOwn(ch.key) })}
+}
+
+// Empty tells whether there is nothing to store.
+func (c *Changes) Empty() bool { return !c.flushed && len(c.list) == 0 }
+
+// Replay does the changes one by one, in an order that comes to the same.
+func (c *Changes) Replay(flush func(), set func(key, val any), del func(key any)) {
+	if c.flushed {
+		flush()
+	}
+	for _, ch := range c.list {
+		if ch.deleted {
+			del(ch.key)
+		} else {
+			set(ch.key, ch.val)
+		}
+	}
+}
+
+func (c *Changes) find(key any) *change {
+	for i := range c.list {
+		if c.list[i].key == key {
+			return &c.list[i]
+		}
+	}
+	return nil
+}
+
+// get returns the value of a key, and whether the changes alone decide it.
+func (c *Changes) get(key any) (val any, known bool) {
+	if ch := c.find(key); ch != nil {
+		return ch.val, true
+	}
+	return nil, c.flushed && !isOwn(key)
+}
+
+// updates tells whether any change depends on the stored version.
+func (c *Changes) updates() bool {
+	return slices.ContainsFunc(c.list, func(ch change) bool { return ch.updates != nil })
+}
+
+// creates tells whether the changes are a reason to create a session. What the
+// library keeps for itself is none.
+func (c *Changes) creates() bool {
+	return slices.ContainsFunc(c.list, func(ch change) bool { return !ch.deleted && !isOwn(ch.key) })
+}
+
+func (c *Changes) put(ch change) {
+	if old := c.find(ch.key); old != nil {
+		*old = ch
+		return
+	}
+	c.list = append(c.list, ch)
+}
+
+// clone returns changes that can be added to without touching c.
+func (c *Changes) clone() *Changes {
+	return &Changes{flushed: c.flushed, list: slices.Clone(c.list)}
+}
+
+// update records fn, whose result on what this transaction sees is val.
+func (c *Changes) update(key any, fn func(any) any, val any) {
+	old := c.find(key)
+	switch {
+	case old != nil && old.updates != nil:
+		// A new slice: a commit under way may be reading the old one.
+		fns := make([]func(any) any, 0, len(old.updates)+1)
+		*old = change{key: key, val: val, deleted: val == nil, updates: append(append(fns, old.updates...), fn)}
+	case old != nil || c.flushed:
+		c.Set(key, val) // It depends on this transaction's own doing only.
+	default:
+		c.put(change{key: key, val: val, deleted: val == nil, updates: []func(any) any{fn}})
+	}
+}
+
+// append adds changes that were made after c.
+func (c *Changes) append(later *Changes) {
+	if later.flushed {
+		c.Flush()
+	}
+	for _, ch := range later.list {
+		if ch.updates == nil {
+			c.put(ch)
+			continue
+		}
+		for _, fn := range ch.updates {
+			c.update(ch.key, fn, ch.val)
+		}
+	}
+}
+
+// Rebase returns the changes on top of another version: every Update runs again.
+// The functions are the user's and may panic, in a hook of the response, where
+// nobody would recover it.
+func (c *Changes) Rebase(base View) (_ *Changes, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("update: the function panicked: %v", p)
+		}
+	}()
+	rebased := c.clone()
+	for i := range rebased.list {
+		ch := &rebased.list[i]
+		if ch.updates == nil {
+			continue
+		}
+		ch.val, _ = base.Get(ch.key)
+		for _, fn := range ch.updates {
+			ch.val = fn(ch.val)
+		}
+		ch.deleted = ch.val == nil
+	}
+	return rebased, nil
+}
+
+// keeps tells whether Flush, if there was one, has left the key alone.
+func (c *Changes) keeps(key any) bool { return !c.flushed || isOwn(key) }
+
+// Apply returns the version that follows v, which is nil for a new session.
+func (c *Changes) Apply(v *Values) *Values {
+	if v == nil {
+		v = NoValues
+	}
+	pairs := make([]Pair, 0, len(v.Pairs)+len(c.list))
+	for _, p := range v.Pairs {
+		if !c.keeps(p.Key) {
+			continue
+		}
+		if ch := c.find(p.Key); ch == nil {
+			pairs = append(pairs, p)
+		} else if !ch.deleted {
+			pairs = append(pairs, Pair{Key: p.Key, Value: ch.val})
+		}
+	}
+	for _, ch := range c.list {
+		if ch.deleted {
+			continue
+		}
+		if _, ok := v.Get(ch.key); ok && c.keeps(ch.key) {
+			continue // Already in its place.
+		}
+		pairs = append(pairs, Pair{Key: ch.key, Value: ch.val})
+	}
+	return NewValues(pairs)
+}

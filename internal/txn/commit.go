@@ -1,0 +1,299 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/flamego/session/driver"
+)
+
+// plan is what one commit is going to do. It does not change once made.
+type plan struct {
+	life     *life    // whose changes
+	doomed   []string // records to be deleted before anything else
+	do       action
+	at       Version  // what the changes were made on
+	id, next string   // of the record to be created; where the record is to move
+	changes  *Changes // nil if there is nothing to store
+	rebase   bool     // at is newer than what the changes were made on
+	guarded  bool     // nothing is created in the place of a session that has moved
+	fixed    bool     // the application has seen the ID
+	refresh  bool     // it comes with a persistent cookie that is sent again
+	optional bool     // it does nothing else, so it may fail
+	err      error    // the outcome, unless something else fails
+}
+
+type action int
+
+const (
+	nothing action = iota
+	create
+	replace // or move, if there is a next ID
+)
+
+// Commit stores what has changed. If it fails the changes stay, and the next commit
+// tries again; only ErrEnded drops them. It waits for the context.
+func (s *Session) Commit(ctx context.Context) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.committing.Unlock()
+	_, err := s.commit(ctx, false)
+	return err
+}
+
+// Seal is the commit after which the client is told what there is, and cannot be told
+// anything any more: what needs that from then on fails as too late. It waits for a
+// commit under way. refresh asks for a persistent cookie to be sent again.
+func (s *Session) Seal(ctx context.Context, refresh bool) (State, error) {
+	if err := s.lock(ctx); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sealed = true
+		return s.state(), err
+	}
+	defer s.committing.Unlock()
+	refreshed, err := s.commit(ctx, refresh)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealed = true
+	st := s.state()
+	st.Refreshed = refreshed
+	return st, err
+}
+
+// SealClean is Seal if there is nothing to commit; otherwise it does nothing, and
+// returns false.
+func (s *Session) SealClean() (State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dirty() {
+		return State{}, false
+	}
+	s.sealed = true
+	return s.state(), true
+}
+
+// Abandon is Seal without a commit: what is stored stands, and what is not is late.
+func (s *Session) Abandon() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealed = true
+	return s.state()
+}
+
+func (s *Session) lock(ctx context.Context) error {
+	for !s.committing.TryLock() { // Another goroutine of the request is at it, which is rare.
+		if err := Wait(ctx, time.Millisecond); err != nil {
+			return fmt.Errorf("session: commit: %w", err)
+		}
+	}
+	return nil
+}
+
+// Dirty tells whether a commit has anything to do, or to wait for.
+func (s *Session) Dirty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dirty()
+}
+
+// dirty needs mu.
+func (s *Session) dirty() bool {
+	l := s.life
+	if l.refused != nil || len(s.doomed) > 0 || l.inflight != nil || !l.pending.Empty() {
+		return true
+	}
+	switch l.phase {
+	case exposed, renewed, moving:
+		return true
+	case stored:
+		return !s.store.hasCreated(l.at.terms)
+	case ended:
+		return l.id != ""
+	}
+	return false
+}
+
+func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err error) {
+	p := s.plan(refresh)
+	if p.life == nil {
+		return false, p.err
+	}
+	at, err := s.run(ctx, &p)
+	s.settle(&p, at, err)
+	switch {
+	case err == nil:
+		return p.refresh && p.do != nothing, p.err
+	case p.optional:
+		// The response is as good without, and if another request came first, the next
+		// one sees to it.
+		if !errors.Is(err, ErrEnded) && !errors.Is(err, driver.ErrConflict) {
+			s.store.Report(fmt.Errorf("session: refresh the cookie: %w", err))
+		}
+		return false, nil
+	case errors.Is(err, ErrEnded):
+		return false, err
+	}
+	return false, fmt.Errorf("session: commit: %w", err)
+}
+
+// plan takes up the changes. The session stays usable meanwhile.
+func (s *Session) plan(refresh bool) (p plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.life.refused; err != nil {
+		return plan{err: err}
+	}
+	optional := refresh && !s.dirty()
+	if s.sealed {
+		p.err = s.dropUntellable()
+	}
+	l := s.life
+	p.life, p.doomed, p.at = l, slices.Clone(s.doomed), l.at
+	switch l.phase {
+	case ended:
+		if !l.pending.Empty() || l.id != "" {
+			p.err, p.life = ErrEnded, s.renew(ended)
+		}
+		return p
+	case unsaved:
+		if !l.pending.creates() {
+			l.id = "" // What was set is gone again, or is only to be the lifetime of a session.
+			return p
+		}
+		p.do, p.guarded = create, true
+	case exposed, renewed:
+		p.do, p.guarded, p.fixed = create, l.phase == exposed, true
+	case stored:
+		p.do = replace
+	case moving:
+		p.do, p.next = replace, l.next
+	}
+	ch := l.pending
+	if p.refresh = s.stamp(l, &ch, refresh); l.phase == stored && ch.Empty() {
+		p.do = nothing
+		return p
+	}
+	if l.id == "" {
+		l.id = s.host.NewID() // Now, so that ID agrees when it is called meanwhile.
+	}
+	p.id, p.changes, p.rebase, p.optional = l.id, &ch, l.rebased, optional
+	l.pending, l.inflight, l.rebased = Changes{}, p.changes, false
+	return p
+}
+
+// stamp adds what the library itself has to say to what is going to be written, and
+// tells whether that is that a persistent cookie is sent. It needs mu.
+func (s *Session) stamp(l *life, ch *Changes, refresh bool) (sends bool) {
+	t, now := l.at.terms.with(ch), s.store.Now().UnixMilli()
+	if !s.store.hasCreated(t) {
+		ch.Set(CreatedKey, now)
+	}
+	if l.phase == stored && ch.Empty() && !refresh {
+		return false // Nothing is going to be written.
+	}
+	if place := s.host.Place(); place != "" && t.place == "" {
+		ch.Set(placeKey, place)
+	}
+	newHandle := l.phase != stored || s.store.Traits.Client
+	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {
+		ch.Set(sentKey, now)
+	}
+	return sends
+}
+
+// dropUntellable drops what the client would have to be told of. It needs mu.
+func (s *Session) dropUntellable() error {
+	l := s.life
+	creates := l.phase == exposed || l.phase == renewed || l.phase == unsaved && l.pending.creates()
+	switch {
+	case s.store.Traits.Client && (creates || l.phase == moving || len(s.doomed) > 0 || l.phase == stored && !l.pending.Empty()):
+		s.doomed = nil
+		if l.phase == stored || l.phase == moving {
+			l.phase, l.next, l.pending = stored, "", Changes{}
+			s.edits++
+		} else {
+			s.renew(unsaved)
+		}
+		return ErrLateClient
+	case creates:
+		s.renew(unsaved)
+		return ErrLate
+	case l.phase == moving:
+		l.phase, l.next = stored, ""
+		return ErrLateID
+	}
+	return nil
+}
+
+// run carries out the plan. A panic of the backend is an error like any other: the
+// changes must not be lost on the way out.
+func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	// 1. Delete the records of sessions that were destroyed. Nothing new is stored
+	// before they are gone.
+	for _, id := range p.doomed {
+		if err := s.store.end(ctx, id); err != nil {
+			return Version{}, fmt.Errorf("destroy: %w", err)
+		}
+		s.mu.Lock()
+		s.doomed = slices.DeleteFunc(s.doomed, func(d string) bool { return d == id })
+		s.mu.Unlock()
+	}
+	if errors.Is(p.err, ErrEnded) {
+		return Version{}, p.err
+	}
+	ch := p.changes
+	if p.rebase {
+		if ch, err = s.rebase(p, p.at, ch); err != nil {
+			return Version{}, err
+		}
+	}
+	// 2. Store the changes, in a new record or in place of the version they were made
+	// on.
+	switch p.do {
+	case create:
+		return s.create(ctx, p, ch)
+	case replace:
+		return s.swap(ctx, p, p.at, ch)
+	}
+	return Version{}, nil
+}
+
+// settle brings the outcome back: the new version, or everything as it was.
+func (s *Session) settle(p *plan, at Version, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := p.life
+	ch := l.inflight
+	l.inflight = nil
+	switch {
+	case s.life != l: // Destroyed meanwhile.
+		if err == nil && p.do != nothing {
+			s.doom(at.ID)
+		}
+	case p.optional && err != nil:
+	case errors.Is(err, ErrEnded):
+		s.renew(ended)
+		s.lost = true
+	case err != nil && ch != nil:
+		ch.append(&l.pending)
+		l.pending, l.rebased = *ch, l.rebased || p.rebase
+	case err == nil && p.do != nothing:
+		if l.phase < stored && l.id != p.id { // RegenerateID came meanwhile.
+			l.phase, l.next = moving, l.id
+		}
+		if l.phase != moving || l.next == at.ID {
+			l.phase, l.next = stored, ""
+		}
+		l.at, l.id = at, at.ID
+	}
+}

@@ -1,0 +1,95 @@
+package txn
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/flamego/session/driver"
+)
+
+// A rotation leaves a forward: a record under an ID derived from the old one that
+// names the new one, stored before the session moves. It serves two purposes.
+//
+// A request that signs out may know the old ID only. Its Delete of the old record
+// either comes before the move, which then conflicts, or finds the forward, and what
+// that names is deleted as well.
+//
+// A request that arrives with the old ID finds no session. What it sets must not go
+// into a new one, whose cookie would replace that of the session that moved.
+//
+// A forward never signs anybody in, and no client can present its ID as a session: a
+// stolen or planted old ID is worth nothing.
+
+const (
+	forwardFor = 5 * time.Minute
+	// staleFor is how long what comes with the old ID is dropped. A client whose answer
+	// to the rotation was lost gets through after that.
+	staleFor = 10 * time.Second
+)
+
+func forwardID(id string) string {
+	sum := sha256.Sum256([]byte("forward " + id))
+	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+}
+
+// forward names newID in the forward of id, beside the IDs that other rotations of the
+// same session have named.
+func (s *Store) forward(ctx context.Context, id, newID string) error {
+	if !s.Traits.Forwards {
+		return nil
+	}
+	at, expiry, ch := forwardID(id), s.Now().Add(forwardFor), &Changes{}
+	ch.Set(forwardKey, newID)
+	_, err := s.create(ctx, at, ch, expiry)
+	for try := 1; try < createTries && (errors.Is(err, driver.ErrExists) || errors.Is(err, driver.ErrConflict)); try++ {
+		var old Version
+		if old, err = s.load(ctx, at); err == nil {
+			ch.Set(forwardKey, strings.Join(append(strings.Fields(old.terms.forward), newID), " "))
+			_, err = s.replace(ctx, old, ch, expiry)
+		}
+	}
+	return err
+}
+
+// forwards returns what the forward of id names: nothing, if there is none.
+func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
+	if !s.Traits.Forwards {
+		return nil, nil
+	}
+	forward, err := s.load(ctx, forwardID(id))
+	if errors.Is(err, driver.ErrNotFound) {
+		err = nil
+	}
+	return strings.Fields(forward.terms.forward), err
+}
+
+// end deletes a session and whatever it has moved to.
+func (s *Store) end(ctx context.Context, id string) error {
+	err := s.Engine.Delete(ctx, id)
+	if err != nil {
+		return err
+	}
+	to, err := s.forwards(ctx, id)
+	for _, next := range to {
+		if err == nil {
+			err = s.end(ctx, next)
+		}
+	}
+	return err
+}
+
+// movedLately tells whether the session under the ID has moved a moment ago.
+func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
+	if !s.Traits.Forwards {
+		return false, nil
+	}
+	forward, err := s.load(ctx, forwardID(id))
+	if errors.Is(err, driver.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && forward.Record.Expiry.Sub(s.Now()) > forwardFor-staleFor, err
+}

@@ -1,0 +1,202 @@
+package txn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/flamego/session/driver"
+)
+
+// createTries bounds how often an ID is looked for, or the record under it. More than
+// one try is for the unlikely.
+const createTries = 5
+
+// create makes a record under a free ID (G8).
+func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, error) {
+	if s.stale != "" && p.guarded {
+		moved, err := s.store.movedLately(ctx, s.stale)
+		if err != nil {
+			return Version{}, err
+		}
+		if moved {
+			return Version{}, ErrEnded
+		}
+	}
+	id := p.id
+	for try := 1; ; try++ {
+		v, err := s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), terms{}.with(ch)))
+		switch {
+		case err == nil:
+			return v, nil
+		case !errors.Is(err, driver.ErrExists):
+			if v.ID != "" && !s.adopt {
+				_ = s.store.Engine.Delete(ctx, id) // It may be there all the same, and nobody knows of it.
+			}
+			return Version{}, err
+		case try == createTries:
+			return Version{}, err
+		case s.adopt: // Somebody else was first.
+			v, err = s.merge(ctx, p, id, ch)
+			if !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrConflict) {
+				return v, err
+			}
+		case p.fixed:
+			return Version{}, err
+		default:
+			id = s.host.NewID()
+		}
+	}
+}
+
+// merge is create where there is a record already. One that has expired counts as
+// none: nothing of it stays. The record may be gone again by now.
+func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (Version, error) {
+	old, err := s.store.load(ctx, id)
+	if err != nil {
+		return Version{}, err
+	}
+	now := s.store.Now()
+	if !s.store.expired(&old, now) {
+		if ch, err = s.rebase(p, old, ch); err != nil {
+			return Version{}, err
+		}
+		return s.swap(ctx, p, old, ch)
+	}
+	anew := &Changes{flushed: true, list: slices.Clone(ch.list)}
+	for _, key := range ownKeys { // What Flush leaves alone.
+		if anew.find(key) == nil {
+			anew.Delete(key)
+		}
+	}
+	return s.store.replace(ctx, old, anew, s.store.expiry(now, terms{}.with(anew)))
+}
+
+// swap puts the changes on top of the stored version, by compare-and-swap, until
+// nobody came between.
+func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (Version, error) {
+	var turn turn
+	defer turn.end()
+	next, forwarded := p.next, false
+	for {
+		now := s.store.Now()
+		if s.store.expired(&at, now) {
+			// Other requests may have kept it alive since it was loaded.
+			fresh, err := s.store.Find(ctx, at.ID)
+			if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
+				return Version{}, err
+			}
+		}
+		expiry := s.store.expiry(now, at.terms.with(ch))
+		var v Version
+		var err error
+		if next == "" {
+			v, err = s.store.replace(ctx, at, ch, expiry)
+		} else {
+			if !forwarded {
+				if err := s.store.forward(ctx, at.ID, next); err != nil {
+					return Version{}, err
+				}
+				forwarded = true
+			}
+			v, err = s.store.move(ctx, at, next, ch, expiry)
+		}
+		switch {
+		case err == nil:
+			return v, nil
+		case !errors.Is(err, driver.ErrConflict):
+			if v.ID == "" {
+				return Version{}, err
+			}
+			return s.inDoubt(ctx, p, at, v, next, err)
+		case p.optional:
+			return Version{}, err
+		}
+		fresh, err := turn.next(ctx, s.store, at.ID)
+		if next != "" && errors.Is(err, driver.ErrNotFound) {
+			// Nobody else knows the new ID: an earlier try has moved it, and then failed.
+			if fresh, err = s.store.Find(ctx, next); err == nil {
+				next = ""
+			}
+		}
+		if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
+			return Version{}, err
+		}
+	}
+}
+
+// follow goes on with the version that was found, or ends with the session.
+func (s *Session) follow(p *plan, found Version, ch *Changes, err error) (Version, *Changes, error) {
+	if errors.Is(err, driver.ErrNotFound) {
+		return found, ch, ErrEnded
+	}
+	if err == nil {
+		ch, err = s.rebase(p, found, ch)
+	}
+	return found, ch, err
+}
+
+// rebase puts the changes on another version, and lets the request see it.
+func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
+	rebased, err := ch.Rebase(at.View)
+	if err != nil {
+		return ch, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := p.life; s.life == l {
+		l.at, l.inflight, l.rebased = at, rebased, true
+		s.edits++ // An Update under way has read the old version.
+	}
+	return rebased, nil
+}
+
+// inDoubt asks what has become of a version when the store has failed, but may have
+// done its work: the answer may have been lost on the way.
+func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next string, failure error) (Version, error) {
+	if next != "" {
+		return s.movedInDoubt(ctx, at, next, failure)
+	}
+	now, err := s.store.load(ctx, at.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := p.life.inflight
+	switch {
+	case err == nil && bytes.Equal(now.Record.Data, tried.Record.Data) && (ch == nil || !ch.updates()):
+		// The same result of an Update could be another request's, and says nothing.
+		return now, nil
+	case err == nil && bytes.Equal(now.Record.Data, at.Record.Data) || ch == nil:
+		return Version{}, failure
+	}
+	// It cannot be told any more. A flash is not stored again: somebody may have seen
+	// it, and it is shown at most once (G5).
+	ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == FlashKey && !c.deleted })
+	return Version{}, failure
+}
+
+// movedInDoubt leaves the session under its new ID, or nothing there.
+func (s *Session) movedInDoubt(ctx context.Context, at Version, next string, failure error) (Version, error) {
+	_, err := s.store.load(ctx, at.ID)
+	if err == nil {
+		_ = s.store.Engine.Delete(ctx, next) // A copy that nobody has been told of.
+		return Version{}, failure
+	}
+	if !errors.Is(err, driver.ErrNotFound) {
+		return Version{}, failure
+	}
+	v, err := s.store.Find(ctx, next)
+	if err != nil {
+		return Version{}, failure
+	}
+	// It is there, but another rotation may have come between the two halves of the move:
+	// then this is a copy as well.
+	to, _ := s.store.forwards(ctx, at.ID)
+	for _, other := range to {
+		if _, err := s.store.Find(ctx, other); err == nil && other != next {
+			_ = s.store.Engine.Delete(ctx, next)
+			return Version{}, ErrEnded
+		}
+	}
+	return v, nil
+}

@@ -1,0 +1,381 @@
+package txn
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+)
+
+// Host is what a session in use belongs to: an HTTP request, or a caller of
+// Store.Read. Its methods may be called by several goroutines.
+type Host interface {
+	// NewID returns an ID that nobody has.
+	NewID() string
+	// Place is the cookie or header that records say they belong to, or "".
+	Place() string
+	// Sends tells whether the client will be sent a persistent cookie because of a
+	// commit that gives the session a new handle, or this Max-Age.
+	Sends(newHandle bool, maxAge int) bool
+}
+
+// Session is a session in use, by a request or by a caller of Store.Read. Its
+// methods may be called concurrently. One that was not told by Begin, Ended or Adopt
+// which session it is, is that of a visitor who has none.
+type Session struct {
+	store *Store
+	host  Host
+	stale string // a dead ID that the request came with
+	adopt bool   // a record of the same ID is merged with, not avoided
+
+	committing sync.Mutex // one commit at a time; taken before mu
+
+	mu      sync.Mutex // never held while waiting for a store or running foreign code
+	life    *life
+	first   life     // room for the usual case
+	doomed  []string // IDs of records to be deleted with the next commit
+	edits   int      // counts changes, for Update
+	changed bool
+	lost    bool // it was ended elsewhere: the client may hold a newer one
+	sealed  bool // the client cannot be told anything any more
+}
+
+// life is what a session goes through from its first value to its end. One that
+// ended is replaced by another, never reset.
+type life struct {
+	phase     phase
+	id        string   // of the record, or of the one to be; "" if not chosen yet
+	next      string   // the ID that the record is to move to
+	at        Version  // what is stored
+	pending   Changes  // made since the last commit
+	inflight  *Changes // being committed right now
+	rebased   bool     // at is another version than pending was made on: its Updates are to run again
+	refused   error    // why something that was set cannot be stored; every commit returns it
+	inherited Changes  // made before the Store was told to destroy the session of before
+}
+
+type phase int
+
+const (
+	unsaved phase = iota // no record; the first value that is set is the reason for one
+	exposed              // no record, but the application was given the ID: one is due, even without a value
+	renewed              // the same, because RegenerateID asked for a session
+	stored               // there is a record
+	moving               // there is a record, to be moved to next
+	ended                // it was ended elsewhere, and nothing may take its place
+)
+
+// New readies s, which must not be used before.
+func (s *Session) New(store *Store, host Host) {
+	s.store, s.host = store, host
+	s.life = &s.first
+}
+
+// Begin starts with a version that was found and opened.
+func (s *Session) Begin(v Version) {
+	s.first = life{phase: stored, id: v.ID, at: v}
+}
+
+// Stale says that the request came with a dead ID. For a while nothing is created in
+// the place of a session that has moved.
+func (s *Session) Stale(id string) { s.stale = id }
+
+// Ended says that the session was there a moment ago. It has moved or ended, and
+// nothing may take its place.
+func (s *Session) Ended() { s.first.phase = ended }
+
+// Adopt starts with an ID under which there was nothing. If there is something by the
+// time of a commit, the changes are merged with it.
+func (s *Session) Adopt(id string) {
+	s.adopt = true
+	s.first = life{phase: exposed, id: id}
+}
+
+// renew replaces a life that is over.
+func (s *Session) renew(p phase) *life {
+	s.life = &life{phase: p}
+	s.edits++ // An Update under way has read what is gone.
+	return s.life
+}
+
+// ID returns the ID, and makes it final.
+func (s *Session) ID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.life
+	if l.phase == moving {
+		return l.next
+	}
+	if l.id == "" {
+		l.id = s.host.NewID()
+	}
+	if l.phase == unsaved {
+		l.phase = exposed
+	}
+	return l.id
+}
+
+// Known returns the ID if there is a session, or something that makes one.
+func (s *Session) Known() string {
+	s.mu.Lock()
+	none := s.life.phase == unsaved && s.life.id == "" && !s.life.pending.creates()
+	s.mu.Unlock()
+	if none {
+		return ""
+	}
+	return s.ID()
+}
+
+// Is tells whether the ID is that of the session, or the one that it is going to
+// leave, and whether there is a record.
+func (s *Session) Is(id string) (own, left, saved bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.life
+	if l.phase == moving {
+		return id == l.next, id == l.id, true
+	}
+	return l.id != "" && id == l.id, false, l.phase == stored
+}
+
+// Rotate gives the session a new ID with the next commit. newID is called without a
+// lock, with the version that is going to move if there is one.
+func (s *Session) Rotate(newID func(at *Version) (string, error)) error {
+	for {
+		s.mu.Lock()
+		l, at := s.life, (*Version)(nil)
+		if l.phase == stored || l.phase == moving {
+			v := l.at
+			at = &v
+		}
+		s.mu.Unlock()
+
+		id, err := newID(at)
+		if err != nil {
+			return err
+		}
+
+		s.mu.Lock()
+		if s.life == l && (at != nil) == (l.phase == stored || l.phase == moving) {
+			s.rotate(id)
+			s.mu.Unlock()
+			return nil
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (s *Session) rotate(id string) {
+	s.changed = true
+	l := s.life
+	switch l.phase {
+	case stored, moving:
+		l.phase, l.next = moving, id
+		return
+	case ended:
+		l = s.renew(renewed)
+	}
+	l.phase, l.id = renewed, id
+	if !l.inherited.Empty() {
+		l.inherited.append(&l.pending)
+		l.pending, l.inherited = l.inherited, Changes{}
+	}
+}
+
+// Get returns the value of a key as this transaction sees it, or nil.
+func (s *Session) Get(key any) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	val, _ := s.life.get(key)
+	return val
+}
+
+func (l *life) get(key any) (any, bool) {
+	if val, known := l.pending.get(key); known {
+		return val, val != nil
+	}
+	if l.inflight != nil {
+		if val, known := l.inflight.get(key); known {
+			return val, val != nil
+		}
+	}
+	if l.at.View == nil {
+		return nil, false
+	}
+	return l.at.View.Get(key)
+}
+
+// Set sets a key. One of the library's own is refused by the next commit: there is
+// nobody to return an error to.
+func (s *Session) Set(key, val any) {
+	if !s.refuses(key) {
+		s.SetOwn(key, val)
+	}
+}
+
+// SetOwn sets any key.
+func (s *Session) SetOwn(key, val any) {
+	mustCompare(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.edit().Set(key, val)
+}
+
+// Delete deletes a key, as Set sets one.
+func (s *Session) Delete(key any) {
+	if !s.refuses(key) {
+		s.DeleteOwn(key)
+	}
+}
+
+// DeleteOwn deletes any key.
+func (s *Session) DeleteOwn(key any) {
+	mustCompare(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.life
+	// A change that came to nothing so far could come to something on a newer version.
+	untouched := l.pending.find(key) == nil && (l.inflight == nil || l.inflight.find(key) == nil)
+	if _, ok := l.get(key); !ok && untouched {
+		s.changed = true
+		return // Nothing to delete, nothing to store.
+	}
+	s.edit().Delete(key)
+}
+
+// Flush deletes all keys.
+func (s *Session) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.edit().Flush()
+}
+
+// edit returns the changes for another one to be added. It needs mu.
+func (s *Session) edit() *Changes {
+	s.changed = true
+	s.edits++
+	return &s.life.pending
+}
+
+func (s *Session) refuses(key any) bool {
+	if !isOwn(key) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed, s.life.refused = true, ownKeyError(key)
+	return true
+}
+
+func mustCompare(key any) {
+	if _, ok := key.(string); ok {
+		return
+	}
+	if key != nil && !reflect.ValueOf(key).Comparable() {
+		panic(fmt.Sprintf("session: Set: a key of type %T can't be compared: use a string", key))
+	}
+}
+
+// Update sets a key to what fn makes of its value, and returns that. fn runs without
+// a lock, since it may well use the session; when something changed meanwhile, or
+// another transaction commits first, it runs again.
+func (s *Session) Update(key any, fn func(any) any) any {
+	mustCompare(key)
+	if s.refuses(key) {
+		return s.Get(key)
+	}
+	for {
+		s.mu.Lock()
+		old, _ := s.life.get(key)
+		edits := s.edits
+		s.mu.Unlock()
+
+		val := fn(old)
+
+		s.mu.Lock()
+		if s.edits == edits {
+			s.edit().update(key, fn, val)
+			s.mu.Unlock()
+			return val
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Destroy ends the session with the next commit. What is set after it starts a new
+// one.
+func (s *Session) Destroy() { s.destroy(false) }
+
+// Part is Destroy for the Store that handlers get. Handlers written for v1.6.6
+// destroy the old session there when they ask for a new ID, before or after: what
+// they have set goes along then.
+func (s *Session) Part() { s.destroy(true) }
+
+func (s *Session) destroy(bequeath bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.life
+	if old.phase == stored || old.phase == moving {
+		s.doom(old.id)
+	}
+	l := s.renew(unsaved)
+	if bequeath {
+		l.inherited = old.pending
+	}
+	s.changed = true
+}
+
+func (s *Session) doom(id string) {
+	if !slices.Contains(s.doomed, id) {
+		s.doomed = append(s.doomed, id)
+	}
+}
+
+// Encode returns the session as it would be stored.
+func (s *Session) Encode() ([]byte, error) {
+	s.mu.Lock()
+	view, ch := s.life.at.View, s.life.pending.clone()
+	if s.life.inflight != nil {
+		all := s.life.inflight.clone()
+		all.append(ch)
+		ch = all
+	}
+	s.mu.Unlock()
+	b, err := s.store.Engine.Encode(view, ch)
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	return b, nil
+}
+
+// Changed tells whether anything was changed since the start.
+func (s *Session) Changed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// State is what the client has to know of a session.
+type State struct {
+	Handle    string // what it presents to come back, "" if there is no session
+	MaxAge    int    // what the session asks of the cookie, in seconds, or 0
+	Lost      bool   // it was ended elsewhere: the client may hold a newer one
+	Undeleted bool   // it was destroyed, but its record may still be there
+	Refreshed bool   // the record says that a persistent cookie is being sent now
+}
+
+// State returns what the client has to know now.
+func (s *Session) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state()
+}
+
+// state needs mu.
+func (s *Session) state() State {
+	st := State{Lost: s.lost, Undeleted: len(s.doomed) > 0}
+	if l := s.life; l.phase == stored || l.phase == moving {
+		st.Handle, st.MaxAge = l.at.Handle(), l.at.MaxAge()
+	}
+	return st
+}

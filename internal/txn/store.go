@@ -1,0 +1,129 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/flamego/session/driver"
+)
+
+// Store is an engine with the rules of how long sessions last. Its fields are set
+// before it is used; its methods may be called concurrently.
+type Store struct {
+	Engine   Engine
+	Traits   Traits           // of the engine
+	Now      func() time.Time // the clock
+	Idle     time.Duration    // idle timeout of sessions that have none of their own
+	Absolute time.Duration    // absolute timeout, 0 for none
+	Report   func(error)      // hears of what went wrong without anybody being worse off
+
+	queues Queues
+}
+
+// NewStore returns a Store on the system's clock.
+func NewStore(e Engine, idle time.Duration) *Store {
+	return &Store{Engine: e, Traits: e.Traits(), Idle: idle, Now: time.Now, Report: func(error) {}}
+}
+
+func (s *Store) load(ctx context.Context, handle string) (Version, error) {
+	v, err := s.Engine.Load(ctx, handle)
+	if err != nil {
+		return Version{}, err
+	}
+	v.terms = termsOf(v.View)
+	return v, nil
+}
+
+// Find loads a session that has not expired, or returns ErrNotFound.
+func (s *Store) Find(ctx context.Context, handle string) (Version, error) {
+	v, err := s.load(ctx, handle)
+	if err != nil {
+		return Version{}, err
+	}
+	if s.expired(&v, s.Now()) || v.terms.forward != "" {
+		return Version{}, driver.ErrNotFound
+	}
+	return v, nil
+}
+
+// Open readies a version that was found for use by a request. Whoever removes the
+// flash from the record has it (G5). It returns ErrNotFound if the session has ended
+// or moved meanwhile.
+func (s *Store) Open(ctx context.Context, v Version) (_ Version, flash any, err error) {
+	taken := false
+	if _, ok := v.View.Get(FlashKey); ok {
+		if v, flash, taken, err = s.takeFlash(ctx, v); err != nil {
+			return v, nil, err
+		}
+	}
+	if taken || s.isFresh(&v, s.Now()) {
+		return v, flash, nil
+	}
+	v, err = s.Extend(ctx, v)
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		s.Report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
+		err = nil
+	}
+	return v, nil, err
+}
+
+func (s *Store) takeFlash(ctx context.Context, v Version) (_ Version, flash any, taken bool, err error) {
+	var turn turn
+	defer turn.end()
+	for {
+		flash, ok := v.View.Get(FlashKey)
+		if !ok {
+			return v, nil, false, nil
+		}
+		next, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), v.terms))
+		if err == nil {
+			return next, flash, true, nil
+		}
+		if errors.Is(err, driver.ErrConflict) {
+			v, err = turn.next(ctx, s, v.ID)
+		}
+		switch {
+		case errors.Is(err, driver.ErrNotFound):
+			return v, nil, false, err
+		case err != nil:
+			return v, nil, false, fmt.Errorf("flash: %w", err)
+		}
+	}
+}
+
+// Extend slides the expiry. If somebody else has just written the record, then with
+// the right expiry: that version is returned, and nothing is written. It returns
+// ErrNotFound if the session is gone, and with any other error the version as it was.
+func (s *Store) Extend(ctx context.Context, v Version) (Version, error) {
+	next, err := s.Engine.Extend(ctx, v, s.expiry(s.Now(), v.terms))
+	switch {
+	case err == nil:
+		next.terms = v.terms
+		return next, nil
+	case !errors.Is(err, driver.ErrConflict) && !errors.Is(err, driver.ErrNotFound):
+		return v, err
+	}
+	if next, err = s.Find(ctx, v.ID); err != nil {
+		return v, err
+	}
+	return next, nil
+}
+
+func (s *Store) create(ctx context.Context, id string, ch *Changes, expiry time.Time) (Version, error) {
+	return withTerms(s.Engine.Create(ctx, id, ch, expiry))
+}
+
+func (s *Store) replace(ctx context.Context, old Version, ch *Changes, expiry time.Time) (Version, error) {
+	return withTerms(s.Engine.Replace(ctx, old, ch, expiry))
+}
+
+func (s *Store) move(ctx context.Context, old Version, newID string, ch *Changes, expiry time.Time) (Version, error) {
+	return withTerms(s.Engine.Move(ctx, old, newID, ch, expiry))
+}
+
+func withTerms(v Version, err error) (Version, error) {
+	v.terms = termsOf(v.View)
+	return v, err
+}

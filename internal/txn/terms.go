@@ -1,0 +1,193 @@
+package txn
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What the library keeps in a record next to the data, under keys of its own. The
+// numbers are int64, which every gob decoder knows, that of v1.6.6 included; for
+// other codecs see WholeNumber.
+const (
+	OwnPrefix   = "flamego::session::"
+	FlashKey    = OwnPrefix + "flash"
+	CreatedKey  = OwnPrefix + "created"  // Unix milliseconds
+	LifetimeKey = OwnPrefix + "lifetime" // idle timeout in nanoseconds
+	RememberKey = OwnPrefix + "remember" // Max-Age of the cookie in seconds
+	sentKey     = OwnPrefix + "sent"     // when a persistent cookie was last sent, in Unix milliseconds
+	placeKey    = OwnPrefix + "place"    // the cookie or header that it was made for, a string
+	forwardKey  = OwnPrefix + "forward"  // in place of a session: the IDs that one has moved to
+)
+
+// MaxLifetime keeps every expiry within what all storage systems can hold.
+const MaxLifetime = 100 * 365 * 24 * time.Hour
+
+var ownKeys = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, forwardKey}
+
+// isOwn tells the keys that only the library may change. The flash is not among
+// them, since v1.6.6 let applications set it by its key.
+func isOwn(key any) bool {
+	name, ok := key.(string)
+	return ok && strings.HasPrefix(name, OwnPrefix) && slices.Contains(ownKeys, key)
+}
+
+// OwnKeys are the keys that Flush leaves alone.
+func OwnKeys() []any { return ownKeys }
+
+func ownKeyError(key any) error {
+	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime or session.Remember, or a key that does not start with %q", key, OwnPrefix)
+}
+
+// terms are what a session says of itself. What it does not say is 0.
+type terms struct {
+	created, lifetime, remember, sent int64
+	place, forward                    string
+}
+
+func (t *terms) read(key, val any) {
+	name, ok := key.(string)
+	if !ok || !strings.HasPrefix(name, OwnPrefix) {
+		return
+	}
+	switch name {
+	case placeKey:
+		t.place, _ = val.(string)
+	case forwardKey:
+		t.forward, _ = val.(string)
+	case sentKey:
+		t.sent = WholeNumber(val)
+	case CreatedKey:
+		t.created = WholeNumber(val)
+	case LifetimeKey:
+		t.lifetime = WholeNumber(val)
+	case RememberKey:
+		t.remember = WholeNumber(val)
+	}
+}
+
+// WholeNumber is what another Encoder has made of an int64: for JSON that is a
+// float64. If that counted as nothing, a session's absolute timeout would never
+// come. What is no number counts as not said.
+func WholeNumber(val any) int64 {
+	if n, ok := val.(int64); ok || val == nil {
+		return n
+	}
+	if n, ok := val.(interface{ Int64() (int64, error) }); ok { // json.Number
+		i, _ := n.Int64()
+		return i
+	}
+	switch v := reflect.ValueOf(val); {
+	case v.CanInt():
+		return v.Int()
+	case v.CanUint() && v.Uint() <= math.MaxInt64:
+		return int64(v.Uint())
+	case v.CanFloat() && math.Abs(v.Float()) < 1<<63:
+		return int64(v.Float())
+	}
+	return 0
+}
+
+func termsOf(v View) (t terms) {
+	if v == nil {
+		return t
+	}
+	if vals, ok := v.(*Values); ok && vals.index == nil {
+		for i := range vals.Pairs {
+			t.read(vals.Pairs[i].Key, vals.Pairs[i].Value)
+		}
+		return t
+	}
+	for _, key := range ownKeys {
+		val, _ := v.Get(key)
+		t.read(key, val)
+	}
+	return t
+}
+
+// with are the terms with changes on top.
+func (t terms) with(c *Changes) terms {
+	for i := range c.list {
+		t.read(c.list[i].key, c.list[i].val)
+	}
+	return t
+}
+
+// MaxCookieAge is the most that browsers grant (RFC 6265bis, section 5.5).
+const MaxCookieAge = 400 * 24 * time.Hour
+
+// maxAge is the Max-Age that the session asks for, in seconds, or 0 for that of the
+// options.
+func (t terms) maxAge() int {
+	if t.remember > 0 && t.remember <= int64(MaxCookieAge/time.Second) {
+		return int(t.remember)
+	}
+	return 0
+}
+
+// idle is the idle timeout of one session.
+func (s *Store) idle(t terms) time.Duration {
+	if d := time.Duration(t.lifetime); d >= time.Second && d <= MaxLifetime {
+		return d
+	}
+	return s.Idle
+}
+
+// deadline is when the absolute timeout ends the session, or zero if never. What has no
+// time of creation yet is about to get the present one.
+func (s *Store) deadline(t terms, now time.Time) time.Time {
+	if s.Absolute == 0 {
+		return time.Time{}
+	}
+	if t.created != 0 {
+		now = time.UnixMilli(t.created)
+	}
+	return now.Add(s.Absolute)
+}
+
+// expiry is when a record ends that is written or touched now. The twentieth on top
+// lets most accesses go without a write: see isFresh.
+func (s *Store) expiry(now time.Time, t terms) time.Time {
+	idle := s.idle(t)
+	expiry := now.Add(idle + idle/20)
+	if end := s.deadline(t, now); !end.IsZero() && end.Before(expiry) {
+		return end
+	}
+	return expiry
+}
+
+// isFresh tells whether a record will do for an access now: it must have a whole
+// idle timeout left, or all that it may ever have, but for the second that an old
+// table cuts off. One that was written under a longer timeout has too much.
+func (s *Store) isFresh(v *Version, now time.Time) bool {
+	left, idle := v.Record.Expiry.Sub(now), s.idle(v.terms)
+	if left > idle+idle/20+time.Second {
+		return false
+	}
+	end := s.deadline(v.terms, now)
+	return left >= idle || !end.IsZero() && v.Record.Expiry.After(end.Add(-time.Second))
+}
+
+// expired tells whether the session has come to its end.
+func (s *Store) expired(v *Version, now time.Time) bool {
+	if !now.Before(v.Record.Expiry) {
+		return true
+	}
+	return s.Absolute != 0 && !now.Before(s.deadline(v.terms, now))
+}
+
+// hasCreated tells whether the session needs no time of creation, or has one.
+func (s *Store) hasCreated(t terms) bool { return s.Absolute == 0 || t.created != 0 }
+
+// CookieDue tells whether a persistent cookie with this Max-Age in seconds is to be
+// sent again: when a twentieth of it is gone, so that who keeps coming keeps it.
+func (s *Store) CookieDue(v Version, maxAge int) bool {
+	if maxAge <= 0 {
+		return false
+	}
+	since := s.Now().Sub(time.UnixMilli(v.terms.sent)).Abs()
+	return since >= time.Duration(maxAge)*time.Second/20
+}
