@@ -18,13 +18,11 @@ import (
 	"encoding/gob"
 	"fmt"
 	"reflect"
-
-	"github.com/flamego/session/internal/txn"
 )
 
 // Pair is a key of the session, of a type that can be the key of a map, and its
 // value. Pairs spare both sides the map, which costs more than the coding.
-type Pair = txn.Pair
+type Pair struct{ Key, Value any }
 
 const (
 	// maxDepth bounds how deep values may lie in one another, in both directions:

@@ -1,7 +1,10 @@
 package txn
 
-// Pair is one key of a session with its value.
-type Pair struct{ Key, Value any }
+import "github.com/flamego/session/internal/gobstream"
+
+// Pair is one key of a session with its value, as the coder of records sees it, so
+// that nothing has to be copied in between.
+type Pair = gobstream.Pair
 
 // View is what a version of a session holds.
 type View interface {
