@@ -1,10 +1,10 @@
 package session
 
 import (
-	"errors"
+	"bufio"
 	"fmt"
+	"net"
 	"net/http"
-	"reflect"
 	"sync/atomic"
 
 	"github.com/flamego/flamego"
@@ -13,25 +13,32 @@ import (
 )
 
 // exchange is one HTTP request and its response, with the sessions of all Managers on
-// it. The outermost middleware makes it, and runs the handlers.
+// it. The outermost middleware makes it, puts it between Flamego's writer and the
+// connection, and runs the handlers. So it is asked before the first byte leaves (G2,
+// G3): if a session cannot be stored then, it answers 500 in the place of the handler,
+// which still believes in its answer, and swallows the rest.
 type exchange struct {
-	w        flamego.ResponseWriter
+	w        flamego.ResponseWriter // what handlers write to
+	inner    http.ResponseWriter    // what that sends through
 	r        *http.Request
 	requests []*request
-	first    [1]*request // room for the usual case
-	own      request     // the same
+	list     [1]*request // room for the usual case
+	first    request     // the same
 
-	closed   atomic.Bool // it has failed, and nothing is to be stored any more
-	hijacked atomic.Bool // the handler writes to the connection itself
+	begun  atomic.Bool // the response is on its way, or the handler writes to the connection itself
+	closed atomic.Bool // nothing is to be stored any more: it has failed, or a handler has panicked
+	unseen http.Header // the handler's, once it is not sent
 }
 
-var exchangeType = reflect.TypeFor[*exchange]()
-
-// join returns the exchange of the request, and a new session's request on it, or nil if
-// this Manager has one already.
+// join returns the exchange of the request, and a place for this Manager's session on
+// it, or nil if it has one already.
 func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *request, outermost bool, err error) {
-	if v := c.Value(exchangeType); v.IsValid() {
-		x = v.Interface().(*exchange)
+	w := c.ResponseWriter()
+	inner, err := carry.Inner(w)
+	if err != nil {
+		return nil, nil, false, fmt.Errorf("session: %w", err)
+	}
+	if x, ok := (*inner).(*exchange); ok {
 		for _, q := range x.requests {
 			if again, err := m.clashes(q, as); again || err != nil {
 				return x, nil, false, err
@@ -39,10 +46,9 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 		}
 		return x, &request{}, false, nil
 	}
-	x = &exchange{w: c.ResponseWriter(), r: c.Request().Request}
-	x.requests = x.first[:0]
-	c.Set(exchangeType, reflect.ValueOf(x))
-	return x, &x.own, true, nil
+	x = &exchange{w: w, inner: *inner, r: c.Request().Request}
+	x.requests = x.list[:0]
+	return x, &x.first, true, nil
 }
 
 // clashes tells whether this Manager has been here before on the same request, or why
@@ -89,8 +95,9 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 
 // serve runs the handlers.
 func (x *exchange) serve(c flamego.Context) {
-	x.w.Before(x.before)
-	carry.WatchHijack(x.w, x.r, x.beforeHijack, x.afterHijack)
+	if inner, err := carry.Inner(x.w); err == nil {
+		*inner = x
+	}
 	panicking := true
 	defer func() {
 		if panicking {
@@ -98,7 +105,7 @@ func (x *exchange) serve(c flamego.Context) {
 			x.abandon()
 		}
 		if x.closed.Load() {
-			carry.DropTrailers(x.w)
+			carry.DropTrailers(x.inner.Header())
 		}
 		for _, q := range x.requests {
 			if q.leave != nil {
@@ -111,25 +118,93 @@ func (x *exchange) serve(c flamego.Context) {
 	x.finish()
 }
 
-// started tells whether the client has been sent the status already.
-func (x *exchange) started() bool { return x.w.Written() || x.hijacked.Load() }
+// Header is not the header that is sent once the response has failed: trailers would
+// come after the body.
+func (x *exchange) Header() http.Header {
+	if x.unseen != nil {
+		return x.unseen
+	}
+	return x.inner.Header()
+}
 
-// before is the hook that runs when the first byte is about to leave (G2, G3). It must
-// not panic: Flamego's Recovery would answer 200.
-func (x *exchange) before(w flamego.ResponseWriter) {
-	failed := x.closed.Load() // A handler has panicked, and Recovery answers.
-	if x.settle(); x.closed.Load() && !failed {
-		if err := carry.CloseGate(w, x.render); err != nil {
-			x.requests[0].m.report(err)
-		}
+// WriteHeader stores the sessions first. A response that is only announced (RFC 9110,
+// section 15.2) can wait for that.
+func (x *exchange) WriteHeader(status int) {
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		x.inner.WriteHeader(status)
+		return
+	}
+	if x.begun.Swap(true) {
+		return
+	}
+	given := x.closed.Load() // A handler has panicked, and Recovery answers; or it is the failure itself.
+	if x.settle(); x.closed.Load() && !given {
+		x.unseen = make(http.Header)
+		carry.SendFailure(x.inner, x.render)
+		return
+	}
+	x.inner.WriteHeader(status)
+}
+
+func (x *exchange) Write(b []byte) (int, error) {
+	x.WriteHeader(http.StatusOK)
+	if x.unseen != nil {
+		return len(b), nil
+	}
+	return x.inner.Write(b)
+}
+
+// Flush implements http.Flusher.
+func (x *exchange) Flush() {
+	x.WriteHeader(http.StatusOK)
+	if f, ok := x.inner.(http.Flusher); ok {
+		f.Flush()
 	}
 }
 
-// settle stores the sessions, and writes the header. If that fails, it closes the
-// exchange.
+// Push implements http.Pusher.
+func (x *exchange) Push(target string, opts *http.PushOptions) error {
+	if p, ok := x.inner.(http.Pusher); ok && x.unseen == nil {
+		return p.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}
+
+// Hijack stores the sessions, and puts a new cookie into the header of the response,
+// from where the handler can take it. If they cannot be stored the connection stays
+// with HTTP.
+func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	h, ok := x.inner.(http.Hijacker)
+	if !ok {
+		return nil, nil, fmt.Errorf("session: hijack: %w", http.ErrNotSupported)
+	}
+	for _, q := range x.requests {
+		if x.closed.Load() {
+			break
+		}
+		err := q.commitLate()
+		if err == nil {
+			q.state = q.live.txn.State()
+			err = q.render(x.w)
+		}
+		if err != nil {
+			q.m.report(err)
+			return nil, nil, fmt.Errorf("session: hijack: %w", err)
+		}
+	}
+	conn, rw, err := h.Hijack()
+	if err == nil {
+		x.begun.Store(true)
+		x.abandon()
+	}
+	return conn, rw, err
+}
+
+// settle stores the sessions, and writes the header lines. If that fails, it closes the
+// exchange. It must not panic: Flamego's Recovery would answer 200.
 func (x *exchange) settle() {
 	if x.closed.Load() || x.seal() {
-		x.render(x.w)
+		x.render(x.inner)
 	}
 }
 
@@ -162,13 +237,13 @@ func (x *exchange) render(w http.ResponseWriter) {
 	}
 }
 
-// finish stores what the hook has left: all of it when nothing was written, or what a
-// streaming handler changed later.
+// finish stores what is left: all of it when nothing was written, or what a streaming
+// handler changed later.
 func (x *exchange) finish() {
 	if x.closed.Load() {
 		return
 	}
-	if x.started() {
+	if x.begun.Load() {
 		for _, q := range x.requests {
 			if err := q.commitLate(); err != nil {
 				q.m.report(err)
@@ -177,34 +252,9 @@ func (x *exchange) finish() {
 		return
 	}
 	if x.settle(); x.closed.Load() {
-		carry.SendFailure(x.w, x.render)
-	}
-}
-
-// beforeHijack stores the sessions, and puts a new cookie into the header of the
-// response, from where the handler can take it. If they cannot be stored the
-// connection stays with HTTP.
-func (x *exchange) beforeHijack() error {
-	if x.closed.Load() {
-		return nil
-	}
-	for _, q := range x.requests {
-		err := q.commitLate()
-		if err != nil {
-			q.m.report(err)
-			return err
-		}
-		q.state = q.live.txn.State()
-		if err = q.render(x.w); err != nil {
-			return err
+		carry.SendFailure(x.w, nil)
+		if !x.begun.Load() { // Flamego takes an announced response for the whole.
+			carry.SendFailure(x, nil)
 		}
 	}
-	return nil
 }
-
-func (x *exchange) afterHijack() {
-	x.hijacked.Store(true)
-	x.abandon()
-}
-
-var errClosed = errors.New("session: commit: the request has failed, nothing is stored any more")

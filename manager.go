@@ -48,7 +48,7 @@ func NewManager(opts Options) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	// A Flamego that cannot be told to answer 500 must be found out now.
-	if _, err := carry.InnerWriter(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
+	if _, err := carry.Inner(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	m := &Manager{
@@ -235,6 +235,14 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, m.opt.StoreTimeout)
+}
+
+// beyond is deadline for what goes on even if the client disconnects.
+func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFunc) {
+	if m.core.Traits.Local {
+		return context.Background(), func() {}
+	}
+	return m.deadline(context.WithoutCancel(ctx))
 }
 
 // Count returns the number of live sessions in the store, those of other servers

@@ -81,7 +81,7 @@ func (q *request) carrier() carry.Carrier {
 // hangs up does not stop it: drivers close a connection whose query is cancelled, so
 // a flood of aborted requests would leave the pool without any.
 func (q *request) load() (flash any, err error) {
-	ctx, cancel := q.m.deadline(context.WithoutCancel(q.x.r.Context()))
+	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()
 	defer func() {
 		switch {
@@ -184,7 +184,7 @@ func (q *request) seal() error {
 			return nil
 		}
 	}
-	ctx, cancel := q.m.deadline(context.WithoutCancel(q.x.r.Context()))
+	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()
 	var err error
 	q.state, err = q.live.txn.Seal(ctx, refresh)
@@ -197,7 +197,7 @@ func (q *request) commitLate() error {
 	if !q.live.txn.Dirty() {
 		return nil
 	}
-	ctx, cancel := q.m.deadline(context.WithoutCancel(q.x.r.Context()))
+	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()
 	return unlessEnded(q.live.txn.Commit(ctx))
 }
@@ -214,7 +214,7 @@ func unlessEnded(err error) error {
 // commit is Commit, called by a handler.
 func (q *request) commit(ctx context.Context) error {
 	if q.x.closed.Load() {
-		return errClosed
+		return errors.New("session: commit: the request has failed, nothing is stored any more")
 	}
 	ctx, cancel := q.m.deadline(ctx)
 	defer cancel()

@@ -163,7 +163,7 @@ func (l *live) ID() string {
 
 func (l *live) RegenerateID(_ http.ResponseWriter, r *http.Request) error {
 	l.use()
-	if l.req != nil && l.req.x.started() {
+	if l.req != nil && l.req.x.begun.Load() {
 		return errRotateLate
 	}
 	return l.txn.Rotate(func(at *txn.Version) (string, error) {
