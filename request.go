@@ -42,7 +42,8 @@ type request struct {
 	used   atomic.Bool // a handler looked at it: the response depends on the cookie
 	linked atomic.Bool // a URL in the response holds the ID
 
-	values [2]string // room for what the request may name
+	values      [2]string // room for what the request may name
+	vary, cache carry.Room
 }
 
 var _ txn.Host = (*request)(nil)
@@ -234,7 +235,7 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
 		if st.Handle != q.slid || st.MaxAge != q.age {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
-			carry.NoStore(h)
+			carry.NoStore(h, &q.cache)
 			break
 		}
 		fallthrough // The client can keep the handle that it has.
@@ -243,17 +244,17 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 		if !carry.IsPublic(h) {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
 			if _, ok := h["Cache-Control"]; !ok {
-				carry.NoStore(h)
+				carry.NoStore(h, &q.cache)
 			}
 		}
 	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
 		q.carrier().Remove(w, q.x.r)
-		carry.NoStore(h)
+		carry.NoStore(h, &q.cache)
 	}
 	used := q.used.Load() && !q.x.closed.Load()
 	for _, c := range q.m.carriers {
 		if on := c.Vary(); used && on != "" {
-			carry.Vary(h, on)
+			carry.Vary(h, on, &q.vary)
 		}
 		// A URL may hold the ID: that of the request, also if a cookie came first, those
 		// that the handler made, or those in the page of a new visitor.

@@ -184,8 +184,8 @@ func (c *funcs) Param() string {
 // management cheat sheet), whatever the handler has decided: a cache would hand one
 // session to everybody. The same goes for what only caches in between look at (RFC
 // 9213).
-func NoStore(h http.Header) {
-	h["Cache-Control"] = []string{"no-store"}
+func NoStore(h http.Header, room *Room) {
+	h["Cache-Control"] = room.one("no-store")
 	for name := range h {
 		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" {
 			delete(h, name)
@@ -212,7 +212,11 @@ func IsPublic(h http.Header) bool {
 }
 
 // Vary tells caches that the response depends on a header of the request.
-func Vary(h http.Header, on string) {
+func Vary(h http.Header, on string, room *Room) {
+	if h["Vary"] == nil {
+		h["Vary"] = room.one(on)
+		return
+	}
 	for _, line := range h["Vary"] {
 		for _, name := range strings.Split(line, ",") {
 			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, on) {
@@ -221,4 +225,12 @@ func Vary(h http.Header, on string) {
 		}
 	}
 	h["Vary"] = append(h["Vary"], on)
+}
+
+// Room is memory for the value of one header line, which a request has anyway.
+type Room [1]string
+
+func (r *Room) one(value string) []string {
+	r[0] = value
+	return r[:1:1]
 }

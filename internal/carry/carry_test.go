@@ -18,7 +18,7 @@ func TestVary(t *testing.T) {
 		if test.before != nil {
 			h["Vary"] = test.before
 		}
-		Vary(h, "Cookie")
+		Vary(h, "Cookie", new(Room))
 		assert.Equal(t, test.after, h["Vary"])
 	}
 }

@@ -173,15 +173,15 @@ func (s *Session) plan(refresh bool) (p plan) {
 	case moving:
 		p.do, p.next = replace, l.next
 	}
-	ch := l.pending
-	if p.refresh = s.stamp(l, &ch, refresh); l.phase == stored && ch.Empty() {
+	l.flight = l.pending
+	if p.refresh = s.stamp(l, &l.flight, refresh); l.phase == stored && l.flight.Empty() {
 		p.do = nothing
 		return p
 	}
 	if l.id == "" {
 		l.id = s.host.NewID() // Now, so that ID agrees when it is called meanwhile.
 	}
-	p.id, p.changes, p.rebase, p.optional = l.id, &ch, l.rebased, optional
+	p.id, p.changes, p.rebase, p.optional = l.id, &l.flight, l.rebased, optional
 	l.pending, l.inflight, l.rebased = Changes{}, p.changes, false
 	return p
 }

@@ -49,6 +49,7 @@ type life struct {
 	at        Version  // what is stored
 	pending   Changes  // made since the last commit
 	inflight  *Changes // being committed right now
+	flight    Changes  // room for them
 	rebased   bool     // at is another version than pending was made on: its Updates are to run again
 	refused   error    // why something that was set cannot be stored; every commit returns it
 	inherited Changes  // made before the Store was told to destroy the session of before
