@@ -78,7 +78,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 	}
 	var flash any
 	if err == nil {
-		q.start(x, m, as)
+		q.start(x, m, as, c)
 		flash, err = q.load()
 	}
 	if err != nil {
@@ -87,7 +87,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 		return
 	}
 	x.requests = append(x.requests, q)
-	q.inject(c, flash)
+	q.inject(flash)
 	if outermost {
 		x.serve(c)
 	}

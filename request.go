@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/flamego/flamego"
-	"github.com/flamego/flamego/inject"
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/carry"
@@ -20,15 +19,14 @@ import (
 // request is the session of one Manager on an exchange. It is the host of the
 // transaction.
 type request struct {
-	x     *exchange
-	m     *Manager
-	as    *injection
-	live  live
-	bound boundStore
-	// What is injected, in variables of the interface types: Flamego then has no
-	// need to look up the methods.
-	session Session
+	x       *exchange
+	m       *Manager
+	as      *injection
+	live    live
+	bound   boundStore
+	session Session // what is injected, in variables of the interface types
 	store   Store
+	c       flamego.Context
 
 	place string        // what its record says about where it belongs, or ""
 	by    carry.Carrier // the one that brought a live ID, nil if none did
@@ -48,8 +46,8 @@ type request struct {
 
 var _ txn.Host = (*request)(nil)
 
-func (q *request) start(x *exchange, m *Manager, as *injection) {
-	q.x, q.m, q.as = x, m, as
+func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Context) {
+	q.x, q.m, q.as, q.c = x, m, as, c
 	// Nothing need be said in the memory, which is one Manager's, and by clients. A
 	// Store of the application's own is left alone as long as one Manager uses it.
 	if t := m.core.Traits; t.Shared || as.extra && !t.Local {
@@ -284,7 +282,8 @@ type injection struct {
 
 var (
 	managerType = reflect.TypeFor[*Manager]()
-	storeType   = inject.InterfaceOf((*Store)(nil))
+	storeType   = reflect.TypeFor[Store]()
+	contextType = reflect.TypeFor[flamego.Context]()
 	plain       = newInjection(reflect.TypeFor[Session](), reflect.TypeFor[Flash](), false)
 )
 
@@ -293,8 +292,13 @@ func newInjection(session, flash reflect.Type, extra bool) *injection {
 }
 
 // inject gives handlers what they may ask for.
-func (q *request) inject(c flamego.Context, flash any) {
+func (q *request) inject(flash any) {
+	c := q.c
+	// Values of the interface types themselves: for any other, a call by reflection looks
+	// up all methods of the interface, which takes as long as the rest of it. The same
+	// goes for the Context, which most handlers take as well.
 	c.Set(q.as.session, reflect.ValueOf(&q.session).Elem())
+	c.Set(contextType, reflect.ValueOf(&q.c).Elem())
 	if flash != nil {
 		c.Set(q.as.flash, reflect.ValueOf(flash))
 	} else {

@@ -16,8 +16,8 @@ const failureText = "Internal Server Error\n"
 func Inner(w http.ResponseWriter) (*http.ResponseWriter, error) {
 	v := reflect.ValueOf(w)
 	if v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
-		// An embedded field, which is the first one: FieldByName would take longer.
-		if v = v.Elem(); v.NumField() > 0 && v.Type().Field(0).Name == "ResponseWriter" && v.Field(0).CanSet() {
+		// The first field, as it is embedded. To look for its name would take longer.
+		if v = v.Elem(); v.NumField() > 0 && v.Field(0).CanSet() {
 			if inner, ok := v.Field(0).Addr().Interface().(*http.ResponseWriter); ok {
 				return inner, nil
 			}
