@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -49,7 +50,7 @@ func (d *linuxFolder) do(f func(fd int) error) error {
 		return fs.ErrClosed
 	}
 	for {
-		if err := f(d.fd); err != unix.EINTR { //nolint:errorlint // A system call wraps nothing.
+		if err := f(d.fd); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
@@ -141,20 +142,23 @@ func (d *linuxFolder) Close() error {
 type linuxFile int
 
 func (f linuxFile) Read(p []byte) (n int, err error) {
-	for n, err = unix.Read(int(f), p); err == unix.EINTR; { //nolint:errorlint // as above
+	for {
 		n, err = unix.Read(int(f), p)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err == nil && n == 0:
+			return 0, io.EOF
+		default:
+			return max(n, 0), err
+		}
 	}
-	if n == 0 && err == nil {
-		err = io.EOF
-	}
-	return max(n, 0), err
 }
 
 func (f linuxFile) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := unix.Write(int(f), p[n:])
 		n += max(m, 0)
-		if err != nil && err != unix.EINTR { //nolint:errorlint // as above
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}

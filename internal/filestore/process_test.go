@@ -36,7 +36,7 @@ type child struct {
 func startChild(t *testing.T, job, dir string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), "SESSION_FILE_JOB="+job, "SESSION_FILE_DIR="+dir)
+	cmd.Env = append(os.Environ(), childJob+"="+job, "SESSION_FILE_DIR="+dir)
 	if openFast == nil {
 		cmd.Env = append(cmd.Env, osRootOnly+"=1")
 	}
@@ -122,7 +122,7 @@ func version(n int) string {
 }
 
 func TestChild(t *testing.T) {
-	job, ok := childJobs[os.Getenv("SESSION_FILE_JOB")]
+	job, ok := childJobs[os.Getenv(childJob)]
 	if !ok {
 		t.Skip("runs in a child process only")
 	}
@@ -357,4 +357,15 @@ func TestLockRemoved(t *testing.T) {
 
 	require.NoError(t, os.RemoveAll(filepath.Dir(path)))
 	assert.NoError(t, a.Create(t.Context(), testID, record("1")))
+
+	// The lock files of a RootDir that was exchanged are of no use either.
+	require.NoError(t, os.Rename(dir, dir+".old"))
+	c := open(t, dir)
+	require.NoError(t, c.lock(t.Context(), n))
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	assert.ErrorIs(t, a.Create(ctx, testID, record("1")), context.DeadlineExceeded, "two have the same lock")
+	c.unlock(n)
+	assert.NoError(t, a.Create(t.Context(), testID, record("1")))
+	assert.FileExists(t, pathOf(dir, testID))
 }
