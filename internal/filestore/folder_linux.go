@@ -20,9 +20,12 @@ func init() { openFast = openLinux }
 // mere name. File descriptors are used as they are, since wrapping one in an
 // os.File costs a system call and a few allocations.
 type linuxFolder struct {
-	mu      sync.RWMutex // Close waits for calls under way: the number may be used again.
-	fd      int          // -1 when closed
+	fd      int
 	cleanup runtime.Cleanup
+
+	mu     sync.Mutex
+	calls  int // under way; the last one closes what Close has left open
+	closed bool
 }
 
 // openLinux opens RootDir. It fails where openat2 is missing, or forbidden by a
@@ -43,12 +46,22 @@ func openLinux(path string) (folder, error) {
 }
 
 // do calls f with the descriptor, and again when a signal has interrupted it.
+// Meanwhile the descriptor stays open, or its number could come to mean another
+// file.
 func (d *linuxFolder) do(f func(fd int) error) error {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if d.fd < 0 {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
 		return fs.ErrClosed
 	}
+	d.calls++
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.calls--
+		_ = d.closeIdle()
+	}()
 	for {
 		if err := f(d.fd); !errors.Is(err, unix.EINTR) {
 			return err
@@ -126,16 +139,24 @@ func (d *linuxFolder) Chtimes(name string, _, mtime time.Time) error {
 	return d.do(func(fd int) error { return unix.UtimesNanoAt(fd, name, times, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
+// Close does not wait for calls under way: a disk may hang.
 func (d *linuxFolder) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.fd < 0 {
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	return d.closeIdle()
+}
+
+// closeIdle closes the descriptor if nobody will use it any more.
+func (d *linuxFolder) closeIdle() error {
+	if !d.closed || d.calls > 0 {
 		return nil
 	}
 	d.cleanup.Stop()
-	fd := d.fd
-	d.fd = -1
-	return unix.Close(fd)
+	return unix.Close(d.fd)
 }
 
 // linuxFile is the descriptor of an open file.
