@@ -23,7 +23,7 @@ type folder interface {
 	// stat tells about a link, not about what it leads to.
 	stat(path string) (info, error)
 
-	// The others are those of os.Root. All but OpenFile take a mere name.
+	// The rest are methods of os.Root. All but OpenFile take a name without slashes.
 	OpenFile(path string, flag int, perm fs.FileMode) (*os.File, error)
 	Mkdir(name string, perm fs.FileMode) error
 	Rename(from, to string) error

@@ -15,10 +15,10 @@ import (
 func init() { openFast = openLinux }
 
 // linuxFolder is a folder on Linux 5.6 and later. openat2 opens a whole path in
-// one system call and lets no part of it be a link; os.Root takes two for each
-// folder on the way. The other calls have no such variant, but are safe with a
-// mere name. File descriptors are used as they are, since wrapping one in an
-// os.File costs a system call and a few allocations.
+// one system call and follows no link on the way; os.Root takes two calls for
+// each folder. Renaming, removing and the like have no such variant, but need
+// none with a name that has no slash. Bare file descriptors save the system call
+// and the allocations that it takes to wrap one in an os.File.
 type linuxFolder struct {
 	fd      int
 	cleanup runtime.Cleanup
@@ -45,9 +45,8 @@ func openLinux(path string) (folder, error) {
 	return d, probe.Close()
 }
 
-// do calls f with the descriptor, and again when a signal has interrupted it.
-// Meanwhile the descriptor stays open, or its number could come to mean another
-// file.
+// do calls f with the descriptor, and again when a signal has interrupted it. The
+// descriptor stays open meanwhile: its number could be reused for another file.
 func (d *linuxFolder) do(f func(fd int) error) error {
 	d.mu.Lock()
 	if d.closed {

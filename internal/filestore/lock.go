@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -20,10 +21,11 @@ const (
 	lockDir   = ".locks"
 )
 
-// lock is a lock file. It stays open from one use to the next.
+// lock is a lock file, and a lock of this process in front of it: of the
+// goroutines that want the file, only one at a time asks the system. Except on
+// Windows, the file stays open from one use to the next.
 type lock struct {
-	turn chan struct{} // holds one: of the goroutines that want the file, one alone asks the system
-	// The others belong to the one who has the turn.
+	turn chan struct{} // full while a goroutine has the lock; the fields below are that goroutine's
 	file *os.File
 	path string
 	id   fs.FileInfo // for os.SameFile
@@ -35,7 +37,7 @@ func lockNumber(id string) int {
 }
 
 // lockAll takes the locks of the IDs, always in the same order, so that no two
-// wait for each other. They are those of the RootDir that it returns.
+// wait for each other. It also returns the RootDir that the locks belong to.
 func (b *Backend) lockAll(ctx context.Context, ids []string) (*rootFolder, func(), error) {
 	numbers := make([]int, 0, 2)
 	for _, id := range ids {
@@ -102,14 +104,18 @@ func (b *Backend) lock(ctx context.Context, n int) error {
 
 func (b *Backend) unlock(n int) {
 	l := &b.locks[n]
-	_ = unlockFile(l.file)
+	if runtime.GOOS == "windows" {
+		l.close() // RootDir could not be renamed there.
+	} else {
+		_ = unlockFile(l.file)
+	}
 	<-l.turn
 	if b.root.closed.Load() {
 		b.closeIdle(n)
 	}
 }
 
-// closeIdle closes a lock file unless somebody is using it, who does so later.
+// closeIdle closes a lock file unless it is in use; unlock then closes it.
 func (b *Backend) closeIdle(n int) {
 	l := &b.locks[n]
 	select {

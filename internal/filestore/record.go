@@ -93,7 +93,7 @@ func checkFile(fi info, err error) error {
 	return nil
 }
 
-// notOpened tells what it means that a file could not be opened.
+// notOpened explains why a file could not be opened.
 func notOpened(dir folder, path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return driver.ErrNotFound

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// openFast opens RootDir for fewer system calls than os.Root, on systems that can.
+// openFast opens RootDir as a folder that takes fewer system calls than os.Root,
+// on systems that have one. If it fails, os.Root it is.
 var openFast func(path string) (folder, error)
 
 // rootFolder is RootDir, open.
@@ -23,8 +24,8 @@ type rootFolder struct {
 }
 
 // rootDir keeps RootDir open. It is opened anew when the path leads to another
-// folder, so that a server survives that somebody removed or exchanged it, and
-// goes on using the same files as its fellows.
+// folder, so that a server recovers when somebody has removed or replaced it, and
+// goes on using the same files as the other servers.
 type rootDir struct {
 	path   string // absolute
 	handle atomic.Pointer[rootFolder]
@@ -49,8 +50,7 @@ func (r *rootDir) current() (*rootFolder, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The former one is not closed, since others may be using it: that happens
-	// when the last of them has let it go.
+	// The former one is left to the garbage collector, since others may be using it.
 	r.handle.Store(now)
 	return now, nil
 }
@@ -81,14 +81,22 @@ func (r *rootDir) close() error {
 	return r.handle.Load().Close()
 }
 
-// openRoot looks before it opens: a pipe in this place would block.
 func openRoot(path string) (*rootFolder, error) {
+	// It fails on a pipe, which would block who opens it.
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
-	dir, err := openFolderAt(path)
+	var dir folder
+	err := errors.ErrUnsupported
+	if openFast != nil {
+		dir, err = openFast(path)
+	}
 	if err != nil {
-		return nil, err
+		r, err := os.OpenRoot(path)
+		if err != nil {
+			return nil, err
+		}
+		dir = osRoot{r}
 	}
 	f, err := dir.OpenFile(".", os.O_RDONLY, 0)
 	if err != nil {
@@ -98,16 +106,6 @@ func openRoot(path string) (*rootFolder, error) {
 	defer shut(f)
 	id, err := f.Stat()
 	return &rootFolder{dir, id}, err
-}
-
-func openFolderAt(path string) (folder, error) {
-	if openFast != nil {
-		if dir, err := openFast(path); err == nil {
-			return dir, nil
-		}
-	}
-	dir, err := os.OpenRoot(path)
-	return osRoot{dir}, err
 }
 
 // open makes sure, at start, that RootDir is fit for use.
