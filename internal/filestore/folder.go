@@ -1,129 +1,92 @@
 package filestore
 
 import (
-	"context"
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/flamego/session/driver"
 )
 
-// rootDir is RootDir, kept open. It is opened anew when the path leads to
-// another folder, so that a server survives that somebody removed or exchanged
-// it, and goes on using the same files as its fellows.
-type rootDir struct {
-	path   string // absolute
-	handle atomic.Pointer[os.Root]
-	mu     sync.Mutex // for changing the handle
+// folder is an open folder: RootDir, or one in it. No path leads out of it, and
+// opening one never blocks. Its two implementations are osRoot, for any system,
+// and linuxFolder, which takes far fewer system calls.
+type folder interface {
+	// sub opens a folder in it.
+	sub(path string) (folder, error)
+	// open opens a file for reading. It may turn out not to be a regular one.
+	open(path string) (file, error)
+	// create opens a new file for writing, of mode 0600.
+	create(name string) (file, error)
+	// stat tells about a link, not about what it leads to.
+	stat(path string) (info, error)
+
+	// The rest are methods of os.Root. All but OpenFile take a name without slashes.
+	OpenFile(path string, flag int, perm fs.FileMode) (*os.File, error)
+	Mkdir(name string, perm fs.FileMode) error
+	Rename(from, to string) error
+	Remove(name string) error
+	Chtimes(name string, atime, mtime time.Time) error
+	io.Closer
 }
 
-// opened returns the folder without a look at the path.
-func (r *rootDir) opened() *os.Root { return r.handle.Load() }
+type file interface {
+	io.ReadWriteCloser
+	stat() (info, error)
+}
 
-// current returns the folder under the path, and makes it if there is none.
-func (r *rootDir) current() (*os.Root, error) {
-	root := r.handle.Load()
-	if same, err := r.leadsTo(root); same || err != nil {
-		return root, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	root = r.handle.Load()
-	if same, err := r.leadsTo(root); same || err != nil {
-		return root, err
-	}
-	root, err := openRoot(r.path)
+// info is the part of fs.FileInfo that matters here.
+type info struct {
+	mode  fs.FileMode // the type alone
+	size  int64
+	mtime time.Time
+}
+
+// osRoot is a folder on any system.
+type osRoot struct{ *os.Root }
+
+func (r osRoot) sub(path string) (folder, error) {
+	// The dot keeps it from blocking on a pipe.
+	dir, err := r.OpenRoot(path + "/.")
 	if err != nil {
 		return nil, err
 	}
-	// The former one is not closed, since others may be using it: that happens
-	// when the last of them has let it go.
-	r.handle.Store(root)
-	return root, nil
+	return osRoot{dir}, nil
 }
 
-// leadsTo tells whether the path leads to the folder. It fails when the folder
-// has been closed.
-func (r *rootDir) leadsTo(root *os.Root) (bool, error) {
-	if root == nil {
-		return false, nil
-	}
-	have, err := root.Stat(".")
-	if err != nil {
-		return false, err
-	}
-	want, err := os.Stat(r.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && os.SameFile(have, want), err
-}
-
-func (r *rootDir) close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.handle.Load().Close()
-}
-
-// openRoot looks before it opens: a pipe in this place would block.
-func openRoot(path string) (*os.Root, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+func (r osRoot) open(path string) (file, error) {
+	// It would follow a link that stays inside, and does not open a huge file on
+	// systems of 32 bits.
+	if err := checkFile(r.stat(path)); err != nil {
 		return nil, err
 	}
-	return os.OpenRoot(path)
+	f, err := r.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	return osFile{f}, err
 }
 
-// open makes sure, at start, that RootDir is fit for use.
-func (b *Backend) open(path string) error {
-	abs, err := filepath.Abs(path)
-	if err == nil {
-		b.root.path = abs
-		err = b.try()
-	}
-	if err != nil {
-		return fmt.Errorf("FileConfig.RootDir %q cannot be used: %w: name a folder that this process may create, read and write", path, bare(err))
-	}
-	return nil
+func (r osRoot) create(name string) (file, error) {
+	f, err := r.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return osFile{f}, err
 }
 
-// try writes a file and takes a lock.
-func (b *Backend) try() error {
-	root, err := b.root.current()
+func (r osRoot) stat(path string) (info, error) { return infoOf(r.Lstat(path)) }
+
+type osFile struct{ *os.File }
+
+func (f osFile) stat() (info, error) { return infoOf(f.Stat()) }
+
+func infoOf(fi fs.FileInfo, err error) (info, error) {
 	if err != nil {
-		return err
+		return info{}, err
 	}
-	temp := tempName(time.Now().Unix(), rand.Uint64())
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if err = errors.Join(f.Close(), root.Remove(temp)); err != nil {
-		return err
-	}
-	// That another process has the lock at the moment is all right.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
-	unlock, err := b.locks.lock(ctx, root, 0)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil
-	}
-	if err == nil {
-		unlock()
-	}
-	return err
+	return info{mode: fi.Mode().Type(), size: fi.Size(), mtime: fi.ModTime()}, nil
 }
 
-// openFolder opens the folder of an ID, or returns ErrNotFound. The dot at the
-// end of the path keeps it from blocking on a pipe.
-func openFolder(root *os.Root, id string) (*os.Root, error) {
-	dir, err := root.OpenRoot(folderName(id) + "/.")
+// openFolder opens the folder of an ID, or returns ErrNotFound.
+func openFolder(root folder, id string) (folder, error) {
+	dir, err := root.sub(folderName(id))
 	if err == nil {
 		return dir, nil
 	}
@@ -134,7 +97,7 @@ func openFolder(root *os.Root, id string) (*os.Root, error) {
 }
 
 // makeFolder is openFolder for those who put something into it.
-func (b *Backend) makeFolder(root *os.Root, id string) (*os.Root, error) {
+func (b *Backend) makeFolder(root folder, id string) (folder, error) {
 	dir, err := openFolder(root, id)
 	if !errors.Is(err, driver.ErrNotFound) {
 		return dir, err
@@ -142,15 +105,22 @@ func (b *Backend) makeFolder(root *os.Root, id string) (*os.Root, error) {
 	if notFolder(root, id) {
 		return nil, errors.New("something in FileConfig.RootDir is not a folder and stands where a folder of sessions belongs: remove it")
 	}
-	if err = root.MkdirAll(folderName(id), 0o700); err != nil {
+	upper, err := b.makeSub(root, id[:1])
+	if err != nil {
 		return nil, err
 	}
-	for _, parent := range []string{".", id[:1]} {
-		if err = b.syncFolder(root, parent); err != nil {
-			return nil, err
-		}
+	defer shut(upper)
+	return b.makeSub(upper, id[1:2])
+}
+
+func (b *Backend) makeSub(dir folder, name string) (folder, error) {
+	if err := dir.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
 	}
-	return root.OpenRoot(folderName(id) + "/.")
+	if err := b.syncFolder(dir); err != nil {
+		return nil, err
+	}
+	return dir.sub(name)
 }
 
 func folderName(id string) string {
@@ -158,11 +128,14 @@ func folderName(id string) string {
 }
 
 // notFolder tells whether something else is in the place of an ID's folders.
-func notFolder(root *os.Root, id string) bool {
-	for _, name := range []string{id[:1], folderName(id)} {
-		if fi, err := root.Lstat(name); err == nil && !fi.IsDir() {
+func notFolder(root folder, id string) bool {
+	for _, path := range []string{id[:1], folderName(id)} {
+		if fi, err := root.stat(path); err == nil && !fi.mode.IsDir() {
 			return true
 		}
 	}
 	return false
 }
+
+// shut closes what has only been read, so that there is nothing to lose.
+func shut(c io.Closer) { _ = c.Close() }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -19,107 +21,143 @@ const (
 	lockDir   = ".locks"
 )
 
-// locks are the locks of this process: one for each lock file, in front of
-// it, so that of many goroutines that want a file one alone asks the system.
-type locks [lockCount]chan struct{}
-
-func (l *locks) init() {
-	for i := range l {
-		l[i] = make(chan struct{}, 1)
-	}
+// lock is a lock file, and a lock of this process in front of it: of the
+// goroutines that want the file, only one at a time asks the system. Except on
+// Windows, the file stays open from one use to the next.
+type lock struct {
+	turn chan struct{} // full while a goroutine has the lock; the fields below are that goroutine's
+	file *os.File
+	path string
+	id   fs.FileInfo // for os.SameFile
 }
 
-// number is that of an ID's lock.
-func (l *locks) number(id string) int {
+// lockNumber is that of an ID's lock.
+func lockNumber(id string) int {
 	return int(crc32.ChecksumIEEE([]byte(id)) % lockCount)
 }
 
 // lockAll takes the locks of the IDs, always in the same order, so that no two
-// wait for each other.
-func (l *locks) lockAll(ctx context.Context, root *os.Root, ids []string) (unlock func(), err error) {
+// wait for each other. It also returns the RootDir that the locks belong to.
+func (b *Backend) lockAll(ctx context.Context, ids []string) (*rootFolder, func(), error) {
 	numbers := make([]int, 0, 2)
 	for _, id := range ids {
-		numbers = append(numbers, l.number(id))
+		numbers = append(numbers, lockNumber(id))
 	}
 	slices.Sort(numbers)
-	held := make([]func(), 0, 2)
-	unlock = func() {
-		for _, release := range slices.Backward(held) {
-			release()
-		}
-	}
-	for _, n := range slices.Compact(numbers) {
-		release, err := l.lock(ctx, root, n)
+	numbers = slices.Compact(numbers)
+	for {
+		root, err := b.root.current()
 		if err != nil {
-			unlock()
-			return nil, err
+			return nil, nil, err
 		}
-		held = append(held, release)
+		held := 0
+		unlock := func() {
+			for _, n := range slices.Backward(numbers[:held]) {
+				b.unlock(n)
+			}
+		}
+		for _, n := range numbers {
+			if err = b.lock(ctx, n); err != nil {
+				unlock()
+				return nil, nil, err
+			}
+			held++
+		}
+		if b.root.opened() == root {
+			return root, unlock, nil
+		}
+		unlock() // RootDir was exchanged meanwhile.
 	}
-	return unlock, nil
 }
 
 // lock takes one lock, or returns an error when the context has ended. A lock
 // ends with its process, however that ends.
-func (l *locks) lock(ctx context.Context, root *os.Root, n int) (unlock func(), err error) {
+func (b *Backend) lock(ctx context.Context, n int) error {
+	l := &b.locks[n]
 	select {
-	case l[n] <- struct{}{}:
+	case l.turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for other requests: %w", ctx.Err())
+		return fmt.Errorf("wait for other requests: %w", ctx.Err())
 	}
-	f, err := lockFile(ctx, root, n)
-	if err != nil {
-		<-l[n]
-		return nil, err
-	}
-	return func() {
-		closeLock(f)
-		<-l[n]
-	}, nil
-}
-
-// lockFile takes a lock against other processes.
-func lockFile(ctx context.Context, root *os.Root, n int) (*os.File, error) {
-	name := fmt.Sprintf("%s/%02x", lockDir, n)
 	for {
-		f, err := openLock(root, name)
-		if err != nil {
-			return nil, err
+		err := b.openLock(n)
+		if err == nil {
+			err = waitLock(ctx, l.file)
 		}
-		if err = waitLock(ctx, f); err == nil {
-			// Is it still the file that others find? The collector of v1.6.6 removes
-			// whatever looks old.
-			var same bool
-			if same, err = sameLock(root, name, f); same {
-				return f, nil
-			}
+		var same bool
+		if err == nil {
+			same, err = b.sameLock(n)
 		}
-		closeLock(f)
+		if same {
+			return nil
+		}
+		l.close()
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return nil, err
+			<-l.turn
+			return err
 		}
 	}
 }
 
-// closeLock does not leave the unlocking to the closing: a child process that is
+func (b *Backend) unlock(n int) {
+	l := &b.locks[n]
+	if runtime.GOOS == "windows" {
+		l.close() // RootDir could not be renamed there.
+	} else {
+		_ = unlockFile(l.file)
+	}
+	<-l.turn
+	if b.root.closed.Load() {
+		b.closeIdle(n)
+	}
+}
+
+// closeIdle closes a lock file unless it is in use; unlock then closes it.
+func (b *Backend) closeIdle(n int) {
+	l := &b.locks[n]
+	select {
+	case l.turn <- struct{}{}:
+		l.close()
+		<-l.turn
+	default:
+	}
+}
+
+// close does not leave the unlocking to the closing: a child process that is
 // just being started may hold a copy of the handle for a moment.
-func closeLock(f *os.File) {
-	_ = unlockFile(f)
-	_ = f.Close()
+func (l *lock) close() {
+	if l.file != nil {
+		_ = unlockFile(l.file)
+		_ = l.file.Close()
+		l.file = nil
+	}
 }
 
-func openLock(root *os.Root, name string) (*os.File, error) {
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = root.Mkdir(lockDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, lockError(err)
-		}
-		f, err = root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+// openLock opens a lock file unless it is open.
+func (b *Backend) openLock(n int) error {
+	l := &b.locks[n]
+	if l.file != nil {
+		return nil
 	}
-	return f, lockError(err)
+	root, err := b.root.current()
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s/%02x", lockDir, n)
+	l.path = filepath.Join(b.root.path, name)
+	l.file, err = root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = root.Mkdir(lockDir, 0o700); err == nil || errors.Is(err, fs.ErrExist) {
+			l.file, err = root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+		}
+	}
+	if err == nil {
+		l.id, err = l.file.Stat()
+	}
+	return lockError(err)
 }
 
 // waitLock asks again and again instead of waiting in the kernel, from which no
@@ -148,23 +186,24 @@ func waitLock(ctx context.Context, f *os.File) error {
 	}
 }
 
-// sameLock compares the locked file with the one under its name, and gives it a
-// time of modification far ahead, for which v1.6.6 leaves it alone.
-func sameLock(root *os.Root, name string, f *os.File) (bool, error) {
-	have, err := f.Stat()
-	if err != nil {
-		return false, lockError(err)
-	}
-	want, err := root.Lstat(name)
+// sameLock compares the locked file with the one that others find, and gives it
+// a time of modification far ahead, for which the collector of v1.6.6 leaves it
+// alone: that removes whatever looks old.
+func (b *Backend) sameLock(n int) (bool, error) {
+	l := &b.locks[n]
+	found, err := os.Lstat(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err != nil || !os.SameFile(have, want) {
+	if err != nil || !os.SameFile(l.id, found) {
 		return false, lockError(err)
 	}
 	const month = 30 * 24 * time.Hour
-	if now := time.Now(); have.ModTime().Before(now.Add(month)) {
-		_ = root.Chtimes(name, time.Time{}, now.Add(12*month)) // It is a mere help.
+	if now := time.Now(); found.ModTime().Before(now.Add(month)) {
+		if dir, err := b.root.opened().sub(lockDir); err == nil {
+			_ = dir.Chtimes(filepath.Base(l.path), time.Time{}, now.Add(12*month)) // It is a mere help.
+			shut(dir)
+		}
 	}
 	return true, nil
 }

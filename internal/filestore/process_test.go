@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,7 +36,10 @@ type child struct {
 func startChild(t *testing.T, job, dir string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), "SESSION_FILE_JOB="+job, "SESSION_FILE_DIR="+dir)
+	cmd.Env = append(os.Environ(), childJob+"="+job, "SESSION_FILE_DIR="+dir)
+	if openFast == nil {
+		cmd.Env = append(cmd.Env, osRootOnly+"=1")
+	}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
@@ -72,7 +76,7 @@ var childJobs = map[string]func(ctx context.Context, b *Backend) error{
 	},
 	// hold keeps the lock of a session until the parent closes the pipe.
 	"hold": func(ctx context.Context, b *Backend) error {
-		return b.exclusive(ctx, "hold", []string{testID}, func(*os.Root) error {
+		return b.exclusive(ctx, "hold", []string{testID}, func(folder) error {
 			fmt.Println("ready")
 			_, _ = io.ReadAll(os.Stdin)
 			return nil
@@ -118,7 +122,7 @@ func version(n int) string {
 }
 
 func TestChild(t *testing.T) {
-	job, ok := childJobs[os.Getenv("SESSION_FILE_JOB")]
+	job, ok := childJobs[os.Getenv(childJob)]
 	if !ok {
 		t.Skip("runs in a child process only")
 	}
@@ -216,7 +220,8 @@ func TestKill(t *testing.T) {
 		if strings.HasPrefix(path.Base(name), tempPrefix) {
 			temps++
 			old := tempName(time.Now().Add(-2*tempAge).Unix(), rand.Uint64())
-			require.NoError(t, b.root.opened().Rename(name, path.Join(path.Dir(name), old)))
+			name = filepath.Join(dir, name)
+			require.NoError(t, os.Rename(name, filepath.Join(filepath.Dir(name), old)))
 		}
 	}
 	t.Logf("%d sessions, %d temporary files left behind", len(stored), temps)
@@ -329,39 +334,38 @@ func TestBusyHolder(t *testing.T) {
 func TestLockRemoved(t *testing.T) {
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
-	root, err := a.root.current()
-	require.NoError(t, err)
-	n := a.locks.number(testID)
-	name := fmt.Sprintf("%s/%02x", lockDir, n)
+	n := lockNumber(testID)
+	path := filepath.Join(dir, lockDir, fmt.Sprintf("%02x", n))
 
-	// One has opened the lock file, then it is removed, and another gets the new
-	// one: the first must notice that it locked a file that nobody finds.
-	old, err := openLock(root, name)
-	require.NoError(t, err)
-	defer old.Close()
-	require.NoError(t, root.Remove(name))
-	unlock, err := b.locks.lock(t.Context(), root, n)
-	require.NoError(t, err)
-	got, err := tryLock(old)
-	require.NoError(t, err)
-	require.True(t, got)
-	same, err := sameLock(root, name, old)
-	require.NoError(t, err)
-	assert.False(t, same)
+	// One has the lock file open, then it is removed, and another gets the new one:
+	// the first must notice that it locked a file that nobody finds.
+	require.NoError(t, a.lock(t.Context(), n))
+	a.unlock(n)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, b.lock(t.Context(), n))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	_, err = a.locks.lock(ctx, root, n)
-	assert.ErrorIs(t, err, context.DeadlineExceeded, "two have the same lock")
-	unlock()
-	unlock, err = a.locks.lock(t.Context(), root, n)
-	require.NoError(t, err)
-	unlock()
+	require.ErrorIs(t, a.lock(ctx, n), context.DeadlineExceeded, "two have the same lock")
+	b.unlock(n)
+	require.NoError(t, a.lock(t.Context(), n))
+	a.unlock(n)
 
 	// Which it does not do while a lock is in use: the file looks new.
-	fi, err := root.Stat(name)
+	fi, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.True(t, fi.ModTime().After(time.Now().AddDate(0, 6, 0)))
 
-	require.NoError(t, root.RemoveAll(lockDir))
+	require.NoError(t, os.RemoveAll(filepath.Dir(path)))
 	assert.NoError(t, a.Create(t.Context(), testID, record("1")))
+
+	// The lock files of a RootDir that was exchanged are of no use either.
+	require.NoError(t, os.Rename(dir, dir+".old"))
+	c := open(t, dir)
+	require.NoError(t, c.lock(t.Context(), n))
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, a.Create(ctx, testID, record("1")), context.DeadlineExceeded, "two have the same lock")
+	c.unlock(n)
+	assert.NoError(t, a.Create(t.Context(), testID, record("1")))
+	assert.FileExists(t, pathOf(dir, testID))
 }

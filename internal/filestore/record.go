@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -29,14 +30,12 @@ const (
 )
 
 // load reads a record from wherever it belongs.
-func (b *Backend) load(ctx context.Context, root *os.Root, id string) (driver.Record, error) {
-	dir, err := openFolder(root, id)
-	if err != nil {
-		return driver.Record{}, err
-	}
-	defer shut(dir)
+func (b *Backend) load(ctx context.Context, root folder, id string) (driver.Record, error) {
 	for first := time.Now(); ; {
-		rec, err := b.read(dir, id)
+		rec, err := b.read(root, folderName(id)+"/"+id)
+		if err != nil && !errors.Is(err, driver.ErrNotFound) && notFolder(root, id) {
+			err = driver.ErrNotFound
+		}
 		if err != nil || len(rec.Data) > 0 || !b.Unsettled(rec, first) {
 			return rec, err
 		}
@@ -58,60 +57,63 @@ func (b *Backend) Unsettled(r driver.Record, first time.Time) bool {
 }
 
 // read returns a record, or ErrNotFound also for links, folders, pipes and
-// devices in the place of one. A file of which the bytes cannot be had is
-// unreadable, and costs a visitor that session as one full of nonsense does.
-func (b *Backend) read(dir *os.Root, id string) (driver.Record, error) {
-	// os.Root follows links that stay inside it, and opens nothing huge on systems
-	// of 32 bits; hence the look beforehand.
-	if err := checkFile(dir.Lstat(id)); err != nil {
-		return driver.Record{}, err
-	}
-	f, err := dir.OpenFile(id, os.O_RDONLY|openFlags, 0)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return driver.Record{}, driver.ErrNotFound
-	case errors.Is(err, fs.ErrPermission):
-		return driver.Record{}, fmt.Errorf("%w: a session file cannot be opened: %w", driver.ErrUnreadable, bare(err))
-	case err != nil:
-		return driver.Record{}, err
+// devices in the place of one. A file whose bytes cannot be had is unreadable,
+// and costs a visitor that session as one full of nonsense does.
+func (b *Backend) read(dir folder, path string) (driver.Record, error) {
+	f, err := dir.open(path)
+	if err != nil {
+		return driver.Record{}, notOpened(dir, path, err)
 	}
 	defer shut(f)
-	// Between then and now it may have been replaced.
-	fi, err := f.Stat()
+	fi, err := f.stat()
 	if err = checkFile(fi, err); err != nil {
 		return driver.Record{}, err
 	}
-	data := make([]byte, fi.Size())
+	data := make([]byte, fi.size)
 	n, err := io.ReadFull(f, data)
 	// Only v1.6.6 makes a file shorter while it is being read.
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return driver.Record{}, err
 	}
-	return driver.Record{Data: data[:n], Expiry: fi.ModTime().Add(b.lifetime)}, nil
+	return driver.Record{Data: data[:n], Expiry: fi.mtime.Add(b.lifetime)}, nil
 }
 
 // checkFile tells whether something can be a session file.
-func checkFile(fi fs.FileInfo, err error) error {
+func checkFile(fi info, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return driver.ErrNotFound
 	case err != nil:
 		return err
-	case !fi.Mode().IsRegular():
+	case !fi.mode.IsRegular():
 		return driver.ErrNotFound
-	case fi.Size() > maxSize:
-		return fmt.Errorf("%w: a session file has %d bytes, more than %d", driver.ErrUnreadable, fi.Size(), maxSize)
+	case fi.size > maxSize:
+		return fmt.Errorf("%w: a session file has %d bytes, more than %d", driver.ErrUnreadable, fi.size, maxSize)
 	}
 	return nil
 }
 
+// notOpened explains why a file could not be opened.
+func notOpened(dir folder, path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return driver.ErrNotFound
+	}
+	if bad := checkFile(dir.stat(path)); bad != nil {
+		return bad
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: a session file cannot be opened: %w", driver.ErrUnreadable, bare(err))
+	}
+	return err
+}
+
 // write puts a record in place as a whole, or nothing. The caller has the lock.
-func (b *Backend) write(dir *os.Root, id string, r driver.Record) (err error) {
+func (b *Backend) write(dir folder, id string, r driver.Record) (err error) {
 	if len(r.Data) > maxSize {
 		return fmt.Errorf("the session takes %d bytes encoded, and %d are the most that the file store keeps: store large values elsewhere and their keys in the session", len(r.Data), maxSize)
 	}
 	temp := tempName(time.Now().Unix(), rand.Uint64())
-	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := dir.create(temp)
 	if err != nil {
 		return err
 	}
@@ -131,13 +133,32 @@ func (b *Backend) write(dir *os.Root, id string, r driver.Record) (err error) {
 	if err = b.setExpiry(dir, temp, r.Expiry); err != nil {
 		return err
 	}
-	if err = b.syncFile(dir, temp); err != nil {
-		return err
+	if b.sync {
+		if err = flush(dir, temp, os.O_RDWR); err != nil {
+			return err
+		}
 	}
 	if err = dir.Rename(temp, id); err != nil {
 		return err
 	}
-	return b.syncFolder(dir, ".")
+	return b.syncFolder(dir)
+}
+
+// syncFolder brings the names in a folder to the disk, if that is wanted.
+// Windows has no such call.
+func (b *Backend) syncFolder(dir folder) error {
+	if !b.sync || runtime.GOOS == "windows" {
+		return nil
+	}
+	return flush(dir, ".", os.O_RDONLY)
+}
+
+func flush(dir folder, name string, flag int) error {
+	f, err := dir.OpenFile(name, flag, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // The times of modification that every system can write. Later ones would wrap
@@ -153,7 +174,7 @@ var (
 )
 
 // setExpiry writes the expiry the way that v1.6.6 reads it.
-func (b *Backend) setExpiry(dir *os.Root, name string, expiry time.Time) error {
+func (b *Backend) setExpiry(dir folder, name string, expiry time.Time) error {
 	mtime := expiry.Add(-b.lifetime)
 	switch {
 	case mtime.Before(firstTime):

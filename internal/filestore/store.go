@@ -3,10 +3,13 @@
 package filestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -19,13 +22,13 @@ import (
 // holds the lock of its ID against goroutines and processes (lock.go), which
 // makes 'compare, then rename' one step.
 //
-// Everything goes through os.Root: nothing that is planted in RootDir leads out
-// of it, and on Windows a file can be replaced while others read it.
+// Everything in RootDir goes through a folder (folder.go): nothing that is planted
+// there leads out of it, and on Windows a file can be replaced while others read it.
 type Backend struct {
 	lifetime time.Duration
 	sync     bool
 	root     rootDir
-	locks    locks
+	locks    [lockCount]lock
 	sweep    cursor
 }
 
@@ -41,13 +44,19 @@ const mostLifetime = 40 * 365 * 24 * time.Hour
 // failure.
 func Open(dir string, lifetime time.Duration, sync bool) (*Backend, error) {
 	b := &Backend{lifetime: min(lifetime, mostLifetime), sync: sync}
-	b.locks.init()
+	for i := range b.locks {
+		b.locks[i].turn = make(chan struct{}, 1)
+	}
 	return b, b.open(dir)
 }
 
 // Close lets go of RootDir. Later calls fail.
 func (b *Backend) Close() error {
-	return fail("close", b.root.close())
+	err := b.root.close()
+	for n := range b.locks {
+		b.closeIdle(n)
+	}
+	return fail("close", err)
 }
 
 // Load implements driver.Backend.
@@ -72,7 +81,7 @@ func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
 
 // Create implements driver.Backend.
 func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error {
-	return b.exclusive(ctx, "create", []string{id}, func(root *os.Root) error {
+	return b.exclusive(ctx, "create", []string{id}, func(root folder) error {
 		dir, err := b.makeFolder(root, id)
 		if err != nil {
 			return err
@@ -87,7 +96,7 @@ func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error 
 
 // Replace implements driver.Backend.
 func (b *Backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
-	return missingIsConflict(b.exclusive(ctx, "replace", []string{id}, func(root *os.Root) error {
+	return missingIsConflict(b.exclusive(ctx, "replace", []string{id}, func(root folder) error {
 		dir, err := openFolder(root, id)
 		if err != nil {
 			return err
@@ -105,7 +114,7 @@ func (b *Backend) Replace(ctx context.Context, id string, old, r driver.Record) 
 // under an ID that nobody was told; the other way round, the visitor would have
 // neither.
 func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
-	return missingIsConflict(b.exclusive(ctx, "move", []string{id, newID}, func(root *os.Root) error {
+	return missingIsConflict(b.exclusive(ctx, "move", []string{id, newID}, func(root folder) error {
 		// 1. The old record must be what the caller saw.
 		from, err := openFolder(root, id)
 		if err != nil {
@@ -138,14 +147,14 @@ func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Reco
 			}
 			return err
 		}
-		return b.syncFolder(from, ".")
+		return b.syncFolder(from)
 	}))
 }
 
 // Touch implements driver.Backend. It takes the lock as well, or a sweep that has
 // just found the session expired could remove it after Touch has reported success.
 func (b *Backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
-	return missingIsConflict(b.exclusive(ctx, "touch", []string{id}, func(root *os.Root) error {
+	return missingIsConflict(b.exclusive(ctx, "touch", []string{id}, func(root folder) error {
 		dir, err := openFolder(root, id)
 		if err != nil {
 			return err
@@ -161,22 +170,108 @@ func (b *Backend) Touch(ctx context.Context, id string, old driver.Record, expir
 // Delete implements driver.Backend. It leaves alone what is not a regular file,
 // since that holds no record.
 func (b *Backend) Delete(ctx context.Context, id string) error {
-	err := b.exclusive(ctx, "delete", []string{id}, func(root *os.Root) error {
+	err := b.exclusive(ctx, "delete", []string{id}, func(root folder) error {
 		dir, err := openFolder(root, id)
 		if err != nil {
 			return err
 		}
 		defer shut(dir)
-		if _, err = stat(dir, id); err != nil {
+		if _, err = sessionFile(dir, id); err != nil {
 			return err
 		}
 		if err = dir.Remove(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return b.syncFolder(dir, ".")
+		return b.syncFolder(dir)
 	})
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil
+	}
+	return err
+}
+
+// exclusive runs f while nobody else changes the records of the IDs.
+func (b *Backend) exclusive(ctx context.Context, op string, ids []string, f func(root folder) error) error {
+	if err := check(ctx, ids...); err != nil {
+		return fail(op, err)
+	}
+	root, unlock, err := b.lockAll(ctx, ids)
+	if err != nil {
+		return fail(op, err)
+	}
+	defer unlock()
+	return fail(op, f(root))
+}
+
+// compare returns ErrConflict unless the file holds exactly the bytes of old.
+func (b *Backend) compare(dir folder, id string, old []byte) error {
+	got, err := b.read(dir, id)
+	if errors.Is(err, driver.ErrUnreadable) || err == nil && !bytes.Equal(got.Data, old) {
+		return driver.ErrConflict
+	}
+	return err
+}
+
+// check is for whatever a caller other than the library might pass, and for
+// the device names of Windows ("nul", "con"), which make valid IDs.
+func check(ctx context.Context, ids ...string) error {
+	for _, id := range ids {
+		if !driver.ValidID(id) || !filepath.IsLocal(id) {
+			return driver.ErrNotFound
+		}
+	}
+	return ctx.Err()
+}
+
+// sessionFile returns what is known of a session file, or ErrNotFound if there
+// is nothing, or something else.
+func sessionFile(dir folder, id string) (info, error) {
+	fi, err := dir.stat(id)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.mode.IsRegular() {
+		return info{}, driver.ErrNotFound
+	}
+	return fi, err
+}
+
+// free returns ErrExists if anything at all has the name.
+func free(dir folder, id string) error {
+	_, err := dir.stat(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		return driver.ErrExists
+	}
+	return err
+}
+
+func missingIsConflict(err error) error {
+	if errors.Is(err, driver.ErrNotFound) {
+		return driver.ErrConflict
+	}
+	return err
+}
+
+// fail names what could not be done. The conditions that callers look for
+// stay as they are.
+func fail(op string, err error) error {
+	for _, known := range []error{nil, driver.ErrNotFound, driver.ErrExists, driver.ErrConflict} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return fmt.Errorf("file: %s: %w", op, bare(err))
+}
+
+// bare takes the path off an error, for it has the ID in it.
+func bare(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		return link.Err
 	}
 	return err
 }

@@ -34,7 +34,7 @@ func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 	if err != nil {
 		return 0, fail("sweep", err)
 	}
-	s := &sweep{b: b, root: root, now: now, limit: limit}
+	s := &sweep{b: b, now: now, limit: limit}
 	s.note(s.folder(ctx, root, ""))
 	start := int(b.sweep.Load())
 	for i := range folders {
@@ -67,7 +67,6 @@ var errSweepLimit = errors.New("the limit is reached")
 // sweep is one call of DeleteExpired.
 type sweep struct {
 	b       *Backend
-	root    *os.Root
 	now     time.Time
 	limit   int
 	removed int
@@ -85,7 +84,7 @@ func (s *sweep) note(err error) {
 
 // folder sweeps the folder of the IDs that begin with place, or RootDir itself,
 // which has no sessions.
-func (s *sweep) folder(ctx context.Context, dir *os.Root, place string) error {
+func (s *sweep) folder(ctx context.Context, dir folder, place string) error {
 	return each(ctx, dir, func(name string) error {
 		err := s.file(ctx, dir, place, name)
 		if errors.Is(err, errSweepLimit) {
@@ -96,23 +95,20 @@ func (s *sweep) folder(ctx context.Context, dir *os.Root, place string) error {
 	})
 }
 
-// each calls do for every regular file in a folder, until that fails.
-func each(ctx context.Context, dir *os.Root, do func(name string) error) error {
-	list, err := dir.Open(".")
+// each calls do for every name in a folder, until that fails.
+func each(ctx context.Context, dir folder, do func(name string) error) error {
+	list, err := dir.OpenFile(".", os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer shut(list)
 	for {
-		entries, err := list.ReadDir(256)
-		for _, e := range entries {
+		names, err := list.Readdirnames(256)
+		for _, name := range names {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !e.Type().IsRegular() {
-				continue
-			}
-			if err := do(e.Name()); err != nil {
+			if err := do(name); err != nil {
 				return err
 			}
 		}
@@ -125,14 +121,17 @@ func each(ctx context.Context, dir *os.Root, do func(name string) error) error {
 	}
 }
 
-func (s *sweep) file(ctx context.Context, dir *os.Root, place, name string) error {
+func (s *sweep) file(ctx context.Context, dir folder, place, name string) error {
 	if staleTemp(name, time.Now()) {
+		if _, err := sessionFile(dir, name); err != nil {
+			return err
+		}
 		return dir.Remove(name)
 	}
 	if place == "" || !inPlace(name, place) {
 		return nil
 	}
-	lock := s.b.locks.number(name)
+	lock := lockNumber(name)
 	if expired, err := s.b.expired(dir, name, s.now); err != nil || !expired || s.busy[lock] {
 		return err
 	}
@@ -144,18 +143,18 @@ func (s *sweep) file(ctx context.Context, dir *os.Root, place, name string) erro
 	// its place, between this look and the removal.
 	wait, cancel := context.WithTimeout(ctx, sweepWait)
 	defer cancel()
-	unlock, err := s.b.locks.lock(wait, s.root, lock)
-	if err != nil {
+	if err := s.b.lock(wait, lock); err != nil {
 		if s.busy[lock] = wait.Err() != nil; s.busy[lock] {
 			return ctx.Err()
 		}
 		return err
 	}
-	defer unlock()
+	defer s.b.unlock(lock)
 	if expired, err := s.b.expired(dir, name, s.now); err != nil || !expired {
 		return err
 	}
-	if err = dir.Remove(name); err == nil {
+	err := dir.Remove(name)
+	if err == nil {
 		s.removed++
 	}
 	return err
@@ -166,10 +165,48 @@ func inPlace(name, place string) bool {
 	return driver.ValidID(name) && name[:2] == place
 }
 
-func (b *Backend) expired(dir *os.Root, name string, now time.Time) (bool, error) {
-	fi, err := stat(dir, name)
+func (b *Backend) expired(dir folder, name string, now time.Time) (bool, error) {
+	fi, err := sessionFile(dir, name)
 	if err != nil {
 		return false, err
 	}
-	return !fi.ModTime().Add(b.lifetime).After(now), nil
+	return !fi.mtime.Add(b.lifetime).After(now), nil
+}
+
+// Count implements driver.Counter. It looks at the time of each file, and opens
+// none. A folder that cannot be read is an error: the number would be too low.
+func (b *Backend) Count(ctx context.Context, now time.Time) (int, error) {
+	root, err := b.root.current()
+	if err != nil {
+		return 0, fail("count", err)
+	}
+	total := 0
+	for i := range folders {
+		place := placeOf(i)
+		dir, err := openFolder(root, place)
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, fail("count", err)
+		}
+		err = each(ctx, dir, func(name string) error {
+			if !inPlace(name, place) {
+				return nil
+			}
+			expired, err := b.expired(dir, name, now)
+			if err == nil && !expired {
+				total++
+			}
+			if errors.Is(err, driver.ErrNotFound) { // It has ended since the folder was read.
+				return nil
+			}
+			return err
+		})
+		shut(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // The folder may have gone.
+			return 0, fail("count", err)
+		}
+	}
+	return total, fail("count", ctx.Err())
 }

@@ -140,25 +140,22 @@ func TestSweepBusyLock(t *testing.T) {
 	dir := t.TempDir()
 	b, stopped := open(t, dir), open(t, dir)
 	expired := driver.Record{Expiry: time.Now().Add(-time.Minute)}
-	held := b.locks.number(testID)
+	held := lockNumber(testID)
 	under := []string{testID}
 	for i := 0; len(under) < 20; i++ {
-		if id := fmt.Sprintf("xyz%d", i); b.locks.number(id) == held {
+		if id := fmt.Sprintf("xyz%d", i); lockNumber(id) == held {
 			under = append(under, id)
 		}
 	}
 	for _, id := range append(under, otherID, "aaa", "zzz") {
 		require.NoError(t, b.Create(t.Context(), id, expired))
 	}
-	root, err := stopped.root.current()
-	require.NoError(t, err)
-	unlock, err := stopped.locks.lock(t.Context(), root, held)
-	require.NoError(t, err)
+	require.NoError(t, stopped.lock(t.Context(), held))
 
 	start := time.Now()
 	assert.Equal(t, []int{3}, sweepAll(t, b, time.Now(), 10))
 	assert.Less(t, time.Since(start), 10*sweepWait, "it waited for each file")
-	unlock()
+	stopped.unlock(held)
 	assert.Equal(t, []int{10, 10, 0}, sweepAll(t, b, time.Now(), 10))
 }
 

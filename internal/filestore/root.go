@@ -1,0 +1,149 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// openFast opens RootDir as a folder that takes fewer system calls than os.Root,
+// on systems that have one. If it fails, os.Root it is.
+var openFast func(path string) (folder, error)
+
+// rootFolder is RootDir, open.
+type rootFolder struct {
+	folder
+	id fs.FileInfo // for os.SameFile
+}
+
+// rootDir keeps RootDir open. It is opened anew when the path leads to another
+// folder, so that a server recovers when somebody has removed or replaced it, and
+// goes on using the same files as the other servers.
+type rootDir struct {
+	path   string // absolute
+	handle atomic.Pointer[rootFolder]
+	closed atomic.Bool
+	mu     sync.Mutex // for changing the handle
+}
+
+// opened returns the folder without a look at the path.
+func (r *rootDir) opened() *rootFolder { return r.handle.Load() }
+
+// current returns the folder under the path, and makes it if there is none.
+func (r *rootDir) current() (*rootFolder, error) {
+	if now, err := r.look(); now != nil || err != nil {
+		return now, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now, err := r.look(); now != nil || err != nil {
+		return now, err
+	}
+	now, err := openRoot(r.path)
+	if err != nil {
+		return nil, err
+	}
+	// The former one is left to the garbage collector, since others may be using it.
+	r.handle.Store(now)
+	return now, nil
+}
+
+// look returns the open folder if the path still leads to it, otherwise nil.
+func (r *rootDir) look() (*rootFolder, error) {
+	now := r.handle.Load()
+	if r.closed.Load() {
+		return nil, fs.ErrClosed
+	}
+	if now == nil {
+		return nil, nil
+	}
+	found, err := os.Stat(r.path)
+	if err == nil && os.SameFile(now.id, found) {
+		return now, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return nil, err
+}
+
+func (r *rootDir) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed.Store(true)
+	return r.handle.Load().Close()
+}
+
+func openRoot(path string) (*rootFolder, error) {
+	// It fails on a pipe, which would block who opens it.
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, err
+	}
+	var dir folder
+	err := errors.ErrUnsupported
+	if openFast != nil {
+		dir, err = openFast(path)
+	}
+	if err != nil {
+		r, err := os.OpenRoot(path)
+		if err != nil {
+			return nil, err
+		}
+		dir = osRoot{r}
+	}
+	f, err := dir.OpenFile(".", os.O_RDONLY, 0)
+	if err != nil {
+		shut(dir)
+		return nil, err
+	}
+	defer shut(f)
+	id, err := f.Stat()
+	return &rootFolder{dir, id}, err
+}
+
+// open makes sure, at start, that RootDir is fit for use.
+func (b *Backend) open(path string) error {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		b.root.path = abs
+		err = b.try()
+	}
+	if err != nil {
+		return fmt.Errorf("FileConfig.RootDir %q cannot be used: %w: name a folder that this process may create, read and write", path, bare(err))
+	}
+	return nil
+}
+
+// try writes a file and takes a lock.
+func (b *Backend) try() error {
+	root, err := b.root.current()
+	if err != nil {
+		return err
+	}
+	temp := tempName(time.Now().Unix(), rand.Uint64())
+	f, err := root.create(temp)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(f.Close(), root.Remove(temp)); err != nil {
+		return err
+	}
+	// That another process has the lock at the moment is all right.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	err = b.lock(ctx, 0)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	if err == nil {
+		b.unlock(0)
+	}
+	return err
+}
