@@ -68,7 +68,7 @@ var mutants = []mutant{
 	{"G16_CleanEnd", "manager.go", "\t\tm.stop()\n", "\t\tclose(m.stopped)\n", ""},
 
 	// The explorer, too: lines of the core and of what tells the client.
-	{"G6 an ended", "internal/txn/forward.go", "\t\t\terr = s.end(ctx, next)\n", "\t\t\terr = nil\n", explorer},
+	{"G6 an ended", "internal/txn/forward.go", "\tfor _, next := range to {\n", "\tfor _, next := range to[:0] {\n", explorer},
 	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, id); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, id); err != nil {", explorer},
 	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, id); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\t\t\tforwarded = true\n", "\t\t\t\tforwarded = true\n\t\t\t\t_ = s.store.Engine.Delete(ctx, forwardID(at.ID))\n", explorer},
