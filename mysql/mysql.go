@@ -62,16 +62,17 @@ func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
-	o := sqlstore.Options{Read: cfg.DB, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true}
-	if cfg.DB == nil {
-		db, err := connect(cfg.DSN)
-		if err != nil {
+	o := sqlstore.Options{Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true}
+	db := cfg.DB
+	if db == nil {
+		var err error
+		if db, err = connect(cfg.DSN); err != nil {
 			return nil, sc, err
 		}
-		o.Read, o.Close = db, db.Close
+		o.Close = db.Close
 	}
-	o.Write = o.Read
-	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil, fraction(ctx, o.Read, cfg.Table)), o)
+	o.Read, o.Write = sqlstore.DB(db), sqlstore.DB(db)
+	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil, fraction(ctx, db, cfg.Table)), o)
 	if err != nil {
 		err = fmt.Errorf("%w (look at Config.DSN or Config.DB)", err)
 	}

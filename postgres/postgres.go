@@ -21,7 +21,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/jackc/pgx/v5/stdlib" // Applications open it by its name, and v1.6.6 has it registered.
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/sqlstore"
@@ -62,11 +62,8 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 	if err != nil {
 		return nil, sc, err
 	}
-	// Over the pool, not beside it: its connections are the ones that count.
-	db := stdlib.OpenDBFromPool(pool)
 	b, err := sqlstore.New(ctx, dialect, sqlstore.Options{
-		Read: db, Write: db, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true,
-		Close: func() error { return errors.Join(db.Close(), end()) },
+		Read: native{pool}, Write: native{pool}, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true, Close: end,
 	})
 	if err != nil {
 		err = fmt.Errorf("%w (look at Config.DSN or Config.Pool)", err)
@@ -103,6 +100,33 @@ func connect(cfg Config) (pool *pgxpool.Pool, end func() error, err error) {
 	return pool, func() error { pool.Close(); return nil }, nil
 }
 
+// native runs statements by pgx itself, which costs less than database/sql and prepares
+// them for each connection.
+type native struct{ pool *pgxpool.Pool }
+
+func (n native) Run(ctx context.Context, text string) error {
+	_, err := n.pool.Exec(ctx, text)
+	return err
+}
+
+func (n native) Statement(text string) sqlstore.Statement { return statement{n.pool, text} }
+
+type statement struct {
+	pool *pgxpool.Pool
+	text string
+}
+
+func (s statement) Scan(ctx context.Context, arg any, dest ...any) error {
+	return s.pool.QueryRow(ctx, s.text, arg).Scan(dest...)
+}
+
+func (s statement) Exec(ctx context.Context, args ...any) (int64, error) {
+	tag, err := s.pool.Exec(ctx, s.text, args...)
+	return tag.RowsAffected(), err
+}
+
+func (s statement) Close() error { return nil }
+
 var dialect = sqlstore.Dialect{
 	Name:        "postgres",
 	Quote:       '"',
@@ -117,8 +141,7 @@ var dialect = sqlstore.Dialect{
 			"CREATE INDEX IF NOT EXISTS " + t.Quote(t.Index()) + " ON " + t.String() + " (expired_at)",
 		}
 	},
-	Class:      class,
-	Unprepared: true, // pgx does that, for each connection.
+	Class: class,
 }
 
 func class(err error) sqlstore.Class {

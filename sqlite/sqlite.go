@@ -60,7 +60,7 @@ func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
-	o := sqlstore.Options{Read: cfg.DB, Write: cfg.DB, Table: cfg.Table, InitTable: cfg.InitTable}
+	o := sqlstore.Options{Read: sqlstore.DB(cfg.DB), Write: sqlstore.DB(cfg.DB), Table: cfg.Table, InitTable: cfg.InitTable}
 	if cfg.DB == nil {
 		if cfg.DSN == "" {
 			return nil, sc, errors.New("sqlite: Config.DSN is empty: set it to the path of the database file, or Config.DB to an open database")
@@ -84,7 +84,7 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
 	if err != nil {
 		return errors.Join(err, write.Close())
 	}
-	o.Read, o.Write = read, write
+	o.Read, o.Write = sqlstore.DB(read), sqlstore.DB(write)
 	o.Close = func() error { return errors.Join(read.Close(), write.Close()) }
 
 	// Of several processes that open a new file, one switches it to write-ahead
@@ -99,7 +99,7 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
 	// In any other mode readers and writers would wait for each other. A database
 	// in memory has such a mode, and belongs to its connection.
 	if mode != "wal" {
-		o.Read = write
+		o.Read = o.Write
 	}
 	return nil
 }

@@ -101,15 +101,15 @@ func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 
 // Count implements driver.Counter. It reads a range of the index.
 func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
-	err = Retry(ctx, b.d.Class, func() error { return b.count.scan(ctx, b.time(now), &n) })
+	err = Retry(ctx, b.d.Class, func() error { return b.count.Scan(ctx, b.time(now), &n) })
 	return n, b.fail("count", err)
 }
 
 // Close ends the statements, and the pools if they are the library's.
 func (b *Backend) Close() error {
 	var errs []error
-	for _, s := range []*statement{b.load, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
-		errs = append(errs, s.close())
+	for _, s := range []Statement{b.load, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
+		errs = append(errs, s.Close())
 	}
 	if b.end != nil {
 		errs = append(errs, b.end())
@@ -120,13 +120,13 @@ func (b *Backend) Close() error {
 // row returns what is stored, or sql.ErrNoRows.
 func (b *Backend) row(ctx context.Context, id string) (data []byte, expiry expiry, err error) {
 	expiry.parse = b.d.ParseTime
-	err = Retry(ctx, b.d.Class, func() error { return b.load.scan(ctx, id, &data, &expiry) })
+	err = Retry(ctx, b.d.Class, func() error { return b.load.Scan(ctx, id, &data, &expiry) })
 	return data, expiry, err
 }
 
-func (b *Backend) exec(ctx context.Context, s *statement, args ...any) (n int64, err error) {
+func (b *Backend) exec(ctx context.Context, s Statement, args ...any) (n int64, err error) {
 	err = Retry(ctx, b.d.Class, func() error {
-		n, err = s.exec(ctx, args)
+		n, err = s.Exec(ctx, args...)
 		return err
 	})
 	return n, err

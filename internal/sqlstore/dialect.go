@@ -38,9 +38,6 @@ type Dialect struct {
 	ParseTime func(v any) (time.Time, bool)
 	// Class sorts an error of the driver.
 	Class func(err error) Class
-	// Unprepared sends the statements as text, for a driver that prepares and
-	// caches them by itself.
-	Unprepared bool
 	// ChangedRows says that a row that an UPDATE leaves as it was may not be
 	// counted, as in MySQL without clientFoundRows.
 	ChangedRows bool

@@ -1,5 +1,5 @@
 // Package sqlstore is the flow of statements that the SQL backends share. A
-// backend contributes a Dialect and the open *sql.DB.
+// backend contributes a Dialect and an open Pool.
 //
 // The table has the columns key, data and expired_at. Each method of Backend is
 // one statement outside of any transaction, so the database makes it whole and
@@ -21,7 +21,7 @@ import (
 type Options struct {
 	// Read and Write are the pools for SELECT and for all else. They may be the
 	// same one.
-	Read, Write *sql.DB
+	Read, Write Pool
 	// Table is the name of the table, or schema.table: see ParseTable. Default is
 	// DefaultTable.
 	Table string
@@ -45,7 +45,7 @@ type Backend struct {
 	table Table
 	end   func() error
 
-	load, create, replace, move, touch, remove, sweep, count *statement
+	load, create, replace, move, touch, remove, sweep, count Statement
 }
 
 var (
@@ -112,7 +112,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 
 // statement fills in the template of a statement: {table}, {key} and {match},
 // and "?" for parameters. The table comes last, as it may hold any of these.
-func (b *Backend) statement(db *sql.DB, template string) *statement {
+func (b *Backend) statement(p Pool, template string) Statement {
 	text := strings.NewReplacer("{key}", b.d.Key, "{match}", b.d.Match).Replace(template)
 	if b.d.Placeholder != nil {
 		parts := strings.Split(text, "?")
@@ -122,15 +122,12 @@ func (b *Backend) statement(db *sql.DB, template string) *statement {
 		}
 	}
 	text = strings.ReplaceAll(text, "{table}", b.table.String())
-	return &statement{db: db, text: text, asText: b.d.Unprepared}
+	return p.Statement(text)
 }
 
-func (b *Backend) initTable(ctx context.Context, db *sql.DB) error {
+func (b *Backend) initTable(ctx context.Context, p Pool) error {
 	for _, text := range b.d.Schema(b.table) {
-		err := Retry(ctx, b.d.Class, func() error {
-			_, err := db.ExecContext(ctx, text)
-			return err
-		})
+		err := Retry(ctx, b.d.Class, func() error { return p.Run(ctx, text) })
 		// Of several servers that start together, one makes the table.
 		if err != nil && b.d.Class(err) != Exists {
 			return fmt.Errorf("%s: Config.InitTable: %w", b.d.Name, err)

@@ -64,7 +64,7 @@ func newDB(t *testing.T, path string) *sql.DB {
 
 func newBackend(t *testing.T, d sqlstore.Dialect, db *sql.DB) *sqlstore.Backend {
 	t.Helper()
-	b, err := sqlstore.New(t.Context(), d, sqlstore.Options{Read: db, Write: db, InitTable: true})
+	b, err := sqlstore.New(t.Context(), d, sqlstore.Options{Read: sqlstore.DB(db), Write: sqlstore.DB(db), InitTable: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b
@@ -74,7 +74,6 @@ func TestFlow(t *testing.T) {
 	for name, with := range map[string]func(d *sqlstore.Dialect){
 		"bare":                  func(*sqlstore.Dialect) {},
 		"numbered placeholders": func(d *sqlstore.Dialect) { d.Placeholder = func(n int) string { return fmt.Sprintf("$%d", n) } },
-		"unprepared":            func(d *sqlstore.Dialect) { d.Unprepared = true },
 		"changed rows":          func(d *sqlstore.Dialect) { d.ChangedRows = true },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +131,7 @@ func TestUncountedRows(t *testing.T) {
 func TestLazy(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not yet")
 	db, ctx := newDB(t, filepath.Join(dir, "s.db")), t.Context()
-	o := sqlstore.Options{Read: db, Write: db}
+	o := sqlstore.Options{Read: sqlstore.DB(db), Write: sqlstore.DB(db)}
 	_, err := sqlstore.New(ctx, bare(), o)
 	require.ErrorContains(t, err, "Config.Table")
 	o.Lazy = true

@@ -10,12 +10,40 @@ import (
 	"time"
 )
 
-// statement is one text, prepared when it is first needed: the server may be
-// down when the application starts.
+// Pool runs statements on connections of its own.
+type Pool interface {
+	// Run executes a text once.
+	Run(ctx context.Context, text string) error
+	// Statement returns a statement that is used again and again. The server may be
+	// down at the time.
+	Statement(text string) Statement
+}
+
+// Statement is one text, prepared as the driver likes.
+type Statement interface {
+	// Scan runs a statement that returns one row, or sql.ErrNoRows.
+	Scan(ctx context.Context, arg any, dest ...any) error
+	// Exec returns how many rows the statement affected.
+	Exec(ctx context.Context, args ...any) (int64, error)
+	Close() error
+}
+
+// DB returns the Pool of a *sql.DB.
+func DB(db *sql.DB) Pool { return pool{db} }
+
+type pool struct{ db *sql.DB }
+
+func (p pool) Run(ctx context.Context, text string) error {
+	_, err := p.db.ExecContext(ctx, text)
+	return err
+}
+
+func (p pool) Statement(text string) Statement { return &statement{db: p.db, text: text} }
+
+// statement is prepared when it is first needed.
 type statement struct {
 	db       *sql.DB
 	text     string
-	asText   bool
 	prepared atomic.Pointer[sql.Stmt]
 }
 
@@ -36,11 +64,7 @@ func (s *statement) prepare(ctx context.Context) (*sql.Stmt, error) {
 	return p, nil
 }
 
-// scan runs a statement that returns one row, or sql.ErrNoRows.
-func (s *statement) scan(ctx context.Context, arg any, dest ...any) error {
-	if s.asText {
-		return s.db.QueryRowContext(ctx, s.text, arg).Scan(dest...)
-	}
+func (s *statement) Scan(ctx context.Context, arg any, dest ...any) error {
 	p, err := s.prepare(ctx)
 	if err != nil {
 		return err
@@ -48,25 +72,19 @@ func (s *statement) scan(ctx context.Context, arg any, dest ...any) error {
 	return p.QueryRowContext(ctx, arg).Scan(dest...)
 }
 
-// exec returns how many rows the statement affected.
-func (s *statement) exec(ctx context.Context, args []any) (int64, error) {
-	var res sql.Result
-	var err error
-	if s.asText {
-		res, err = s.db.ExecContext(ctx, s.text, args...)
-	} else {
-		var p *sql.Stmt
-		if p, err = s.prepare(ctx); err == nil {
-			res, err = p.ExecContext(ctx, args...)
-		}
+func (s *statement) Exec(ctx context.Context, args ...any) (int64, error) {
+	p, err := s.prepare(ctx)
+	if err != nil {
+		return 0, err
 	}
+	res, err := p.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
 }
 
-func (s *statement) close() error {
+func (s *statement) Close() error {
 	if p := s.prepared.Load(); p != nil {
 		return p.Close()
 	}
