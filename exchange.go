@@ -19,26 +19,28 @@ import (
 // which still believes in its answer, and swallows the rest.
 type exchange struct {
 	w        flamego.ResponseWriter // what handlers write to
-	inner    http.ResponseWriter    // what that sends through
+	slot     *http.ResponseWriter   // where that keeps what it sends through: inner, then the exchange
+	inner    http.ResponseWriter
 	r        *http.Request
 	requests []*request
 	list     [1]*request // room for the usual case
 	first    request     // the same
 
-	begun  atomic.Bool // the response is on its way, or the handler writes to the connection itself
-	closed atomic.Bool // nothing is to be stored any more: it has failed, or a handler has panicked
-	unseen http.Header // the handler's, once it is not sent
+	settled bool        // the header lines are written
+	begun   atomic.Bool // the response is on its way, or the handler writes to the connection itself
+	closed  atomic.Bool // nothing is to be stored any more: it has failed, or a handler has panicked
+	unseen  http.Header // the handler's, once it is not sent
 }
 
 // join returns the exchange of the request, and a place for this Manager's session on
 // it, or nil if it has one already.
 func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *request, outermost bool, err error) {
 	w := c.ResponseWriter()
-	inner, err := carry.Inner(w)
+	slot, err := carry.Inner(w)
 	if err != nil {
 		return nil, nil, false, fmt.Errorf("session: %w", err)
 	}
-	if x, ok := (*inner).(*exchange); ok {
+	if x, ok := (*slot).(*exchange); ok {
 		for _, q := range x.requests {
 			if again, err := m.clashes(q, as); again || err != nil {
 				return x, nil, false, err
@@ -46,7 +48,7 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 		}
 		return x, &request{}, false, nil
 	}
-	x = &exchange{w: w, inner: *inner, r: c.Request().Request}
+	x = &exchange{w: w, slot: slot, inner: *slot, r: c.Request().Request}
 	x.requests = x.list[:0]
 	return x, &x.first, true, nil
 }
@@ -95,9 +97,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 
 // serve runs the handlers.
 func (x *exchange) serve(c flamego.Context) {
-	if inner, err := carry.Inner(x.w); err == nil {
-		*inner = x
-	}
+	*x.slot = x
 	panicking := true
 	defer func() {
 		if panicking {
@@ -203,8 +203,12 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // settle stores the sessions, and writes the header lines. If that fails, it closes the
 // exchange. It must not panic: Flamego's Recovery would answer 200.
 func (x *exchange) settle() {
+	if x.settled {
+		return // Nothing was written, and now a middleware in front of this one does.
+	}
 	if x.closed.Load() || x.seal() {
 		x.render(x.inner)
+		x.settled = true
 	}
 }
 
