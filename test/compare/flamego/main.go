@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/flamego/flamego"
 	"go.mongodb.org/mongo-driver/mongo/options"
@@ -26,6 +28,7 @@ func main() { os.Exit(contract.Main(open)) }
 
 func open(cfg contract.Config) (http.Handler, func() error, error) {
 	f := flamego.NewWithLogger(io.Discard)
+	f.Use(flamego.Recovery()) // v1.6.6 panics when the store fails.
 	nothing := func() error { return nil }
 	if cfg.Backend == "none" {
 		bare(f)
@@ -84,7 +87,12 @@ func store(cfg contract.Config) (opt session.Options, err error) {
 	case "mysql":
 		opt.Initer, opt.Config = mysql.Initer(), mysql.Config{DSN: cfg.DSN, InitTable: true}
 	case "mongo":
-		opt.Initer, opt.Config = mongo.Initer(), mongo.Config{Options: options.Client().ApplyURI(cfg.DSN), Database: "compare"}
+		u, err := url.Parse(cfg.DSN)
+		if err != nil {
+			return opt, err
+		}
+		opt.Initer = mongo.Initer()
+		opt.Config = mongo.Config{Options: options.Client().ApplyURI(cfg.DSN), Database: strings.Trim(u.Path, "/")}
 	default:
 		return opt, fmt.Errorf("no backend %q", cfg.Backend)
 	}
