@@ -178,11 +178,11 @@ func newReaders(addr string, n int, cookies []string) (*crew, error) {
 
 // slice is what a crew has seen in one stretch of time.
 type slice struct {
-	requests int
-	wrong    int
-	example  error
-	took     time.Duration
-	p50, p99 time.Duration
+	requests  int
+	wrong     int
+	example   error
+	took      time.Duration
+	latencies []time.Duration
 }
 
 func (s slice) perSecond() float64 { return float64(s.requests) / s.took.Seconds() }
@@ -225,11 +225,7 @@ func (c *crew) work(d time.Duration, times int) (slice, error) {
 			all.example = s.example
 		}
 	}
-	sorted := slices.Concat(latencies...)
-	slices.Sort(sorted)
-	if len(sorted) > 0 {
-		all.p50, all.p99 = sorted[len(sorted)/2], sorted[len(sorted)*99/100]
-	}
+	all.latencies = slices.Concat(latencies...)
 	return all, errors.Join(errs...)
 }
 

@@ -34,14 +34,15 @@ type plan struct {
 }
 
 // cellsOf: every route with 8 connections, and those that use a session with 1 and 64.
+// Last come those that leave sessions behind.
 func cellsOf(backend string) []cell {
-	cells := []cell{{backend, untouched, 8}, {backend, fresh, 8}}
+	var cells []cell
 	for _, route := range []string{read, write} {
 		for _, conns := range []int{1, 8, 64} {
 			cells = append(cells, cell{backend, route, conns})
 		}
 	}
-	return cells
+	return append(cells, cell{backend, untouched, 8}, cell{backend, fresh, 8})
 }
 
 func peersOf(backend string) []peer {
@@ -223,6 +224,19 @@ func (f figures) of(c cell, name string, quantity func(sample) float64) float64 
 		values = append(values, quantity(s))
 	}
 	return median(values)
+}
+
+// rank is a percentile of the latency, over all slices together, in ms.
+func (f figures) rank(c cell, name string, percent int) float64 {
+	var all []time.Duration
+	for _, s := range f[c][name] {
+		all = append(all, s.latencies...)
+	}
+	if len(all) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(all)
+	return float64(all[len(all)*percent/100].Microseconds()) / 1e3
 }
 
 // above is the CPU per request, in µs, beyond that of the bare route in the same round.

@@ -27,9 +27,9 @@ var page = template.Must(template.New("").Parse(text))
 
 // compare measures and counts.
 func compare(ctx context.Context, b *bench) error {
-	p := plan{budget: 10 * time.Minute, rounds: 5, longest: time.Second}
+	p := plan{budget: 10 * time.Minute, rounds: 25, longest: 200 * time.Millisecond}
 	if b.quick {
-		p = plan{budget: 100 * time.Second, rounds: 3, longest: 200 * time.Millisecond}
+		p = plan{budget: 100 * time.Second, rounds: 9, longest: 50 * time.Millisecond}
 	}
 	f, err := b.measure(ctx, p)
 	if err != nil {
@@ -47,7 +47,7 @@ func compare(ctx context.Context, b *bench) error {
 	return errors.Join(
 		b.publish("compare", map[string]any{
 			"Machine": machine(b.dir), "Versions": b.versions(), "Quick": b.quick, "Rounds": p.rounds,
-			"CPU": cpuTable(b.stores, f), "All": fullTable(b.stores, f), "Spread": spread(f),
+			"CPU": cpuTable(b.stores, f), "All": fullTable(b.stores, f), "Doubt": doubt(f),
 			"Notes": append(slices.Clone(b.leftOut), wrongAnswers(b.stores, f)...),
 		}),
 		b.publishCounts(c),
@@ -174,7 +174,7 @@ func fullTable(stores []*store, f figures) string {
 				return fmt.Sprintf("%.0f", f.of(c, name, func(s sample) float64 { return s.perSecond() }))
 			},
 			func(c cell) string {
-				return fmt.Sprintf("%.2f", f.of(c, name, func(s sample) float64 { return float64(s.p99.Microseconds()) / 1e3 }))
+				return fmt.Sprintf("%.2f", f.rank(c, name, 99))
 			},
 		}
 		for _, q := range quantities {
@@ -210,18 +210,20 @@ func fullTable(stores []*store, f figures) string {
 	return table(head, rows)
 }
 
-// spread is half of the distance between the quartiles of a figure's slices, in
-// percent of its median: the middle one of all figures.
-func spread(f figures) string {
+// doubt is the standard error of a figure, in percent, from the quartiles of its
+// slices: the middle one of all figures that are worth it.
+func doubt(f figures) string {
 	var all []float64
-	for c, by := range f {
+	for c := range f {
 		for _, p := range peersOf(c.backend) {
 			values := f.eachAbove(c, p)
-			if len(by[p.name]) < 3 {
+			m := median(values)
+			if len(values) < 3 || m < 1 {
 				continue
 			}
 			slices.Sort(values)
-			all = append(all, 50*(values[len(values)*3/4]-values[len(values)/4])/math.Abs(median(values)))
+			quartiles := values[len(values)*3/4] - values[len(values)/4]
+			all = append(all, 100*0.93*quartiles/math.Sqrt(float64(len(values)))/m)
 		}
 	}
 	return fmt.Sprintf("%.0f", median(all))

@@ -49,21 +49,21 @@ var servers = []struct{ kind, env, backend string }{
 // findStores fills in b.stores. What it started ends with stop.
 func (b *bench) findStores(ctx context.Context) (stop func() error, err error) {
 	files := 0
-	unique := func(format string) (string, error) {
+	unique := func(format string) string {
 		files++
-		return filepath.Join(b.dir, fmt.Sprintf(format, files)), nil
+		return filepath.Join(b.dir, fmt.Sprintf(format, files))
 	}
 	all := []*store{
 		{name: "memory", title: "memory", open: func(context.Context, string) (string, func() error, error) { return "", kept, nil }},
 		{name: "file", title: "files", open: func(context.Context, string) (string, func() error, error) {
-			path, err := unique("files%d")
-			return path, func() error { return os.RemoveAll(path) }, err
+			path := unique("files%d")
+			return path, func() error { return os.RemoveAll(path) }, os.Mkdir(path, 0o700)
 		}},
 		{name: "sqlite", title: "SQLite", open: func(context.Context, string) (string, func() error, error) {
-			path, err := unique("sessions%d.db")
+			path := unique("sessions%d.db")
 			return path + wal, func() error {
 				return errors.Join(os.Remove(path), os.RemoveAll(path+"-wal"), os.RemoveAll(path+"-shm"))
-			}, err
+			}, nil
 		}},
 	}
 	var missing []string

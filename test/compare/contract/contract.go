@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -54,6 +55,11 @@ func Main(open Handler) int {
 	return 0
 }
 
+// heap is what an application has in memory besides sessions. Without it the collector
+// would run several hundred times a second, and the most often where the library keeps
+// the least.
+const heap = 64 << 20
+
 func run(open Handler) (err error) {
 	var cfg Config
 	flag.StringVar(&cfg.Backend, "backend", "none", "where sessions are kept; none for the bare routes")
@@ -61,6 +67,7 @@ func run(open Handler) (err error) {
 	addr := flag.String("addr", "127.0.0.1:0", "where to listen")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
+	defer runtime.KeepAlive(make([]byte, heap))
 	routes, closeStore, err := open(cfg)
 	if err != nil {
 		return err
