@@ -170,7 +170,7 @@ func newReaders(addr string, n int, cookies []string) (*crew, error) {
 			c.close()
 			return nil, err
 		}
-		v.cookies, v.turn = cookies, i*len(cookies)/n
+		v.cookies, v.turn, v.last = cookies, i*len(cookies)/n, 1
 		c.visitors = append(c.visitors, v)
 	}
 	return c, nil

@@ -27,9 +27,9 @@ var page = template.Must(template.New("").Parse(text))
 
 // compare measures and counts.
 func compare(ctx context.Context, b *bench) error {
-	p := plan{budget: 10 * time.Minute, rounds: 25, longest: 200 * time.Millisecond}
+	p := plan{budget: 9 * time.Minute, rounds: 25, longest: 200 * time.Millisecond}
 	if b.quick {
-		p = plan{budget: 100 * time.Second, rounds: 9, longest: 50 * time.Millisecond}
+		p = plan{budget: 60 * time.Second, rounds: 7, longest: 50 * time.Millisecond}
 	}
 	f, err := b.measure(ctx, p)
 	if err != nil {
