@@ -202,3 +202,29 @@ func TestPublish(t *testing.T) {
 		}
 	}
 }
+
+// TestAbove takes the bare route of the same round, so that what slows all down is in
+// no figure.
+func TestAbove(t *testing.T) {
+	c := cell{"memory", read, 8}
+	f := figures{c: {}}
+	for i := range 9 {
+		busy := float64(100 * i)
+		f[c]["flamego"] = append(f[c]["flamego"], sample{cpu: 20 + busy})
+		f[c]["ours"] = append(f[c]["ours"], sample{cpu: 25 + busy})
+		f[c]["v1.6.6"] = append(f[c]["v1.6.6"], sample{cpu: 30 + busy})
+	}
+	ours, theirs := f.above(c, peers[0]), f.above(c, peers[1])
+	if ours != (estimate{5, 0}) || theirs != (estimate{10, 0}) {
+		t.Errorf("%v and %v µs, want 5 and 10", ours, theirs)
+	}
+	if r := ratio(theirs, ours); r != "2.0" {
+		t.Errorf("the ratio is %s, want 2.0", r)
+	}
+	if r := ratio(theirs, estimate{5, 3}); r != "–" {
+		t.Errorf("the ratio to chance is %s", r)
+	}
+	if r := ratio(f.above(c, peers[2]), ours); r != "" {
+		t.Errorf("the ratio of what was not measured is %s", r)
+	}
+}

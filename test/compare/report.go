@@ -47,7 +47,7 @@ func compare(ctx context.Context, b *bench) error {
 	return errors.Join(
 		b.publish("compare", map[string]any{
 			"Machine": machine(b.dir), "Versions": b.versions(), "Quick": b.quick, "Rounds": p.rounds,
-			"CPU": cpuTable(b.stores, f), "All": fullTable(b.stores, f), "Doubt": doubt(f),
+			"CPU": cpuTable(b.stores, f), "All": fullTable(b.stores, f),
 			"Notes": append(slices.Clone(b.leftOut), wrongAnswers(b.stores, f)...),
 		}),
 		b.publishCounts(c),
@@ -125,18 +125,28 @@ func micro(v float64) string {
 	}
 }
 
-// ratio is how many times as expensive theirs is. Below a fifth of a microsecond it
-// would be one of noise.
-func ratio(theirs, ours float64) string {
-	switch {
-	case math.IsNaN(theirs) || math.IsNaN(ours):
+// String has the error where it can be seen.
+func (e estimate) String() string {
+	if math.IsNaN(e.value) {
 		return ""
-	case ours < 0.2 || theirs < 0.2:
+	}
+	if e.err < 0.05 {
+		return micro(e.value)
+	}
+	return micro(e.value) + " ±" + micro(e.err)
+}
+
+// ratio is how many times as expensive theirs is. Of what may be chance there is none.
+func ratio(theirs, ours estimate) string {
+	switch r := theirs.value / ours.value; {
+	case math.IsNaN(r):
+		return ""
+	case !ours.clear() || !theirs.clear():
 		return "–"
-	case theirs/ours < 10:
-		return fmt.Sprintf("%.1f", theirs/ours)
+	case r < 10:
+		return fmt.Sprintf("%.1f", r)
 	default:
-		return fmt.Sprintf("%.0f", theirs/ours)
+		return fmt.Sprintf("%.0f", r)
 	}
 }
 
@@ -147,10 +157,10 @@ func cpuTable(stores []*store, f figures) string {
 		for _, route := range []string{untouched, read, write, fresh} {
 			c := cell{st.name, route, 8}
 			ours := f.above(c, peers[0])
-			row := []string{st.title + ", " + routeNames[route], micro(ours)}
+			row := []string{st.title + ", " + routeNames[route], ours.String()}
 			for _, p := range peers[1:] {
 				theirs := f.above(c, p)
-				row = append(row, micro(theirs), ratio(theirs, ours))
+				row = append(row, theirs.String(), ratio(theirs, ours))
 			}
 			rows = append(rows, row)
 		}
@@ -196,7 +206,7 @@ func fullTable(stores []*store, f figures) string {
 			}
 			for _, p := range peersOf(st.name) {
 				if len(f[c][p.name]) > 0 {
-					line(st.title+", "+routeNames[route]+", "+p.name, c, p.name, func(c cell) float64 { return f.above(c, p) })
+					line(st.title+", "+routeNames[route]+", "+p.name, c, p.name, func(c cell) float64 { return f.above(c, p).value })
 				}
 			}
 		}
@@ -208,25 +218,6 @@ func fullTable(stores []*store, f figures) string {
 		}
 	}
 	return table(head, rows)
-}
-
-// doubt is the standard error of a figure, in percent, from the quartiles of its
-// slices: the middle one of all figures that are worth it.
-func doubt(f figures) string {
-	var all []float64
-	for c := range f {
-		for _, p := range peersOf(c.backend) {
-			values := f.eachAbove(c, p)
-			m := median(values)
-			if len(values) < 3 || m < 1 {
-				continue
-			}
-			slices.Sort(values)
-			quartiles := values[len(values)*3/4] - values[len(values)/4]
-			all = append(all, 100*0.93*quartiles/math.Sqrt(float64(len(values)))/m)
-		}
-	}
-	return fmt.Sprintf("%.0f", median(all))
 }
 
 // wrongAnswers tells of answers that the contract does not allow.

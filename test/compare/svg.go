@@ -22,18 +22,20 @@ func picture(stores []*store, f figures) []byte {
 			c := cell{st.name, route, 8}
 			longest := 0.0
 			for _, p := range peersOf(st.name) {
-				longest = max(longest, f.above(c, p))
+				if v := f.above(c, p).value; v > longest {
+					longest = v
+				}
 			}
 			x := left + col*(panel+gap)
 			row := 0
 			for i, p := range peers {
-				v := f.above(c, p)
+				v := f.above(c, p).value
 				if math.IsNaN(v) {
 					continue
 				}
 				w := 0.0
 				if longest > 0 {
-					w = max(1, v/longest*(panel-110))
+					w = max(1, v/longest*(panel-100))
 				}
 				by := y + row*(bar+2)
 				fmt.Fprintf(&body, `<rect class="p%d" x="%d" y="%d" width="%.0f" height="%d" rx="2"/>`, i, x, by, w, bar)
