@@ -32,6 +32,7 @@ type stage struct {
 	// What earlier points have filled in.
 	filled  int
 	cookies []string
+	full    bool // more cannot be filled in
 }
 
 func always(*store) bool { return true }
@@ -180,7 +181,7 @@ func (b *bench) drawStore(ctx context.Context, c curve, st *store) (rows [][]str
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			crew, err := c.at(ctx, s, route, point)
+			crew, err := prepare(ctx, c, s, route, point)
 			if errors.Is(err, errNotHere) {
 				row = append(row, "")
 				continue
@@ -198,6 +199,22 @@ func (b *bench) drawStore(ctx context.Context, c curve, st *store) (rows [][]str
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// prepare gives up what cannot be filled in time. The points beyond it cannot either.
+func prepare(ctx context.Context, c curve, s *stage, route string, point int) (*crew, error) {
+	if s.full {
+		return nil, errNotHere
+	}
+	limited, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	crew, err := c.at(limited, s, route, point)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		s.full = true
+		s.b.leftOut = append(s.b.leftOut, fmt.Sprintf("%s, %s: could not be made in 90 s", s.st.title, c.unit(point)))
+		return nil, errNotHere
+	}
+	return crew, err
 }
 
 // measure takes the medians of a few slices.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 	_ "modernc.org/sqlite"
@@ -87,22 +89,36 @@ func fillFiles(ctx context.Context, s *stage, from, to int) ([]string, error) {
 		return nil, err
 	}
 	hashed := func(i int) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(fmt.Sprint(i))))[:32] }
-	for i := from + 1; i <= to; i++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		p := path(hashed(i))
-		err := os.WriteFile(p, data, 0o600)
-		if errors.Is(err, fs.ErrNotExist) {
-			if err = os.MkdirAll(filepath.Dir(p), 0o700); err == nil {
-				err = os.WriteFile(p, data, 0o600)
+	var next atomic.Int64
+	next.Store(int64(from))
+	errs := make([]error, 8)
+	var wg sync.WaitGroup
+	for w := range errs {
+		wg.Go(func() {
+			for ctx.Err() == nil && errs[w] == nil {
+				i := int(next.Add(1))
+				if i > to {
+					return
+				}
+				errs[w] = writeFile(path(hashed(i)), data)
 			}
-		}
-		if err != nil {
-			return nil, err
-		}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return nil, err
 	}
 	return spreadOver(name, to, hashed), nil
+}
+
+func writeFile(path string, data []byte) error {
+	err := os.WriteFile(path, data, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			err = os.WriteFile(path, data, 0o600)
+		}
+	}
+	return err
 }
 
 var copyKeys = redis.NewScript(`

@@ -20,6 +20,7 @@ import (
 // program is a binary and what it was built of.
 type program struct {
 	path     string
+	env      []string          // besides that of this command
 	versions map[string]string // of modules, by path
 }
 
@@ -116,6 +117,7 @@ type process struct {
 // command ends in whatever way.
 func (p program) start(backend, dsn string, args ...string) (*process, error) {
 	cmd := exec.Command(p.path, append([]string{"-backend", backend, "-dsn", dsn}, args...)...)
+	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
