@@ -29,7 +29,7 @@ var page = template.Must(template.New("").Parse(text))
 func compare(ctx context.Context, b *bench) error {
 	p := plan{budget: 9 * time.Minute, rounds: 25, longest: 200 * time.Millisecond}
 	if b.quick {
-		p = plan{budget: 60 * time.Second, rounds: 7, longest: 50 * time.Millisecond}
+		p = plan{budget: 45 * time.Second, rounds: 7, longest: 50 * time.Millisecond}
 	}
 	f, err := b.measure(ctx, p)
 	if err != nil {
@@ -118,7 +118,7 @@ func micro(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return ""
-	case math.Abs(v) < 10:
+	case math.Abs(v) < 9.95:
 		return fmt.Sprintf("%.1f", v)
 	default:
 		return fmt.Sprintf("%.0f", v)
