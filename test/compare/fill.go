@@ -68,13 +68,22 @@ func one(s *stage) (name, id string, err error) {
 
 func numbered(i int) string { return fmt.Sprintf("%032d", i) }
 
-// fillMemory has no other way than through the program, within its process.
-func fillMemory(_ context.Context, s *stage, from, to int) ([]string, error) {
-	var cookies []string
-	if err := s.procs[0].order(fmt.Sprint("fill ", to-from), &cookies); err != nil {
-		return nil, err
+// fillMemory has no other way than through the program, within its process. It takes
+// steps, so that it can be ended.
+func fillMemory(ctx context.Context, s *stage, from, to int) ([]string, error) {
+	cookies := s.cookies
+	const step = 100_000
+	for i := from; i < to; i += step {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var some []string
+		if err := s.procs[0].order(fmt.Sprint("fill ", min(step, to-i)), &some); err != nil {
+			return nil, err
+		}
+		cookies = append(cookies, some...)
 	}
-	return append(s.cookies, cookies...), nil
+	return cookies, nil
 }
 
 // fillFiles spreads the files over the folders, as random IDs do.
