@@ -98,6 +98,9 @@ var allCurves = []curve{
 	},
 }
 
+// fillLimit bounds the making of sessions for one point.
+const fillLimit = 3 * time.Minute
+
 // errNotHere marks a point that a backend does not have.
 var errNotHere = errors.New("not measured")
 
@@ -206,12 +209,12 @@ func prepare(ctx context.Context, c curve, s *stage, route string, point int) (*
 	if s.full {
 		return nil, errNotHere
 	}
-	limited, cancel := context.WithTimeout(ctx, 90*time.Second)
+	limited, cancel := context.WithTimeout(ctx, fillLimit)
 	defer cancel()
 	crew, err := c.at(limited, s, route, point)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		s.full = true
-		s.b.leftOut = append(s.b.leftOut, fmt.Sprintf("%s, %s: could not be made in 90 s", s.st.title, c.unit(point)))
+		s.b.leftOut = append(s.b.leftOut, fmt.Sprintf("%s, %s: could not be made in %v", s.st.title, c.unit(point), fillLimit))
 		return nil, errNotHere
 	}
 	return crew, err
