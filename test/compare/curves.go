@@ -99,7 +99,7 @@ var allCurves = []curve{
 }
 
 // fillLimit bounds the making of sessions for one point.
-const fillLimit = 3 * time.Minute
+const fillLimit = 90 * time.Second
 
 // errNotHere marks a point that a backend does not have.
 var errNotHere = errors.New("not measured")
