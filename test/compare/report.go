@@ -302,7 +302,13 @@ func machine(dir string) string {
 	if err != nil {
 		fileSystem = []byte("an unknown file system")
 	}
-	return fmt.Sprintf("%s, %d cores; %s, Linux %s; files on %s; %s", field("/proc/cpuinfo", "model name"), runtime.NumCPU(),
+	// The third is of the last quarter of an hour. What is far above the number of cores
+	// comes from other work.
+	load := "unknown"
+	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
+		load = strings.Fields(string(data))[2]
+	}
+	return fmt.Sprintf("%s, %d cores, load average %s in the end; %s, Linux %s; files on %s; %s", field("/proc/cpuinfo", "model name"), runtime.NumCPU(), load,
 		field("/etc/os-release", "PRETTY_NAME="), strings.TrimSpace(string(kernel)), strings.TrimSpace(string(fileSystem)), runtime.Version())
 }
 
