@@ -5,6 +5,9 @@
 # make explore  schedules of concurrent requests and store failures, for EXPLORE
 # make bench  the benchmarks
 # make scale  sweeping and reading at a million sessions; a judgement of speed, so no part of the tests
+# make compare  this library beside v1.6.6, scs and gorilla/sessions; writes docs/performance.md; QUICK=1 only prints
+# make curves   what a request costs as the work grows; writes docs/performance.md; QUICK=1 only prints
+# make count    round trips and system calls per request
 
 GO       ?= go
 FUZZTIME ?= 1m
@@ -12,7 +15,7 @@ EXPLORE  ?= 10m
 LINT     := golangci-lint
 LINT_VERSION := v2.15.0
 
-.PHONY: test quick lint vet fuzz explore bench scale
+.PHONY: test quick lint vet fuzz explore bench scale compare curves count
 
 test:
 	@GO=$(GO) bash internal/ci/test.sh
@@ -44,3 +47,9 @@ bench:
 
 scale:
 	cd benchmarks && $(GO) test -v -count=1 -timeout 30m ./...
+
+compare curves:
+	cd test/compare && $(GO) run . $(if $(QUICK),-quick,-out ../../docs) $(if $(ONLY),-only $(ONLY)) $@
+
+count:
+	cd test/compare && $(GO) run . $(if $(ONLY),-only $(ONLY)) $@
