@@ -67,9 +67,9 @@ newest() {
 	$GO test -modfile=internal/ci/newest.mod -race -shuffle=on -count=1 -timeout 20m . ./cookie ./sessiontest ./sqlite ./internal/gobstream
 }
 step "core on the newest Flamego and drivers" newest
-step "compatibility with flamego/session v1.6.6" tests compat compat
+step "compatibility with flamego/session v1.6.6" tests compat test/compat
 step "the example with flamego/csrf" tests csrf examples/csrf
-step "servers that fail under load" tests outage outage -v
+step "servers that fail under load" tests outage test/outage -v
 while IFS= read -r line; do missing+=("$line"); done < <(sort -u "$log/missing" 2>/dev/null)
 
 echo

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/flamego/session/compat/legacy/app"
+	"github.com/flamego/session/test/compat/legacy/app"
 )
 
 // fleet starts a server of either version on one storage. In a mixed fleet our

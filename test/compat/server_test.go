@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/compat/legacy/app"
+	"github.com/flamego/session/test/compat/legacy/app"
 )
 
 // buildDir is where the program of v1.6.6 is, once it has been built.

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
-	"github.com/flamego/session/compat/legacy/app"
+	"github.com/flamego/session/test/compat/legacy/app"
 )
 
 // lifetime is what all servers of the tests have. Its twentieth is what we add

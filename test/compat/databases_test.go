@@ -21,8 +21,8 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
-	"github.com/flamego/session/compat/legacy/app"
 	"github.com/flamego/session/internal/testserver"
+	"github.com/flamego/session/test/compat/legacy/app"
 )
 
 func init() { storages = append(storages, postgresStorage, mysqlStorage, redisStorage, mongoStorage) }

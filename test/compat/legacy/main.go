@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/compat/legacy/app"
+	"github.com/flamego/session/test/compat/legacy/app"
 )
 
 func main() {

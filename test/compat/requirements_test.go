@@ -16,7 +16,7 @@ import (
 // flamego/template in its newest version, which compiles only with the Flamego
 // that v1.6.6 asks for: whatever our go.mod requires, the application gets.
 func TestTemplate(t *testing.T) {
-	root, err := filepath.Abs("..")
+	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	source, err := os.ReadFile(filepath.Join("testdata", "template", "main.go"))
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ var raised = map[string]string{
 // TestRequirements keeps what go.mod requires from growing unnoticed: whoever
 // updates from v1.6.6 gets nothing else updated that need not be.
 func TestRequirements(t *testing.T) {
-	theirs, ours := requirements(t, legacyGoMod(t)), requirements(t, filepath.Join("..", "go.mod"))
+	theirs, ours := requirements(t, legacyGoMod(t)), requirements(t, filepath.Join("..", "..", "go.mod"))
 	require.NotEmpty(t, theirs.Require)
 	require.LessOrEqual(t, semver.Compare("v"+ours.Go.Version, "v"+theirs.Go.Version), 0, "the go directive")
 	most := make(map[string]string)

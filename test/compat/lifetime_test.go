@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/compat/legacy/app"
+	"github.com/flamego/session/test/compat/legacy/app"
 )
 
 // What we keep in a record next to the data does not disturb v1.6.6, and is still

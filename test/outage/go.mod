@@ -1,4 +1,4 @@
-module github.com/flamego/session/outage
+module github.com/flamego/session/test/outage
 
 go 1.26.0
 
@@ -53,4 +53,4 @@ require (
 	gopkg.in/tomb.v1 v1.0.0-20141024135613-dd632973f1e7 // indirect
 )
 
-replace github.com/flamego/session => ../
+replace github.com/flamego/session => ../..

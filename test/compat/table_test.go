@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flamego/session/compat/legacy/app"
+	"github.com/flamego/session/test/compat/legacy/app"
 )
 
 // schema returns what SQLite has been told to make, by name.
