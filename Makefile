@@ -16,7 +16,7 @@ SUM      := $(BIN)/gotestsum-v1.13.0
 .PHONY: test quick lint linter vet fuzz explore bench scale
 
 test: $(SUM)
-	@GO=$(GO) GOTESTSUM=$(SUM) bash internal/ci/test.sh
+	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up -- bash internal/ci/test.sh
 
 quick:
 	$(GO) vet ./...

@@ -31,7 +31,7 @@ func TestCount(t *testing.T) {
 	}
 	expired := n / 100
 	mysql9 := sqlSystems[1]
-	mysql9.name, mysql9.env, mysql9.server, mysql9.tune = "MySQL", "TEST_MYSQL_DSN", testserver.MySQL, nil
+	mysql9.name, mysql9.kind, mysql9.tune = "MySQL", testserver.MySQL, nil
 	for _, sys := range []struct {
 		name string
 		// fill makes the sessions. forget makes a store look again that would not.
@@ -154,19 +154,19 @@ func fillSQLite(t *testing.T, live, expired int) (*session.Manager, func()) {
 
 func (sys sqlSystem) fillExpired(t *testing.T, live, expired int) (*session.Manager, func()) {
 	const table = "counted"
-	m, db := sys.open(t, sys.server(t).DSN, table)
+	m, db := sys.open(t, sys.kind.Get(t).DSN, table)
 	sys.insert(t, db, table, 1, expired, time.Now().Add(-time.Second), 24*time.Hour)
 	sys.insert(t, db, table, expired+1, live, time.Now().Add(time.Hour), 0)
 	return m, nil
 }
 
 func fillRedis(t *testing.T, live, expired int) (*session.Manager, func()) {
-	c := goredis.NewClient(&goredis.Options{Addr: testserver.Redis(t).Addr, DB: 3})
+	c := goredis.NewClient(&goredis.Options{Addr: testserver.Redis.Get(t).Addr, DB: 3})
 	return fillKeys(t, c, live, expired)
 }
 
 func fillCluster(t *testing.T, live, expired int) (*session.Manager, func()) {
-	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: testserver.RedisCluster(t).Addrs})
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: testserver.RedisCluster.Get(t).Addrs})
 	return fillKeys(t, c, live, expired)
 }
 
@@ -196,7 +196,7 @@ func fillKeys(t *testing.T, c goredis.UniversalClient, live, expired int) (*sess
 
 func fillMongo(t *testing.T, live, expired int) (*session.Manager, func()) {
 	ctx := context.Background()
-	c, err := drivermongo.Connect(ctx, options.Client().ApplyURI(testserver.Mongo(t).DSN).SetRetryWrites(false))
+	c, err := drivermongo.Connect(ctx, options.Client().ApplyURI(testserver.Mongo.Get(t).DSN).SetRetryWrites(false))
 	if err != nil {
 		t.Fatal(err)
 	}

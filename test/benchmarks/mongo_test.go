@@ -17,7 +17,7 @@ import (
 // mongoStores are two collections over one connection. The stores are made first,
 // and with them the indexes.
 func mongoStores(t *testing.T, few, many int) (small, large session.Store) {
-	s := testserver.Mongo(t)
+	s := testserver.Mongo.Get(t)
 	ctx := context.Background()
 	c, err := drivermongo.Connect(ctx, options.Client().ApplyURI(s.DSN).SetRetryWrites(false))
 	if err != nil {

@@ -19,7 +19,7 @@ func TestSweepMillion(t *testing.T) {
 	}
 	for _, sys := range sqlSystems {
 		t.Run(sys.name, func(t *testing.T) {
-			s := sys.server(t)
+			s := sys.kind.Get(t)
 			const table = "sweep"
 			m, db := sys.open(t, s.DSN, table)
 			begin := time.Now()

@@ -24,9 +24,9 @@ import (
 
 // sqlSystem is a database with a quick way to make many sessions.
 type sqlSystem struct {
-	name, env, driver string
-	server            func(t testing.TB) *testserver.Server
-	opt               func(dsn, table string) session.Options
+	name, driver string
+	kind         *testserver.Kind
+	opt          func(dsn, table string) session.Options
 	// single makes options whose stores share one connection.
 	single func(t *testing.T, dsn string) func(table string) session.Options
 	// fill makes rows in the order of their numbers, from the fourth parameter to
@@ -42,7 +42,7 @@ type sqlSystem struct {
 
 var sqlSystems = []sqlSystem{
 	{
-		name: "PostgreSQL", env: "TEST_POSTGRES_DSN", driver: "pgx", server: testserver.Postgres,
+		name: "PostgreSQL", driver: "pgx", kind: testserver.Postgres,
 		opt: func(dsn, table string) session.Options {
 			return session.Options{Initer: postgres.Initer(), Config: postgres.Config{DSN: dsn, Table: table, InitTable: true}}
 		},
@@ -66,7 +66,7 @@ var sqlSystems = []sqlSystem{
 		settle: []string{"VACUUM ANALYZE %s", "CHECKPOINT"},
 	},
 	{
-		name: "MariaDB", env: "TEST_MARIADB_DSN", driver: "mysql", server: testserver.MariaDB,
+		name: "MariaDB", driver: "mysql", kind: testserver.MariaDB,
 		opt: func(dsn, table string) session.Options {
 			return session.Options{Initer: mysql.Initer(), Config: mysql.Config{DSN: dsn, Table: table, InitTable: true}}
 		},
@@ -101,7 +101,7 @@ func (sys sqlSystem) open(t *testing.T, dsn, table string) (*session.Manager, *s
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if os.Getenv(sys.env) == "" {
+	if os.Getenv(sys.kind.Env) == "" {
 		for _, q := range sys.tune {
 			exec(t, db, q)
 		}
@@ -164,7 +164,7 @@ type twoStores func(t *testing.T, few, many int) (small, large session.Store)
 // twoStores are two tables over one connection: with two, one may be served by
 // the core that asks and the other by one that has to be woken up.
 func (sys sqlSystem) twoStores(t *testing.T, few, many int) (small, large session.Store) {
-	s := sys.server(t)
+	s := sys.kind.Get(t)
 	expiry := time.Now().Add(time.Hour)
 	for table, n := range map[string]int{"small": few, "large": many} {
 		_, db := sys.open(t, s.DSN, table)
@@ -177,7 +177,7 @@ func (sys sqlSystem) twoStores(t *testing.T, few, many int) (small, large sessio
 // redisStores puts them into two databases, as the cost could only depend on the
 // number of keys in one.
 func redisStores(t *testing.T, few, many int) (small, large session.Store) {
-	s := testserver.Redis(t)
+	s := testserver.Redis.Get(t)
 	fill := func(db, n int) session.Store {
 		ctx := context.Background()
 		opt := &redis.Options{Addr: s.Addr, DB: db}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,37 +26,15 @@ import (
 
 func init() { storages = append(storages, postgresStorage, mysqlStorage, redisStorage, mongoStorage) }
 
-// shared is a server that all tests of the process use, each with a database of
-// its own. It ends with the process.
-type shared struct {
-	kind   string
-	once   sync.Once
-	server *testserver.Server
-	err    error
-	used   atomic.Int64
-}
+var databases atomic.Int64
 
-func (s *shared) get(t *testing.T) *testserver.Server {
-	t.Helper()
-	s.once.Do(func() { s.server, _, s.err = testserver.Launch(s.kind) })
-	if s.err != nil {
-		if os.Getenv("REQUIRE_ALL") == "1" {
-			t.Fatal(s.err)
-		}
-		t.Skipf("NOT TESTED: compatibility on %s: %v", s.kind, s.err)
-	}
-	return s.server
+// freshName is a name that no other test has.
+func freshName() string {
+	return fmt.Sprintf("compat_%d_%d_%d", os.Getpid(), time.Now().UnixNano()%1e9, databases.Add(1))
 }
-
-var (
-	postgresServer = &shared{kind: "postgres"}
-	mariadbServer  = &shared{kind: "mariadb"}
-	redisServer    = &shared{kind: "redis"}
-	mongoServer    = &shared{kind: "mongo"}
-)
 
 // sqlStorage is that of a database server. Queries are written with "?".
-func sqlStorage(name, driver, shift string, server *shared, fresh func(dsn, db string) string) storage {
+func sqlStorage(name, driver, shift string, kind *testserver.Kind, fresh func(dsn, db string) string) storage {
 	open := func(t *testing.T, dsn string) *sql.DB {
 		t.Helper()
 		db, err := sql.Open(driver, dsn)
@@ -80,8 +57,8 @@ func sqlStorage(name, driver, shift string, server *shared, fresh func(dsn, db s
 	return storage{
 		name: name,
 		config: func(t *testing.T) app.Config {
-			dsn := server.get(t).DSN
-			db := fmt.Sprintf("compat%d", server.used.Add(1))
+			dsn := kind.Get(t).DSN
+			db := freshName()
 			_, err := open(t, dsn).Exec("CREATE DATABASE " + db)
 			require.NoError(t, err)
 			return app.Config{Store: name, Path: fresh(dsn, db), InitTable: true, Lifetime: lifetime}
@@ -111,7 +88,7 @@ func cast(driver string) string {
 	return "?"
 }
 
-var postgresStorage = sqlStorage("postgres", "pgx", "expired_at - make_interval(secs => ?)", postgresServer, func(dsn, db string) string {
+var postgresStorage = sqlStorage("postgres", "pgx", "expired_at - make_interval(secs => ?)", testserver.Postgres, func(dsn, db string) string {
 	u, err := url.Parse(dsn)
 	if err != nil {
 		panic(err)
@@ -121,16 +98,14 @@ var postgresStorage = sqlStorage("postgres", "pgx", "expired_at - make_interval(
 })
 
 // v1.6.6 reads no times without parseTime.
-var mysqlStorage = sqlStorage("mysql", "mysql", "DATE_SUB(expired_at, INTERVAL ? SECOND)", mariadbServer, func(dsn, db string) string {
+var mysqlStorage = sqlStorage("mysql", "mysql", "DATE_SUB(expired_at, INTERVAL ? SECOND)", testserver.MariaDB, func(dsn, db string) string {
 	return dsn[:strings.LastIndex(dsn, "/")+1] + db + "?parseTime=true"
 })
 
 var redisStorage = storage{
 	name: "redis",
 	config: func(t *testing.T) app.Config {
-		cfg := app.Config{Store: "redis", Path: redisServer.get(t).Addr, DB: int(redisServer.used.Add(1) % 16), Lifetime: lifetime}
-		require.NoError(t, redisClient(t, cfg).FlushDB(context.Background()).Err())
-		return cfg
+		return app.Config{Store: "redis", Path: testserver.Redis.Start(t).Addr, Lifetime: lifetime}
 	},
 	age: func(t *testing.T, cfg app.Config, id string, by time.Duration) {
 		c, ctx := redisClient(t, cfg), context.Background()
@@ -160,7 +135,7 @@ var mongoStorage = storage{
 	name: "mongo",
 	config: func(t *testing.T) app.Config {
 		return app.Config{
-			Store: "mongo", Path: mongoServer.get(t).DSN, Table: fmt.Sprintf("compat%d", mongoServer.used.Add(1)),
+			Store: "mongo", Path: testserver.Mongo.Get(t).DSN, Table: freshName(),
 			Lifetime: lifetime,
 		}
 	},

@@ -33,9 +33,9 @@ func (*silence) Print(...any)                           {}
 
 // system is a storage system with a way to reach it through another address.
 type system struct {
-	name   string
-	server func(t testing.TB) *testserver.Server
-	opt    func(s *testserver.Server, addr string) session.Options
+	name string
+	kind *testserver.Kind
+	opt  func(s *testserver.Server, addr string) session.Options
 }
 
 var systems = []system{
@@ -53,7 +53,7 @@ var systems = []system{
 // TestPause stops the server for longer than a request waits.
 func TestPause(t *testing.T) {
 	each(t, func(t *testing.T, sys system) {
-		s := sys.server(t)
+		s := sys.kind.Start(t)
 		l := start(t, sys.opt(s, s.Addr))
 		l.await(10 * time.Second)
 		s.Pause(t)
@@ -67,7 +67,7 @@ func TestPause(t *testing.T) {
 // TestKill kills the server with -9, three times, and starts it again.
 func TestKill(t *testing.T) {
 	each(t, func(t *testing.T, sys system) {
-		s := sys.server(t)
+		s := sys.kind.Start(t)
 		l := start(t, sys.opt(s, s.Addr))
 		for range 3 {
 			l.await(20 * time.Second)
@@ -92,7 +92,7 @@ func TestConnections(t *testing.T) {
 	} {
 		t.Run(toxic.name, func(t *testing.T) {
 			each(t, func(t *testing.T, sys system) {
-				s := sys.server(t)
+				s := sys.kind.Start(t)
 				proxies := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 				p := toxiproxy.NewProxy(proxies, sys.name, "127.0.0.1:0", s.Addr)
 				if err := p.Start(); err != nil {
@@ -121,14 +121,14 @@ func at(dsn, old, addr string) string { return strings.Replace(dsn, old, addr, 1
 // many is counted, not judged.
 func TestFailover(t *testing.T) {
 	t.Run("Redis Cluster", func(t *testing.T) {
-		s := testserver.RedisCluster(t)
+		s := testserver.RedisCluster.Start(t)
 		c := goredis.NewUniversalClient(&goredis.UniversalOptions{Addrs: s.Addrs, ContextTimeoutEnabled: true})
 		t.Cleanup(func() { _ = c.Close() })
 		failover(t, s, redis.Config{UniversalClient: c}, "master of a cluster killed")
 	})
 	t.Run("Redis Sentinel", func(t *testing.T) {
-		s, master := testserver.RedisSentinel(t)
-		c := goredis.NewUniversalClient(&goredis.UniversalOptions{Addrs: s.Addrs, MasterName: master, ContextTimeoutEnabled: true})
+		s := testserver.RedisSentinel.Start(t)
+		c := goredis.NewUniversalClient(&goredis.UniversalOptions{Addrs: s.Addrs, MasterName: s.Master, ContextTimeoutEnabled: true})
 		t.Cleanup(func() { _ = c.Close() })
 		failover(t, s, redis.Config{UniversalClient: c}, "master under sentinels killed")
 	})
