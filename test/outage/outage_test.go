@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
 	gomysql "github.com/go-sql-driver/mysql"
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/testproxy"
 	"github.com/flamego/session/internal/testserver"
 	"github.com/flamego/session/mysql"
 	"github.com/flamego/session/postgres"
@@ -82,32 +81,19 @@ func TestKill(t *testing.T) {
 
 // TestConnections has the connections reset, delayed, and fall silent.
 func TestConnections(t *testing.T) {
-	for _, toxic := range []struct {
-		name, json string
-		spell      time.Duration
-	}{
-		{"reset", `{"type": "reset_peer"}`, 3 * time.Second},
-		{"delayed", `{"type": "latency", "attributes": {"latency": 300, "jitter": 100}}`, 3 * time.Second},
-		{"silent", `{"type": "timeout", "attributes": {"timeout": 0}}`, storeTimeout + 2*time.Second},
+	for spell, lasts := range map[testproxy.Spell]time.Duration{
+		testproxy.Reset: 3 * time.Second, testproxy.Delay: 3 * time.Second, testproxy.Silent: storeTimeout + 2*time.Second,
 	} {
-		t.Run(toxic.name, func(t *testing.T) {
+		t.Run(string(spell), func(t *testing.T) {
 			each(t, func(t *testing.T, sys system) {
-				s := sys.kind.Start(t)
-				proxies := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-				p := toxiproxy.NewProxy(proxies, sys.name, "127.0.0.1:0", s.Addr)
-				if err := p.Start(); err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(p.Stop)
-				l := start(t, sys.opt(s, p.Listen))
+				s, p := sys.kind.Start(t), testproxy.New(t)
+				l := start(t, sys.opt(s, p.Addr(s.Addr)))
 				l.await(10 * time.Second)
-				if _, err := p.Toxics.AddToxicJson(strings.NewReader(toxic.json)); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(toxic.spell)
-				p.Toxics.ResetToxics(t.Context())
+				p.Cast(spell)
+				time.Sleep(lasts)
+				p.Cast(testproxy.None)
 				l.await(20 * time.Second)
-				noneLost(t, l.check("connections "+toxic.name))
+				noneLost(t, l.check("connections "+string(spell)))
 			})
 		})
 	}
