@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/flamego/session/internal/wait"
 )
 
 // cacheDir is where install.sh keeps things for the next test.
@@ -73,7 +75,7 @@ type instance struct {
 }
 
 const (
-	readyWithin = time.Minute     // A server takes seconds; two cores may be busy.
+	readyWithin = 2 * time.Minute // A server takes seconds; two cores may be busy.
 	askWithin   = 5 * time.Second // one question to a server that may not be ready
 )
 
@@ -124,7 +126,7 @@ func (i *instance) launch() (version string, err error) {
 		return "", fmt.Errorf("the keeper: %w", err)
 	}
 	dead := false
-	err = Until(readyWithin, func() (err error) {
+	err = wait.Until(readyWithin, func() (err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 		defer cancel()
 		version, err = i.ready(ctx, i.port)
@@ -154,7 +156,7 @@ func (i *instance) pause() error {
 	if i.keeper.states() == "" {
 		return errNotRunning
 	}
-	return Until(askWithin, func() error {
+	return wait.Until(askWithin, func() error {
 		err := i.keeper.signal(syscall.SIGSTOP)
 		if strings.Trim(i.keeper.states(), "TZ") != "" {
 			return errors.New("it does not stop")
@@ -166,7 +168,7 @@ func (i *instance) pause() error {
 func (i *instance) resume() error { return i.keeper.signal(syscall.SIGCONT) }
 
 func (i *instance) kill() error {
-	return Until(askWithin, func() error {
+	return wait.Until(askWithin, func() error {
 		err := i.keeper.signal(syscall.SIGKILL)
 		if i.keeper.states() != "" {
 			return errors.New("it does not end")

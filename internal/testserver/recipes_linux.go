@@ -118,7 +118,10 @@ func askMySQL(ctx context.Context, port int) (version string, err error) {
 }
 
 func askMongo(ctx context.Context, port int) (version string, err error) {
-	if _, err := askPostgres(ctx, port+busOffset, "CREATE EXTENSION IF NOT EXISTS documentdb CASCADE"); err != nil {
+	// To make the extension takes a busy machine longer than a question may.
+	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin)
+	defer cancel()
+	if _, err := askPostgres(long, port+busOffset, "CREATE EXTENSION IF NOT EXISTS documentdb CASCADE"); err != nil {
 		return "", err
 	}
 	c, err := mongo.Connect(ctx, options.Client().ApplyURI(at(mongoURI, port)))

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/flamego/session/internal/wait"
 )
 
 // redisScript writes a file and no command line, as only with a file a node that was
@@ -67,7 +69,7 @@ func ask(addr string, cfg *tls.Config, command string) (string, error) {
 
 // tell asks nodes until each answer has all of the texts in it.
 func tell(nodes []*Server, command string, texts ...string) error {
-	return Until(20*time.Second, func() error {
+	return wait.Until(20*time.Second, func() error {
 		for _, n := range nodes {
 			answer, err := ask(n.Addr, nil, command)
 			if err != nil {

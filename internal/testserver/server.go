@@ -3,9 +3,7 @@ package testserver
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"testing"
-	"time"
 )
 
 // Server is a server of a storage system.
@@ -81,17 +79,4 @@ func (s *Server) each(do func(engine) error) error {
 		errs[i] = n.each(do)
 	}
 	return errors.Join(errs...)
-}
-
-// Until calls f until it returns nil, or for so long.
-func Until(limit time.Duration, f func() error) error {
-	for deadline := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %v: %w", limit, err)
-		}
-	}
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/internal/wait"
 )
 
 // instances are those of all nodes.
@@ -168,7 +170,7 @@ func TestDeath(t *testing.T) {
 				require.NoError(t, cmd.Process.Kill())
 			}
 			require.Error(t, cmd.Wait())
-			require.NoError(t, Until(10*time.Second, func() error {
+			require.NoError(t, wait.Until(10*time.Second, func() error {
 				if list := traces(t, tmp); len(list) > 0 {
 					return fmt.Errorf("left behind:\n%s", strings.Join(list, "\n"))
 				}

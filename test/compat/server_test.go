@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"debug/buildinfo"
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/child"
 	"github.com/flamego/session/test/compat/legacy/app"
 )
 
@@ -102,21 +102,16 @@ func startLegacy(t *testing.T, cfg app.Config) *server {
 	cmd := exec.Command(exe, string(arg))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	in, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
+	p := child.Start(t, cmd)
 	t.Cleanup(func() {
-		_ = in.Close() // It ends by itself then.
-		_ = cmd.Wait()
+		_ = p.End()
 		if t.Failed() && stderr.Len() > 0 {
 			t.Logf("standard error of v1.6.6:\n%s", stderr.String())
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	address, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
-	require.True(t, ok, "v1.6.6 does not start: %q, %v", line, err)
+	line := p.Line()
+	address, ok := strings.CutPrefix(line, "listening ")
+	require.True(t, ok, "v1.6.6 does not start: %q", line)
 	return &server{name: "v1.6.6", url: address}
 }
 
