@@ -4,36 +4,20 @@
 #   install.sh CACHE cc | postgres | mariadb | redis   Debian's packages, as root
 #   install.sh CACHE mysql | mongo                     from Debian sid into the folder
 #                                                      CACHE; the system stays as it is
-#
-# It is meant to come to its end also when the test that wanted it is killed, so it
-# has a session of its own and keeps the lock itself.
 set -euo pipefail
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-cache=$1 what=$2 arch=$(uname -m)
-mkdir -p "$cache"
-exec 9>"$cache/lock"
+cache=$1 what=$2
 
 has() { command -v "$1" >/dev/null; }
 
-# there tells whether everything is, so that nothing has to be done.
 there() {
 	case $what in
 	cc) has "${CC:-gcc}" ;;
-	postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb ;;
+	postgres) has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
 	mariadb) has mariadbd && has mariadb-install-db ;;
-	redis) has redis-server ;;
-	mysql) [ -e "$cache/mysql-2" ] ;;
-	mongo) [ -e "$cache/mongo-2" ] ;;
+	redis) has redis-server && has redis-cli ;;
+	*) [ -e "$cache/$what-2" ] ;;
 	esac
-}
-
-# debian fails where packages have other names, or cannot be installed.
-debian() {
-	. /etc/os-release
-	if [ "$ID" != debian ] || [ "$(id -u)" != 0 ]; then
-		echo "$what is not installed, and only root on Debian gets it by itself: install it, or name a server in the environment"
-		exit 1
-	fi
 }
 
 # packages NAME… installs without starting any service.
@@ -45,17 +29,14 @@ packages() {
 		printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >$policy
 		chmod 755 $policy
 	fi
-	if [ ! -e $conf ]; then
-		mkdir -p ${conf%/*}
-		echo 'create_main_cluster = false' >$conf
-	fi
+	[ -e $conf ] || { mkdir -p ${conf%/*} && echo 'create_main_cluster = false' >$conf; }
 	apt-get update -q || echo 'going on with the lists that are here'
 	apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 \
 		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 
-# sid ROOT NAME… unpacks packages, and all that they depend on, into a folder. What
-# it keeps of apt's settings is how to reach a mirror.
+# sid ROOT NAME… unpacks packages, and all that they depend on, into a folder. Of apt's
+# settings it keeps how to reach a mirror.
 sid() {
 	local root=$1 apt=$1.apt mirror dir deb
 	shift
@@ -75,8 +56,7 @@ sid() {
 	CONF
 	APT_CONFIG=$apt/apt.conf apt-get update -q
 	APT_CONFIG=$apt/apt.conf apt-get install -y -q --download-only "$@"
-	# Links first, or the packages would make folders of them.
-	for dir in bin sbin lib lib64; do
+	for dir in bin sbin lib lib64; do # Or the packages would make folders of them.
 		mkdir -p "$root/usr/$dir"
 		ln -s "usr/$dir" "$root/$dir"
 	done
@@ -115,25 +95,27 @@ mongo() {
 	GOWORK=off GOFLAGS= CGO_ENABLED=0 GOBIN=$1 go install github.com/FerretDB/FerretDB/v2/cmd/ferretdb@v2.7.0
 }
 
-# folder makes one in the cache, which appears when it is complete.
-folder() {
-	rm -rf "$cache/new" "$cache/new.apt"
-	"$what" "$cache/new"
-	mv "$cache/new" "$cache/$what-2"
-}
-
 install() {
-	debian
+	. /etc/os-release
+	if [ "$ID" != debian ] || [ "$(id -u)" != 0 ]; then
+		echo "$what is not installed, and only root on Debian gets it by itself: install it, or name a server in the environment"
+		return 1
+	fi
 	case $what in
 	cc) packages gcc libc6-dev ;;
 	postgres) packages postgresql ;; # of this Debian's own version
 	mariadb) packages mariadb-server-core mariadb-client-core ;;
 	redis) packages redis-server ;;
-	mysql | mongo) folder ;;
+	*)
+		rm -rf "$cache"/new*
+		$what "$cache/new"
+		mv "$cache/new" "$cache/$what-2" # It appears when it is complete.
+		;;
 	esac
 }
 
 there && exit
+mkdir -p "$cache"
+exec 9>"$cache/lock"
 flock 9
-# Whatever a package starts must not keep the lock.
-there || install 9>&-
+there || install 9>&- # Whatever a package starts must not keep the lock.

@@ -61,8 +61,7 @@ type recipe struct {
 	env    []string // of the script, besides PORT and the like
 	dsn    string   // with ADDR where the address belongs
 	parent string   // of the folder; "" for the temporary one
-	// ready is an error until the server answers; then it tells its version.
-	ready func(ctx context.Context, port int) (version string, err error)
+	ready  func(ctx context.Context, port int) error
 }
 
 // instance is a server that this process has started. It is the engine of a Server.
@@ -70,7 +69,7 @@ type instance struct {
 	recipe
 	dir    string
 	port   int
-	lock   io.Closer
+	lock   io.Closer // of the port
 	keeper *keeper
 }
 
@@ -86,10 +85,10 @@ var errNotRunning = errors.New("the server does not run")
 func (r recipe) run() (*Server, error) {
 	for tries := 1; ; tries++ {
 		i := &instance{recipe: r}
-		version, err := i.run()
+		err := i.run()
 		if err == nil {
 			addr := loopback(i.port)
-			return &Server{Name: r.title + " " + version, Addr: addr, Addrs: []string{addr}, DSN: at(r.dsn, i.port), own: i}, nil
+			return &Server{Name: r.title, Addr: addr, Addrs: []string{addr}, DSN: at(r.dsn, i.port), own: i}, nil
 		}
 		log := tail(filepath.Join(i.dir, "log"))
 		_ = i.close()
@@ -99,15 +98,12 @@ func (r recipe) run() (*Server, error) {
 	}
 }
 
-func (i *instance) run() (version string, err error) {
+func (i *instance) run() (err error) {
 	if i.dir, err = os.MkdirTemp(i.parent, "flamego-session-"); err != nil {
-		return "", err
-	}
-	if err := os.Chmod(i.dir, 0o711); err != nil { // For servers that run as another user.
-		return "", err
+		return err
 	}
 	if i.port, i.lock, err = freePort(); err != nil {
-		return "", err
+		return err
 	}
 	// Nothing of the test's, such as PGDATA or MYSQL_HOME, may change what they do.
 	cache := cacheDir()
@@ -116,20 +112,23 @@ func (i *instance) run() (version string, err error) {
 		"LC_ALL=C.UTF-8", "HOME=/", "PORT=" + strconv.Itoa(i.port),
 	}, i.env...)
 	if i.keeper, err = newKeeper(i.dir, i.script, env); err != nil {
-		return "", err
+		return err
 	}
-	return i.launch()
+	return i.start()
 }
 
-func (i *instance) launch() (version string, err error) {
+func (i *instance) start() error {
+	if i.keeper.states() != "" {
+		return errors.New("it runs already")
+	}
 	if err := i.keeper.start(); err != nil {
-		return "", fmt.Errorf("the keeper: %w", err)
+		return err
 	}
 	dead := false
-	err = wait.Until(readyWithin, func() (err error) {
+	err := wait.Until(readyWithin, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 		defer cancel()
-		version, err = i.ready(ctx, i.port)
+		err := i.ready(ctx, i.port)
 		// Whoever answers on the port, it is ours only if ours runs.
 		if dead = i.keeper.states() == ""; dead {
 			return nil
@@ -137,41 +136,29 @@ func (i *instance) launch() (version string, err error) {
 		return err
 	})
 	if dead {
-		err = errNotRunning
+		return errNotRunning
 	}
-	return version, err
-}
-
-func (i *instance) start() error {
-	if i.keeper.states() != "" {
-		return errors.New("it runs already")
-	}
-	_, err := i.launch()
 	return err
 }
 
-// pause waits until all have stopped, as one in a system call goes on until that
-// ends.
+// pause waits until all have stopped: one in a system call goes on until that ends.
 func (i *instance) pause() error {
 	if i.keeper.states() == "" {
 		return errNotRunning
 	}
-	return wait.Until(askWithin, func() error {
-		err := i.keeper.signal(syscall.SIGSTOP)
-		if strings.Trim(i.keeper.states(), "TZ") != "" {
-			return errors.New("it does not stop")
-		}
-		return err
-	})
+	return i.signal(syscall.SIGSTOP, "TZ")
 }
 
-func (i *instance) resume() error { return i.keeper.signal(syscall.SIGCONT) }
+func (i *instance) resume() error { return i.signal(syscall.SIGCONT, "RSDZI") }
 
-func (i *instance) kill() error {
+func (i *instance) kill() error { return i.signal(syscall.SIGKILL, "") }
+
+// signal signals all processes until they have one of the states.
+func (i *instance) signal(sig syscall.Signal, states string) error {
 	return wait.Until(askWithin, func() error {
-		err := i.keeper.signal(syscall.SIGKILL)
-		if i.keeper.states() != "" {
-			return errors.New("it does not end")
+		err := signalTree(i.keeper.cmd.Process.Pid, sig)
+		if got := i.keeper.states(); strings.Trim(got, states) != "" {
+			return fmt.Errorf("processes are in states %s after %v", got, sig)
 		}
 		return err
 	})
@@ -192,7 +179,6 @@ func (i *instance) close() error {
 // port above by busOffset is the one that Redis clusters use among themselves.
 const (
 	firstPort = 12000
-	lastPort  = 21999
 	busOffset = 10000
 )
 
@@ -200,7 +186,7 @@ const (
 // lock is closed: that is the UDP port of the same number, which no server uses.
 func freePort() (port int, lock io.Closer, err error) {
 	for range 1000 {
-		port = firstPort + rand.IntN(lastPort-firstPort+1)
+		port = firstPort + rand.IntN(busOffset)
 		if lock, err = net.ListenPacket("udp", loopback(port)); err != nil {
 			continue
 		}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -28,9 +27,15 @@ const keeperEnv = "TESTSERVER_KEEPER"
 func init() {
 	if script := os.Getenv(keeperEnv); script != "" {
 		keep(script)
-		os.Exit(1)
+		os.Exit(0)
 	}
 }
+
+// tidy removes the shared memory by which a PostgreSQL keeps a second one from its
+// data, and which the kernel keeps when it is killed. Its key says whose it is.
+const tidy = `
+[ ! -e data/postmaster.pid ] || ipcrm -M $(sed -n '7s/^ *\([0-9]*\).*/\1/p' data/postmaster.pid) || true
+rm -rf "$PWD"`
 
 func keep(script string) {
 	// Children get SIGKILL when this thread ends (PR_SET_PDEATHSIG is bound to the
@@ -40,24 +45,19 @@ func keep(script string) {
 	if unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != nil {
 		return
 	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return
-	}
 	orders := make(chan bool)
 	go func() {
-		for b := make([]byte, 1); err == nil; {
-			if _, err = os.Stdin.Read(b); err == nil {
-				orders <- true
+		for b := make([]byte, 1); ; orders <- true {
+			if _, err := os.Stdin.Read(b); err != nil {
+				break
 			}
 		}
 		close(orders)
 		// Properly at first, so that PostgreSQL gives its shared memory back. A paused
-		// process hears nothing else.
+		// process hears nothing else. Usually this one does not see the end of the pause.
 		_ = signalTree(os.Getpid(), syscall.SIGQUIT)
 		_ = signalTree(os.Getpid(), syscall.SIGCONT)
-		time.Sleep(2 * time.Second) // Usually this process does not see the end of that.
-		for ; ; time.Sleep(time.Millisecond) {
+		for time.Sleep(2 * time.Second); ; time.Sleep(time.Millisecond) {
 			_ = signalTree(os.Getpid(), syscall.SIGKILL)
 		}
 	}()
@@ -73,19 +73,7 @@ func keep(script string) {
 			_, err = syscall.Wait4(-1, nil, 0, nil)
 		}
 	}
-	freeSharedMemory(filepath.Join(dir, "data", "postmaster.pid"))
-	_ = os.RemoveAll(dir)
-	os.Exit(0)
-}
-
-// freeSharedMemory removes the segment by which a PostgreSQL keeps a second one from
-// its data. The kernel keeps it when the server is killed. The key says whose it is.
-func freeSharedMemory(pidFile string) {
-	text, _ := os.ReadFile(pidFile)
-	if lines := strings.Split(string(text), "\n"); len(lines) > 6 {
-		key, _, _ := strings.Cut(strings.TrimSpace(lines[6]), " ")
-		_ = exec.Command("ipcrm", "-M", key).Run()
-	}
+	_ = syscall.Exec("/bin/sh", []string{"sh", "-c", tidy}, os.Environ())
 }
 
 // keeper is the test's side of it.
@@ -102,8 +90,7 @@ func newKeeper(dir, script string, env []string) (k *keeper, err error) {
 	}
 	defer func() { _ = log.Close() }()
 	k = &keeper{cmd: exec.Command("/proc/self/exe")} // Even if the file has been removed.
-	// With the race detector a program waits a second before it exits.
-	k.cmd.Env = append(env, keeperEnv+"="+script, "GORACE=atexit_sleep_ms=0")
+	k.cmd.Env = append(env, keeperEnv+"="+script)
 	// Out of reach of Ctrl-C, which goes to all of a terminal's process group; and of
 	// the test's own output, for whose end go test waits.
 	k.cmd.Dir, k.cmd.Stderr, k.cmd.SysProcAttr = dir, log, &syscall.SysProcAttr{Setsid: true}
@@ -130,8 +117,6 @@ func (k *keeper) close() error {
 	_ = k.in.Close()
 	return k.cmd.Wait()
 }
-
-func (k *keeper) signal(sig syscall.Signal) error { return signalTree(k.cmd.Process.Pid, sig) }
 
 // states are those of the processes: R, S, D, T stopped, Z dead and not waited for,
 // of which connections may still be open.

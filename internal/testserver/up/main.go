@@ -8,51 +8,36 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"slices"
-	"sync"
 	"syscall"
 
 	"github.com/flamego/session/internal/testserver"
 )
 
-func main() {
-	names, command := os.Args[1:], []string(nil)
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(names []string) int {
+	var command []string
 	if i := slices.Index(names, "--"); i >= 0 {
 		names, command = names[:i], names[i+1:]
 	}
-	os.Exit(run(names, command))
-}
-
-func run(names, command []string) int {
 	// They end with this process in any case. A command gets Ctrl-C, too.
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	var kinds []*testserver.Kind
 	for _, k := range testserver.Kinds {
-		if os.Getenv(k.Env) == "" && (len(names) == 0 || slices.Contains(names, k.Name)) {
-			kinds = append(kinds, k)
+		if os.Getenv(k.Env) != "" || len(names) > 0 && !slices.Contains(names, k.Name) {
+			continue
 		}
-	}
-	servers := make([]*testserver.Server, len(kinds))
-	var wg sync.WaitGroup
-	for i, k := range kinds {
-		wg.Go(func() {
-			s, err := k.Launch()
-			servers[i] = s
-			_ = os.Setenv(k.Env, k.Value(s, err))
-		})
-	}
-	wg.Wait()
-	for i, k := range kinds {
+		s, err := k.Launch()
+		if err == nil {
+			defer s.Close()
+		}
+		_ = os.Setenv(k.Env, k.Value(s, err))
 		fmt.Printf("export %s='%s'\n", k.Env, os.Getenv(k.Env))
-		if servers[i] != nil {
-			defer servers[i].Close()
-		}
 	}
 	if len(command) == 0 {
 		fmt.Fprintln(os.Stderr, "Ctrl-C stops them.")
@@ -61,11 +46,7 @@ func run(names, command []string) int {
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	err := cmd.Run()
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	if err != nil {
+	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

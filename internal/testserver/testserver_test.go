@@ -48,7 +48,6 @@ func TestEnvironment(t *testing.T) {
 	s := RedisCluster.Get(t)
 	assert.Equal(t, "a:1", s.Addr)
 	assert.Equal(t, []string{"a:1", "b:2", "c:3"}, s.Addrs)
-	assert.Empty(t, s.DSN)
 	t.Setenv(RedisSentinel.Env, "a:1,b:2")
 	t.Setenv("TEST_REDIS_SENTINEL_MASTER", "")
 	assert.Equal(t, "mymaster", RedisSentinel.Get(t).Master)
@@ -65,7 +64,7 @@ func TestEnvironment(t *testing.T) {
 // A server that cannot be had skips the test, or fails it when all are required;
 // also when command up has not had it.
 func TestAbsent(t *testing.T) {
-	const want = "NOT TESTED: MySQL: out of order"
+	const want = "NOT TESTED: mysql: out of order"
 	t.Setenv(MySQL.Env, MySQL.Value(nil, errors.New("out of\norder")))
 	t.Setenv("REQUIRE_ALL", "")
 	assert.Equal(t, want, record(func(t testing.TB) { MySQL.Get(t) }).skip)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"slices"
 
 	_ "github.com/go-sql-driver/mysql" // for readiness, as the others
 	"github.com/jackc/pgx/v5"
-	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
@@ -15,13 +15,11 @@ import (
 func launch(k *Kind) (*Server, error) {
 	switch k {
 	case RedisTLS:
-		return launchRedisTLS()
+		return launchTLS()
 	case RedisCluster:
-		return launchRedisCluster()
+		return together("Redis Cluster", 0, settledCluster, slices.Repeat([]string{clusterConf}, 6)...)
 	case RedisSentinel:
-		return launchRedisSentinel()
-	case Redis:
-		return redisNode(redisConf)
+		return together("Redis Sentinel", 2, settledSentinels, redisConf, replicaConf, sentinelConf, sentinelConf, sentinelConf)
 	}
 	return recipes[k].run()
 }
@@ -35,7 +33,7 @@ const (
 var recipes = map[*Kind]recipe{
 	Postgres: {
 		title: "PostgreSQL", script: postgresScript, env: []string{"OPTIONS="}, dsn: postgresDSN,
-		ready: func(ctx context.Context, port int) (string, error) { return askPostgres(ctx, port, "SELECT") },
+		ready: func(ctx context.Context, port int) error { return askPostgres(ctx, port, "SELECT") },
 	},
 	// Nothing in /etc/mysql, which is for another server, may change anything.
 	MariaDB: {title: "MariaDB", script: mysqlScript, dsn: mysqlDSN, ready: askMySQL, env: []string{
@@ -46,6 +44,7 @@ var recipes = map[*Kind]recipe{
 	MySQL: {title: "MySQL", script: mysqlScript, dsn: mysqlDSN, ready: askMySQL, env: []string{
 		"MAKE=mysqld --initialize-insecure", "SERVE=mysqld --mysqlx=OFF --performance-schema=OFF",
 	}},
+	Redis: redisRecipe(redisConf),
 	// The folder is in what its PostgreSQL takes for the whole system.
 	Mongo: {
 		title: "FerretDB", script: mongoScript, env: []string{"POSTGRES=" + postgresScript},
@@ -98,38 +97,36 @@ exec $SERVE --datadir="$PWD/data" --bind-address=127.0.0.1 --port=$PORT --socket
 	--init-file="$PWD/init.sql" --innodb-flush-log-at-trx-commit=2 --skip-log-bin --skip-name-resolve \
 	--max-connections=300 $as`
 
-func askPostgres(ctx context.Context, port int, query string) (version string, err error) {
+func askPostgres(ctx context.Context, port int, query string) error {
 	c, err := pgx.Connect(ctx, at(postgresDSN, port))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { _ = c.Close(ctx) }()
 	_, err = c.Exec(ctx, query)
-	return c.PgConn().ParameterStatus("server_version"), err
+	return err
 }
 
-func askMySQL(ctx context.Context, port int) (version string, err error) {
+func askMySQL(ctx context.Context, port int) error {
 	db, err := sql.Open("mysql", at(mysqlDSN, port))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { _ = db.Close() }()
-	return version, db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version)
+	return db.PingContext(ctx)
 }
 
-func askMongo(ctx context.Context, port int) (version string, err error) {
+func askMongo(ctx context.Context, port int) error {
 	// To make the extension takes a busy machine longer than a question may.
 	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin)
 	defer cancel()
-	if _, err := askPostgres(long, port+busOffset, "CREATE EXTENSION IF NOT EXISTS documentdb CASCADE"); err != nil {
-		return "", err
+	if err := askPostgres(long, port+busOffset, "CREATE EXTENSION IF NOT EXISTS documentdb CASCADE"); err != nil {
+		return err
 	}
 	c, err := mongo.Connect(ctx, options.Client().ApplyURI(at(mongoURI, port)))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { _ = c.Disconnect(ctx) }()
-	var info struct{ FerretDB struct{ Version string } }
-	err = c.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
-	return info.FerretDB.Version, err
+	return c.Ping(ctx, nil)
 }
