@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -69,7 +70,7 @@ func keep(script string) {
 			return
 		}
 		_, _ = os.Stdout.Write([]byte{1})
-		for err != syscall.ECHILD {
+		for !errors.Is(err, syscall.ECHILD) {
 			_, err = syscall.Wait4(-1, nil, 0, nil)
 		}
 	}
@@ -90,7 +91,7 @@ func newKeeper(dir, script string, env []string) (k *keeper, err error) {
 	}
 	defer func() { _ = log.Close() }()
 	k = &keeper{cmd: exec.Command("/proc/self/exe")} // Even if the file has been removed.
-	k.cmd.Env = append(env, keeperEnv+"="+script)
+	k.cmd.Env = slices.Concat(env, []string{keeperEnv + "=" + script})
 	// Out of reach of Ctrl-C, which goes to all of a terminal's process group; and of
 	// the test's own output, for whose end go test waits.
 	k.cmd.Dir, k.cmd.Stderr, k.cmd.SysProcAttr = dir, log, &syscall.SysProcAttr{Setsid: true}
@@ -120,24 +121,18 @@ func (k *keeper) close() error {
 
 // states are those of the processes: R, S, D, T stopped, Z dead and not waited for,
 // of which connections may still be open.
-func (k *keeper) states() string {
-	var states []byte
-	for _, p := range descendants(k.cmd.Process.Pid) {
-		states = append(states, p.state)
+func (k *keeper) states() (states string) {
+	for _, state := range descendants(k.cmd.Process.Pid) {
+		states += string(state)
 	}
-	return string(states)
+	return states
 }
 
-type process struct {
-	pid   int
-	state byte
-}
-
-// descendants are the processes below one. A process group would not do: every
-// process of PostgreSQL is a group of its own.
-func descendants(root int) []process {
+// descendants are the processes below one, with their states. A process group would
+// not do: every process of PostgreSQL is a group of its own.
+func descendants(root int) map[int]byte {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	children := make(map[int][]process)
+	states, parents := make(map[int]byte), make(map[int]int)
 	for _, path := range stats {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -146,14 +141,19 @@ func descendants(root int) []process {
 		// "pid (name) state parent …", where the name may hold anything.
 		fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		parent, _ := strconv.Atoi(string(fields[1]))
-		children[parent] = append(children[parent], process{pid, fields[0][0]})
+		parents[pid], _ = strconv.Atoi(string(fields[1]))
+		states[pid] = fields[0][0]
 	}
-	found := children[root]
-	for i := 0; i < len(found); i++ {
-		found = append(found, children[found[i].pid]...)
+	for pid := range states {
+		above := parents[pid]
+		for above != root && above != 0 {
+			above = parents[above]
+		}
+		if above != root {
+			delete(states, pid)
+		}
 	}
-	return found
+	return states
 }
 
 // signalTree signals all processes below one. Those that are forked meanwhile are
@@ -162,12 +162,12 @@ func signalTree(root int, sig syscall.Signal) error {
 	done := make(map[int]bool)
 	for before := -1; len(done) > before; {
 		before = len(done)
-		for _, p := range descendants(root) {
-			if p.state == 'Z' || done[p.pid] {
+		for pid, state := range descendants(root) {
+			if state == 'Z' || done[pid] {
 				continue
 			}
-			done[p.pid] = true
-			if err := syscall.Kill(p.pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			done[pid] = true
+			if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return err
 			}
 		}
