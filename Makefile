@@ -12,13 +12,14 @@
 GO       ?= go
 FUZZTIME ?= 1m
 EXPLORE  ?= 10m
-LINT     := golangci-lint
-LINT_VERSION := v2.15.0
+BIN      := $(CURDIR)/.cache/bin
+LINT     := $(BIN)/golangci-lint-v2.15.0
+SUM      := $(BIN)/gotestsum-v1.13.0
 
-.PHONY: test quick lint vet fuzz explore bench scale compare curves count
+.PHONY: test quick lint linter vet fuzz explore bench scale compare curves count
 
-test:
-	@GO=$(GO) bash internal/ci/test.sh
+test: $(SUM)
+	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up -- bash internal/ci/test.sh
 
 quick:
 	$(GO) vet ./...
@@ -29,11 +30,15 @@ vet:
 	GOOS=windows $(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 
-.cache/bin/$(LINT)-$(LINT_VERSION):
-	GOBIN=$(CURDIR)/.cache/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
-	mv .cache/bin/$(LINT) $@
+$(LINT): TOOL := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(SUM): TOOL := gotest.tools/gotestsum
+$(LINT) $(SUM):
+	GOBIN=$(BIN) $(GO) install $(TOOL)@$(lastword $(subst -, ,$@))
+	mv $(BIN)/$(notdir $(TOOL)) $@
 
-lint: .cache/bin/$(LINT)-$(LINT_VERSION)
+linter: $(LINT)
+
+lint: $(LINT)
 	$< run ./...
 
 fuzz:
@@ -46,7 +51,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
 
 scale:
-	cd benchmarks && $(GO) test -v -count=1 -timeout 30m ./...
+	cd test/benchmarks && $(GO) test -v -count=1 -timeout 30m ./...
 
 compare curves:
 	cd test/compare && $(GO) run . $(if $(QUICK),-quick,-out ../../docs) $(if $(ONLY),-only $(ONLY)) $@

@@ -78,7 +78,7 @@ var programs = map[string][]step{
 // servers have, for the programs that need one, the variables that name it.
 var servers = map[string]func(t *testing.T) []string{
 	"postgres": func(t *testing.T) []string {
-		u, err := url.Parse(testserver.Postgres(t).DSN)
+		u, err := url.Parse(testserver.Postgres.Get(t).DSN)
 		require.NoError(t, err)
 		password, _ := u.User.Password()
 		return []string{
@@ -87,7 +87,7 @@ var servers = map[string]func(t *testing.T) []string{
 		}
 	},
 	"mysql": func(t *testing.T) []string {
-		cfg, err := mysql.ParseDSN(testserver.MariaDB(t).DSN)
+		cfg, err := mysql.ParseDSN(testserver.MariaDB.Get(t).DSN)
 		require.NoError(t, err)
 		host, port, err := net.SplitHostPort(cfg.Addr)
 		require.NoError(t, err)
@@ -97,12 +97,12 @@ var servers = map[string]func(t *testing.T) []string{
 		}
 	},
 	"redis": func(t *testing.T) []string {
-		host, port, err := net.SplitHostPort(testserver.Redis(t).Addr)
+		host, port, err := net.SplitHostPort(testserver.Redis.Get(t).Addr)
 		require.NoError(t, err)
 		return []string{"REDIS_HOST=" + host, "REDIS_PORT=" + port}
 	},
 	"mongo": func(t *testing.T) []string {
-		return []string{"MONGODB_URI=" + testserver.Mongo(t).DSN, "MONGODB_DATABASE=examples"}
+		return []string{"MONGODB_URI=" + testserver.Mongo.Get(t).DSN, "MONGODB_DATABASE=examples"}
 	},
 }
 

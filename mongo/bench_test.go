@@ -7,6 +7,6 @@ import (
 )
 
 func BenchmarkBackend(b *testing.B) {
-	server, _ := start(b)
+	server := start(b)
 	backendtest.Benchmark(b, newBackend(b, server.config()), 2000)
 }

@@ -19,7 +19,7 @@ import (
 // Wrong configurations are errors at the start, which name the field and the
 // remedy.
 func TestConfig(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	ctx := t.Context()
 	client := s.admin(t).Database().Client()
 	at := func(uri string) *Options { return options.Client().ApplyURI(uri) }
@@ -67,7 +67,7 @@ func indexes(t *testing.T, coll *mongo.Collection) map[string]bson.M {
 }
 
 func TestIndexes(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	for range 2 { // The second start finds them.
 		newBackend(t, s.config())
 		is := indexes(t, s.admin(t))
@@ -82,7 +82,7 @@ func TestIndexes(t *testing.T) {
 // A collection that v1.6.6 wrote has no index, and so perhaps two documents of one
 // session. The error must not show its ID.
 func TestIndexesCannotBeMade(t *testing.T) {
-	server, _ := start(t)
+	server := start(t)
 	ctx := t.Context()
 	t.Run("duplicates", func(t *testing.T) {
 		s := server.fresh()
@@ -117,7 +117,7 @@ func TestIndexesCannotBeMade(t *testing.T) {
 
 // What v1.6.6 stored is found, and replaced.
 func TestOldDocuments(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	ctx, admin := t.Context(), s.admin(t)
 	_, err := admin.InsertOne(ctx, bson.M{"key": "aaa", "data": []byte("1"), "expired_at": later.UTC()})
 	require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestOldDocuments(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	o := options.Client().ApplyURI(s.URI)
 	b := newBackend(t, Config{Options: o, Database: s.Database})
 	assert.Equal(t, "sessions", b.sessions.Name())
@@ -150,7 +150,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	ctx := t.Context()
 	b, _, err := open(ctx, s.config())
 	require.NoError(t, err)
@@ -166,7 +166,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestIniter(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	cfg := s.config()
 	backendtest.NoConfig(t, Initer(), "mongo.Config")
 	cfg.Lifetime = time.Minute

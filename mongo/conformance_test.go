@@ -13,7 +13,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	server, _ := start(t)
+	server := start(t)
 	var s setup
 	sessiontest.Suite{
 		Open: func(t *testing.T) func() session.Options {
@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestProcesses(t *testing.T) {
-	server, _ := start(t)
+	server := start(t)
 	sessiontest.Processes(t, "mongo", func(t *testing.T) string {
 		arg, err := json.Marshal(server.fresh())
 		require.NoError(t, err)
@@ -38,7 +38,7 @@ func TestProcesses(t *testing.T) {
 }
 
 func TestRawStorage(t *testing.T) {
-	server, _ := start(t)
+	server := start(t)
 	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
 		s := server.fresh()
 		cfg := s.config()

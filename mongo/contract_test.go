@@ -32,7 +32,7 @@ func (b patient) Move(ctx context.Context, id, newID string, old, r session.Reco
 }
 
 func TestContract(t *testing.T) {
-	server, _ := start(t)
+	server := start(t)
 	sessiontest.Backend(t, func(t *testing.T) func() session.Backend {
 		s := server.fresh()
 		return func() session.Backend { return patient{newBackend(t, s.config())} }
@@ -40,7 +40,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	b, ctx := newBackend(t, s.config()), t.Context()
 	require.NoError(t, b.Create(ctx, "aaa", record("3")))
 	r, err := b.Load(ctx, "aaa")
@@ -72,7 +72,7 @@ func again(do func() error) (err error) {
 }
 
 func TestCompareAndSwap(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	b, ctx := newBackend(t, s.config()), t.Context()
 	require.NoError(t, b.Create(ctx, "counter", record("0")))
 	var wg sync.WaitGroup
@@ -131,7 +131,7 @@ func TestCompareAndSwap(t *testing.T) {
 }
 
 func TestDeleteExpired(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	b, ctx, admin := newBackend(t, s.config()), t.Context(), s.admin(t)
 	// In the future, or the server would remove them by itself.
 	now := later
@@ -151,7 +151,7 @@ func TestDeleteExpired(t *testing.T) {
 
 // Documents with other types than this library and v1.6.6 write are no sessions.
 func TestForeignDocuments(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	b, ctx, admin := newBackend(t, s.config()), t.Context(), s.admin(t)
 	data, at := primitive.Binary{Data: []byte("x")}, milliseconds(later)
 	for name, doc := range map[string]bson.D{

@@ -20,7 +20,7 @@ import (
 // again, it would not find what it expects any more, and say so; the library would
 // then do an Update on top of its own result.
 func TestLostAnswer(t *testing.T) {
-	s, _ := start(t)
+	s := start(t)
 	for name, open := range map[string]func(t *testing.T, o *Options) Config{
 		"Options": func(_ *testing.T, o *Options) Config { return Config{Options: o} },
 		"Client": func(t *testing.T, o *Options) Config {

@@ -11,12 +11,14 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/backendtest"
+	"github.com/flamego/session/internal/testserver"
 )
 
 // A server that is gone: calls fail soon, each with an error that is none of the
 // sentinels, and work again when it is back.
 func TestServerGone(t *testing.T) {
-	s, server := start(t)
+	server := testserver.Mongo.Start(t)
+	s := on(t, server)
 	b, ctx := newBackend(t, s.config()), t.Context()
 	require.NoError(t, b.Create(ctx, "aaa", record("1")))
 	backendtest.Busy(t, b)
@@ -38,7 +40,8 @@ func TestServerGone(t *testing.T) {
 
 // A server that hangs: calls end with their context.
 func TestServerHangs(t *testing.T) {
-	s, server := start(t)
+	server := testserver.Mongo.Start(t)
+	s := on(t, server)
 	b := newBackend(t, s.config())
 	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
 	backendtest.Busy(t, b)
@@ -58,7 +61,8 @@ func TestServerHangs(t *testing.T) {
 // Starting a server of the site while the database is down is possible. The
 // indexes are made when it is back, before anything is stored.
 func TestStartWhileDown(t *testing.T) {
-	s, server := start(t)
+	server := testserver.Mongo.Start(t)
+	s := on(t, server)
 	server.Kill(t)
 	begin := time.Now()
 	b := newBackend(t, s.config())

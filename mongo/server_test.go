@@ -35,11 +35,12 @@ type setup struct{ URI, Database, Collection string }
 
 var names atomic.Int64
 
-// start starts a server, or takes the one that there is, with a database that is
-// dropped at the end.
-func start(t testing.TB) (setup, *testserver.Server) {
+// start is a database on a server that others use, too.
+func start(t testing.TB) setup { t.Helper(); return on(t, testserver.Mongo.Get(t)) }
+
+// on is a database that is dropped at the end.
+func on(t testing.TB, server *testserver.Server) setup {
 	t.Helper()
-	server := testserver.Mongo(t)
 	s := setup{URI: server.DSN, Database: fmt.Sprintf("test_%d_%d", os.Getpid(), names.Add(1))}.fresh()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -50,7 +51,7 @@ func start(t testing.TB) (setup, *testserver.Server) {
 			_ = c.Disconnect(ctx)
 		}
 	})
-	return s, server
+	return s
 }
 
 // fresh is another collection.

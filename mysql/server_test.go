@@ -7,9 +7,9 @@ import (
 )
 
 // TestMariaDB and TestMySQL run everything on one server each.
-func TestMariaDB(t *testing.T) { all(t, testserver.MariaDB(t).DSN) }
+func TestMariaDB(t *testing.T) { all(t, testserver.MariaDB.Get(t).DSN) }
 
-func TestMySQL(t *testing.T) { all(t, testserver.MySQL(t).DSN) }
+func TestMySQL(t *testing.T) { all(t, testserver.MySQL.Get(t).DSN) }
 
 func all(t *testing.T, dsn string) {
 	t.Run("Contract", func(t *testing.T) { testContract(t, dsn) })

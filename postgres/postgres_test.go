@@ -77,7 +77,7 @@ func testPool(t *testing.T, dsn string) {
 	pool, err := pgxpool.New(ctx, dsn)
 	require.NoError(t, err)
 	defer pool.Close()
-	_, err = pool.Exec(ctx, `CREATE SCHEMA "my schema"`)
+	_, err = pool.Exec(ctx, `DROP SCHEMA IF EXISTS "my schema" CASCADE; CREATE SCHEMA "my schema"`)
 	require.NoError(t, err)
 
 	m, err := session.NewManager(session.Options{

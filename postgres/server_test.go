@@ -8,7 +8,7 @@ import (
 
 // TestPostgres runs everything on one server.
 func TestPostgres(t *testing.T) {
-	dsn := testserver.Postgres(t).DSN
+	dsn := testserver.Postgres.Get(t).DSN
 	t.Run("Contract", func(t *testing.T) { testContract(t, dsn) })
 	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
 	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })

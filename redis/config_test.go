@@ -23,7 +23,7 @@ import (
 // Wrong configurations are errors at the start, which name the field and the
 // remedy.
 func TestConfig(t *testing.T) {
-	server, secure := testserver.Redis(t), func() *testserver.Server { s, _ := testserver.RedisTLS(t); return s }()
+	server, secure := testserver.Redis.Get(t), testserver.RedisTLS.Get(t)
 	ctx := t.Context()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
@@ -64,7 +64,7 @@ func TestACL(t *testing.T) {
 	require.NotNil(t, toCount, "docs/backends/redis.md has no line on Manager.Count")
 	rights := strings.Fields(string(m[1]))
 
-	s := kinds[0].start(t).fresh()
+	s := ownServer(t)
 	ctx, admin := t.Context(), s.admin(t)
 	user := "user-" + s.Prefix
 	t.Cleanup(func() { admin.Do(context.WithoutCancel(ctx), "acl", "deluser", user) })

@@ -133,7 +133,7 @@ func TestForeignKeys(t *testing.T) {
 
 // The scripts are sent again to a server that does not know them any more.
 func TestScriptsForgotten(t *testing.T) {
-	s := kinds[0].start(t).fresh()
+	s := ownServer(t)
 	b, ctx, admin := newBackend(t, s.config(nil)), t.Context(), s.admin(t)
 	require.NoError(t, b.Create(ctx, "aaa", record("1")))
 	require.NoError(t, admin.ScriptFlush(ctx).Err())

@@ -72,7 +72,7 @@ func TestCountPrefix(t *testing.T) {
 
 // A fleet looks once, and then not again until the number has gone.
 func TestCountOnce(t *testing.T) {
-	server := testserver.Redis(t)
+	server := testserver.Redis.Start(t) // Others would be counted, too.
 	s := setup{Addrs: server.Addrs}.fresh()
 	admin, ctx := s.admin(t), t.Context()
 	scans := func() int {

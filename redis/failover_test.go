@@ -71,15 +71,15 @@ func atoi(s string) int {
 }
 
 func TestFailoverSentinel(t *testing.T) {
-	server, master := testserver.RedisSentinel(t)
-	s := setup{Addrs: server.Addrs, Master: master}.fresh()
+	server := testserver.RedisSentinel.Start(t)
+	s := setup{Addrs: server.Addrs, Master: server.Master}.fresh()
 	c := s.client().(*redis.Client)
 	t.Cleanup(func() { _ = c.Close() })
 	failover(t, s.config(c), c, func() { server.Node(0).Kill(t) })
 }
 
 func TestFailoverCluster(t *testing.T) {
-	server := testserver.RedisCluster(t)
+	server := testserver.RedisCluster.Start(t)
 	s := setup{Addrs: server.Addrs, Cluster: true}.fresh()
 	s.Prefix = "{" + s.Prefix + "}"
 	c := s.client().(*redis.ClusterClient)
@@ -100,8 +100,7 @@ func TestFailoverCluster(t *testing.T) {
 // A key that moves to another node of the cluster, while it moves (ASK) and when
 // it has (MOVED), is followed without a retry of what must happen once.
 func TestClusterRedirects(t *testing.T) {
-	server := testserver.RedisCluster(t)
-	server.Node(0).Resume(t) // Skips the test if the cluster is not its own.
+	server := testserver.RedisCluster.Start(t)
 	ctx := t.Context()
 	s := setup{Addrs: server.Addrs, Cluster: true, Prefix: "{moving}"}
 	c := s.client().(*redis.ClusterClient)

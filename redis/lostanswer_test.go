@@ -48,28 +48,28 @@ var proxied = []struct {
 	start func(t testing.TB, p *testproxy.Proxy) Config
 }{
 	{"Options", func(t testing.TB, p *testproxy.Proxy) Config {
-		return Config{Options: &Options{Addr: testserver.Redis(t).Addr, Dialer: p.DialContext}}
+		return Config{Options: &Options{Addr: testserver.Redis.Get(t).Addr, Dialer: p.DialContext}}
 	}},
 	{"Client", func(t testing.TB, p *testproxy.Proxy) Config {
 		// Without ContextTimeoutEnabled, so that its own timeout comes first.
 		return Config{Client: redis.NewClient(&redis.Options{
-			Addr: testserver.Redis(t).Addr, Dialer: p.DialContext, ReadTimeout: 200 * time.Millisecond,
+			Addr: testserver.Redis.Get(t).Addr, Dialer: p.DialContext, ReadTimeout: 200 * time.Millisecond,
 		})}
 	}},
 	{"Cluster", func(t testing.TB, p *testproxy.Proxy) Config {
 		return Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{
-			Addrs: testserver.RedisCluster(t).Addrs, Dialer: p.DialContext, ContextTimeoutEnabled: true,
+			Addrs: testserver.RedisCluster.Get(t).Addrs, Dialer: p.DialContext, ContextTimeoutEnabled: true,
 		})}
 	}},
 	{"Sentinel", func(t testing.TB, p *testproxy.Proxy) Config {
-		s, master := testserver.RedisSentinel(t)
+		s := testserver.RedisSentinel.Get(t)
 		return Config{UniversalClient: redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: master, SentinelAddrs: s.Addrs, Dialer: p.DialContext, ContextTimeoutEnabled: true,
+			MasterName: s.Master, SentinelAddrs: s.Addrs, Dialer: p.DialContext, ContextTimeoutEnabled: true,
 		})}
 	}},
 	{"Ring", func(t testing.TB, p *testproxy.Proxy) Config {
 		return Config{UniversalClient: redis.NewRing(&redis.RingOptions{
-			Addrs: map[string]string{"a": testserver.Redis(t).Addr}, Dialer: p.DialContext, ContextTimeoutEnabled: true,
+			Addrs: map[string]string{"a": testserver.Redis.Get(t).Addr}, Dialer: p.DialContext, ContextTimeoutEnabled: true,
 		})}
 	}},
 }

@@ -19,7 +19,7 @@ import (
 // A server that is gone: calls fail soon, each with an error that is none of the
 // sentinels, and work again when it is back.
 func TestServerGone(t *testing.T) {
-	server := testserver.Redis(t)
+	server := testserver.Redis.Start(t)
 	s := setup{Addrs: server.Addrs}.fresh()
 	b, ctx := newBackend(t, s.config(nil)), t.Context()
 	require.NoError(t, b.Create(ctx, "aaa", record("1")))
@@ -50,7 +50,7 @@ func TestServerGone(t *testing.T) {
 
 // A server that hangs: calls end with their context.
 func TestServerHangs(t *testing.T) {
-	server := testserver.Redis(t)
+	server := testserver.Redis.Start(t)
 	s := setup{Addrs: server.Addrs}.fresh()
 	plain := redis.NewClient(&redis.Options{Addr: server.Addr, ReadTimeout: 300 * time.Millisecond, MaxRetries: -1})
 	t.Cleanup(func() { assert.NoError(t, plain.Close()) })
@@ -59,7 +59,7 @@ func TestServerHangs(t *testing.T) {
 		"Client":  {Client: plain, KeyPrefix: s.Prefix}, // Its timeout, as it ignores the context.
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg.KeyPrefix += name // A server that cannot be paused ends the test here, and keeps its keys.
+			cfg.KeyPrefix += name
 			b := newBackend(t, cfg)
 			require.NoError(t, b.Create(t.Context(), "aaa", record("1")))
 			backendtest.Busy(t, b)
@@ -84,7 +84,7 @@ func TestServerHangs(t *testing.T) {
 
 // Starting a server of the site while Redis is down is possible.
 func TestStartWhileDown(t *testing.T) {
-	server := testserver.Redis(t)
+	server := testserver.Redis.Start(t)
 	s := setup{Addrs: server.Addrs}.fresh()
 	server.Kill(t)
 	start := time.Now()
@@ -107,7 +107,7 @@ func TestStartWhileDown(t *testing.T) {
 
 // The whole site over an outage: errors are 500, sessions are back with the server.
 func TestSiteOverOutage(t *testing.T) {
-	server := testserver.Redis(t)
+	server := testserver.Redis.Start(t)
 	get := counter(t, setup{Addrs: server.Addrs}.fresh().config(nil))
 	for i := range 3 {
 		status, body := get("/visit")

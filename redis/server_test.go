@@ -100,24 +100,23 @@ var kinds = []struct {
 	name  string
 	start func(t testing.TB) setup
 }{
-	{"single", func(t testing.TB) setup { return setup{Addrs: testserver.Redis(t).Addrs} }},
+	{"single", func(t testing.TB) setup { return setup{Addrs: testserver.Redis.Get(t).Addrs} }},
 	{"TLS", func(t testing.TB) setup {
-		s, cfg := testserver.RedisTLS(t)
-		return setup{Addrs: s.Addrs, Roots: rootsOf(t, s.Addr, cfg)}
+		s := testserver.RedisTLS.Get(t)
+		return setup{Addrs: s.Addrs, Roots: rootsOf(t, s.Addr, s.TLS)}
 	}},
-	{"Cluster", func(t testing.TB) setup { return setup{Addrs: testserver.RedisCluster(t).Addrs, Cluster: true} }},
+	{"Cluster", func(t testing.TB) setup { return setup{Addrs: testserver.RedisCluster.Get(t).Addrs, Cluster: true} }},
 	{"Sentinel", func(t testing.TB) setup {
-		s, master := testserver.RedisSentinel(t)
-		return setup{Addrs: s.Addrs, Master: master}
+		s := testserver.RedisSentinel.Get(t)
+		return setup{Addrs: s.Addrs, Master: s.Master}
 	}},
 	{"Ring", func(t testing.TB) setup {
-		a, b := testserver.Redis(t).Addr, testserver.Redis(t).Addr
-		if a == b { // As TEST_REDIS_ADDR says: each key would be counted twice.
-			t.Skip("NOT TESTED: Redis ring: it needs two servers; run without TEST_REDIS_ADDR")
-		}
-		return setup{Addrs: []string{a, b}, Ring: true}
+		return setup{Addrs: []string{testserver.Redis.Get(t).Addr, testserver.Redis.Start(t).Addr}, Ring: true}
 	}},
 }
+
+// ownServer is one whose scripts nobody else makes known.
+func ownServer(t testing.TB) setup { return setup{Addrs: testserver.Redis.Start(t).Addrs}.fresh() }
 
 // rootsOf gets the certificates that cfg trusts in a form that another process can
 // be given.

@@ -1,14 +1,12 @@
 package sessiontest
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/child"
 )
 
 const (
@@ -70,51 +69,20 @@ func serve(opt session.Options) error {
 // process is a server in a process of its own.
 type process struct {
 	server
-	cmd   *exec.Cmd
-	stdin io.Closer
+	*child.Process
 }
 
 func startProcess(t *testing.T, store, arg string) *process {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{cmd: exec.Command(exe)}
-	p.cmd.Env = append(os.Environ(), envStore+"="+store, envArg+"="+arg, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	p.cmd.Stderr = os.Stderr
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
-	if err != nil || !ok {
-		t.Fatalf("the server process does not start: %q, %v: does TestMain call sessiontest.Main?", line, err)
+	p := &process{Process: child.Again(t, envStore+"="+store, envArg+"="+arg)}
+	line := p.Line()
+	url, ok := strings.CutPrefix(line, "listening ")
+	if !ok {
+		t.Fatalf("the server process does not start: %q: does TestMain call sessiontest.Main?", line)
 	}
 	p.url, p.name = url, "flamego_session"
-	t.Cleanup(p.end)
+	t.Cleanup(func() { _ = p.End() }) // The gentle way.
 	return p
-}
-
-// end stops the process the gentle way.
-func (p *process) end() {
-	if p.cmd.ProcessState == nil {
-		_ = p.stdin.Close()
-		_ = p.cmd.Wait()
-	}
-}
-
-// kill is kill -9.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
 }
 
 // Processes runs the rules about concurrency and crashes on two server processes
@@ -212,7 +180,7 @@ func processKill(r rule, f *fleet) {
 			for end := time.Now().Add(10 * time.Second); count.Load() < int64(20+7*round) && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
-			target.kill()
+			target.Kill()
 		}()
 		together(writers, func(i int) {
 			for n := acked[i] + 1; ; n++ {

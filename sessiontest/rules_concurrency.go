@@ -2,6 +2,7 @@ package sessiontest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/flamego/session/internal/wait"
 )
 
 // crowd is how many requests come at once.
@@ -336,10 +339,10 @@ func clientGoes(r rule, f *fleet, done func(*server, *visitor) bool) {
 
 // eventually asks again and again, for ten seconds at most.
 func eventually(ok func() bool) bool {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	return wait.Until(10*time.Second, func() error {
 		if ok() {
-			return true
+			return nil
 		}
-	}
-	return false
+		return errors.New("no")
+	}) == nil
 }

@@ -5,15 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/child"
 	"github.com/flamego/session/internal/sqlstore"
 	"github.com/flamego/session/sessiontest"
 )
@@ -34,14 +33,14 @@ var children = map[string]func(b *sqlstore.Backend) error{
 
 func TestMain(m *testing.M) {
 	if do := children[os.Getenv(childEnv)]; do != nil {
-		os.Exit(child(do))
+		os.Exit(work(do))
 	}
 	sessiontest.Main(m, map[string]func(string) session.Options{"sqlite": serverOf})
 }
 
-// child says that it is there, waits for a line so that all open the file at the
+// work says that it is there, waits for a line so that all open the file at the
 // same moment, and does its work.
-func child(do func(b *sqlstore.Backend) error) int {
+func work(do func(b *sqlstore.Backend) error) int {
 	fmt.Println("ready")
 	if !stdin.Scan() {
 		return 1
@@ -61,30 +60,10 @@ func child(do func(b *sqlstore.Backend) error) int {
 
 var stdin = bufio.NewScanner(os.Stdin)
 
-type process struct {
-	*exec.Cmd
-	in  io.Writer
-	out *bufio.Scanner
-}
-
 // start starts a child, which is waiting when it returns.
-func start(t *testing.T, name, dsn string) process {
+func start(t *testing.T, name, dsn string) *child.Process {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+name, dsnEnv+"="+dsn)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	p := process{Cmd: cmd, in: in, out: bufio.NewScanner(out)}
-	require.True(t, p.out.Scan(), "the child did not start")
+	p := child.Again(t, childEnv+"="+name, dsnEnv+"="+dsn)
+	require.Equal(t, "ready", p.Line(), "the child did not start")
 	return p
-}
-
-func (p process) say(t *testing.T, line any) {
-	t.Helper()
-	_, err := fmt.Fprintln(p.in, line)
-	require.NoError(t, err)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/child"
 	"github.com/flamego/session/internal/sqlstore"
 )
 
@@ -27,12 +27,12 @@ func childCreate(b *sqlstore.Backend) error {
 func TestProcessesOpenFreshFile(t *testing.T) {
 	for range 3 {
 		path := filepath.Join(t.TempDir(), "s.db")
-		var all []process
+		var all []*child.Process
 		for range 6 {
 			all = append(all, start(t, "create", path))
 		}
 		for _, p := range all {
-			p.say(t, "go")
+			p.Say("go")
 		}
 		for _, p := range all {
 			require.NoError(t, p.Wait())
@@ -81,8 +81,8 @@ func increment(ctx context.Context, b *sqlstore.Backend, times int) error {
 func TestProcessesCompareAndSwap(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	one, two := start(t, "increment", path), start(t, "increment", path)
-	one.say(t, "go")
-	two.say(t, "go")
+	one.Say("go")
+	two.Say("go")
 	require.NoError(t, one.Wait())
 	require.NoError(t, two.Wait())
 	assert.Equal(t, "128", loadData(t, newBackend(t, Config{DSN: path}), "counter"), "an update was lost")
@@ -107,7 +107,7 @@ func TestProcessesReadOthersWrites(t *testing.T) {
 	b := newBackend(t, Config{DSN: path})
 	require.NoError(t, b.Create(t.Context(), "echo", record("0")))
 	p := start(t, "echo", path)
-	p.say(t, "go")
+	p.Say("go")
 
 	// Busy readers keep all connections in use.
 	ctx, cancel := context.WithCancel(t.Context())
@@ -120,14 +120,12 @@ func TestProcessesReadOthersWrites(t *testing.T) {
 		})
 	}
 	for i := range 300 {
-		p.say(t, i+1)
-		require.True(t, p.out.Scan(), "the child ended")
-		require.Equal(t, p.out.Text(), loadData(t, b, "echo"), "an old version was read")
+		p.Say(i + 1)
+		require.Equal(t, p.Line(), loadData(t, b, "echo"), "an old version was read")
 	}
 	cancel()
 	readers.Wait()
-	require.NoError(t, p.in.(io.Closer).Close())
-	require.NoError(t, p.Wait())
+	require.NoError(t, p.End())
 }
 
 // childBurst writes until it is killed, and tells what has been acknowledged.
@@ -157,15 +155,15 @@ func TestKilledWhileWriting(t *testing.T) {
 	for range 6 {
 		path := filepath.Join(t.TempDir(), "s.db")
 		p := start(t, "burst", path)
-		p.say(t, "go")
+		p.Say("go")
 		acked := map[int]int{}
 		kill := 20 + rand.IntN(3000)
-		for n := 0; p.out.Scan(); n++ {
+		for n := 0; p.Out.Scan(); n++ {
 			if n == kill {
 				require.NoError(t, p.Process.Kill())
 			}
 			var g, i int
-			_, err := fmt.Sscan(p.out.Text(), &g, &i)
+			_, err := fmt.Sscan(p.Out.Text(), &g, &i)
 			require.NoError(t, err)
 			acked[g] = max(acked[g], i)
 		}

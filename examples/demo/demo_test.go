@@ -55,10 +55,10 @@ func TestProgram(t *testing.T) {
 
 // remotes start the servers of the backends that have one, and return the DSN.
 var remotes = map[string]func(t *testing.T) string{
-	"postgres": func(t *testing.T) string { return testserver.Postgres(t).DSN },
-	"mysql":    func(t *testing.T) string { return testserver.MariaDB(t).DSN },
-	"redis":    func(t *testing.T) string { return testserver.Redis(t).Addr },
-	"mongo":    func(t *testing.T) string { return testserver.Mongo(t).DSN },
+	"postgres": func(t *testing.T) string { return testserver.Postgres.Get(t).DSN },
+	"mysql":    func(t *testing.T) string { return testserver.MariaDB.Get(t).DSN },
+	"redis":    func(t *testing.T) string { return testserver.Redis.Get(t).Addr },
+	"mongo":    func(t *testing.T) string { return testserver.Mongo.Get(t).DSN },
 }
 
 // testBackend walks through the site, with a restart in the middle.

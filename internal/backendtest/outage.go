@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/wait"
 )
 
 // Busy makes the client open some connections, which an outage leaves stale.
@@ -31,17 +32,8 @@ func Busy(t testing.TB, b session.Backend) {
 func Heals(t testing.TB, within time.Duration, do func() error) {
 	t.Helper()
 	start := time.Now()
-	for {
-		err := do()
-		if err == nil {
-			t.Logf("healed %v after the server was back", time.Since(start).Round(time.Millisecond))
-			return
-		}
-		if time.Since(start) > within {
-			t.Fatalf("does not heal: %v", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	require.NoError(t, wait.Until(within, do), "does not heal")
+	t.Logf("healed %v after the server was back", time.Since(start).Round(time.Millisecond))
 }
 
 // AssertOutage wants an error that says nothing of the record.

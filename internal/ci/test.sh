@@ -4,20 +4,14 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 GO=${GO:-go}
+GOTESTSUM=${GOTESTSUM:?is set by make test}
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
 tested=() missing=() failed=()
 start=$SECONDS
 
 # The race detector needs a C compiler.
-if ! command -v "$($GO env CC)" >/dev/null; then
-	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-		echo "make test: the race detector needs a C compiler: install gcc or clang, or run make quick" >&2
-		exit 1
-	fi
-	echo "== installing a C compiler"
-	apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null || exit 1
-fi
+bash internal/testserver/install.sh .cache cc || exit 1
 
 # step NAME COMMAND…: runs it, remembers how it went, goes on either way.
 step() {
@@ -43,22 +37,23 @@ vet_all() {
 
 # tests NAME DIR [FLAGS…] runs the tests below DIR. A skipped test must not go
 # unnoticed: the reasons are printed, and those that say NOT TESTED end up in the
-# last lines.
+# last lines. So are the figures that a test logs with COUNT in front.
 tests() {
-	local name=$1 dir=$2 rc=0
+	local json=$log/$1.json dir=$2 rc=0
 	shift 2
-	(cd "$dir" && $GO vet ./... && $GO test -race -shuffle=on -count=1 -timeout 20m -json "$@" ./...) >"$log/$name.json" || rc=1
-	$GO run ./internal/ci/report -missing "$log/missing" <"$log/$name.json" || rc=1
+	(cd "$dir" && $GO vet ./... && "$GOTESTSUM" --format pkgname --jsonfile "$json" -- \
+		-race -shuffle=on -count=1 -timeout 20m "$@" ./...) || rc=1
+	grep -oh 'COUNT [^"\\]*' "$json"
 	return $rc
 }
 
 step "gofmt" gofmt_clean
 step "vet on linux, windows and darwin" vet_all
-if command -v git >/dev/null && make -s .cache/bin/golangci-lint-v2.15.0 >"$log/lint" 2>&1; then
+if make -s linter >"$log/lint" 2>&1; then
 	step "golangci-lint" make -s lint
 else
 	tail -n 3 "$log/lint"
-	missing+=("golangci-lint could not be built")
+	missing+=("NOT TESTED: golangci-lint could not be built")
 fi
 # Packages with servers of their own, one after the other: two cores are few.
 step "unit tests, conformance suite on every backend, examples and docs, with the race detector" tests main . -p 2
@@ -67,15 +62,15 @@ newest() {
 	$GO test -modfile=internal/ci/newest.mod -race -shuffle=on -count=1 -timeout 20m . ./cookie ./sessiontest ./sqlite ./internal/gobstream
 }
 step "core on the newest Flamego and drivers" newest
-step "compatibility with flamego/session v1.6.6" tests compat compat
+step "compatibility with flamego/session v1.6.6" tests compat test/compat
 step "the example with flamego/csrf" tests csrf examples/csrf
-step "servers that fail under load" tests outage outage -v
-while IFS= read -r line; do missing+=("$line"); done < <(sort -u "$log/missing" 2>/dev/null)
+step "servers that fail under load" tests outage test/outage
+while IFS= read -r line; do missing+=("$line"); done < <(grep -oh 'NOT TESTED: [^"\\]*' "$log"/*.json | sort -u)
 
 echo
 echo "== what was tested, in $((SECONDS - start)) s"
 printf '  passed: %s\n' "${tested[@]:-nothing}"
-[ ${#missing[@]} -eq 0 ] || printf '  NOT TESTED: %s\n' "${missing[@]}"
+[ ${#missing[@]} -eq 0 ] || printf '  %s\n' "${missing[@]}"
 [ ${#failed[@]} -eq 0 ] || printf '  FAILED: %s\n' "${failed[@]}"
 [ ${#failed[@]} -eq 0 ] || exit 1
 if [ ${#missing[@]} -ne 0 ] && [ "${REQUIRE_ALL:-}" = 1 ]; then

@@ -1,40 +1,54 @@
-// Package testproxy is a TCP proxy for tests of backends, which loses answers.
+// Package testproxy is a TCP proxy for tests of backends, which loses answers and
+// spoils connections.
 package testproxy
 
 import (
 	"bytes"
 	"context"
-	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
-// Proxy stands between a client and its servers, and loses answers: the server
-// has done what it was asked to, and the client does not hear of it. Its methods
-// may be called concurrently.
+// Proxy stands between a client and its servers. Its methods may be called
+// concurrently.
 type Proxy struct {
 	t testing.TB
 
 	mu      sync.Mutex
-	entries map[string]net.Addr // by the address of the server
-	pattern []byte              // requests that hold it lose their answer, unless it is empty
-	left    int                 // so many more times
-	silent  bool                // by waiting, not by closing
-	seen    int                 // requests that held the pattern
-	conns   []net.Conn
+	entries map[string]string // by the address of the server
+	conns   []*net.TCPConn
+	pattern []byte // requests that hold it lose their answer, unless it is empty
+	left    int    // so many more times
+	silent  bool   // by waiting, not by closing
+	seen    int    // requests that held the pattern
+	spell   Spell
 }
+
+// Spell is what all connections suffer from.
+type Spell string
+
+// The spells.
+const (
+	None   Spell = ""
+	Reset  Spell = "reset"   // Connections are reset, new ones at once.
+	Delay  Spell = "delayed" // Whatever is sent takes 200 to 400 ms longer.
+	Silent Spell = "silent"  // Whatever is sent is lost.
+)
 
 // New returns a proxy that ends with the test.
 func New(t testing.TB) *Proxy {
-	p := &Proxy{t: t, entries: make(map[string]net.Addr)}
-	t.Cleanup(p.close)
+	p := &Proxy{t: t, entries: make(map[string]string)}
+	t.Cleanup(func() { p.Cast(Reset) })
 	return p
 }
 
-// Lose makes the next n requests that hold the pattern lose their answers: by
-// closing the connection, or if silent by leaving it at that. It starts to count
-// such requests. An empty pattern is in none.
+// Lose makes the next n requests that hold the pattern lose their answers: the
+// server has done what it was asked to, and the client does not hear of it. The
+// connection is closed, or if silent left at that. It starts to count such requests.
+// An empty pattern is in none.
 func (p *Proxy) Lose(pattern string, n int, silent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -48,24 +62,41 @@ func (p *Proxy) Requests() int {
 	return p.seen
 }
 
+// Cast lets all connections suffer from a spell until the next.
+func (p *Proxy) Cast(s Spell) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spell = s
+	if s == Reset {
+		for _, c := range p.conns {
+			_ = c.SetLinger(0)
+			_ = c.Close()
+		}
+		p.conns = nil
+	}
+}
+
 // DialContext connects to a server through the proxy. It is for the client's Dialer.
 func (p *Proxy) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, network, p.Addr(addr))
+}
+
+// Addr is where the proxy takes connections to a server.
+func (p *Proxy) Addr(server string) string {
 	p.mu.Lock()
-	entry := p.entries[addr]
-	if entry == nil {
+	defer p.mu.Unlock()
+	if p.entries[server] == "" {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			p.mu.Unlock()
-			return nil, err
+			p.t.Error(err)
+			return ""
 		}
 		p.t.Cleanup(func() { _ = l.Close() })
-		go p.serve(l, addr)
-		entry = l.Addr()
-		p.entries[addr] = entry
+		go p.serve(l, server)
+		p.entries[server] = l.Addr().String()
 	}
-	p.mu.Unlock()
-	var d net.Dialer
-	return d.DialContext(ctx, network, entry.String())
+	return p.entries[server]
 }
 
 func (p *Proxy) serve(l net.Listener, addr string) {
@@ -80,80 +111,82 @@ func (p *Proxy) serve(l net.Listener, addr string) {
 			continue
 		}
 		p.mu.Lock()
-		p.conns = append(p.conns, client, server)
+		p.conns = append(p.conns, client.(*net.TCPConn), server.(*net.TCPConn))
+		spell := p.spell
 		p.mu.Unlock()
+		if spell == Reset {
+			p.Cast(Reset) // This one, too.
+			continue
+		}
 		go p.relay(client, server)
 	}
 }
 
-// relay carries one request and one answer at a time, as the clients do it. Each
-// fits in a packet or is carried on by the next round.
+// relay carries one request and one answer at a time, as the clients do it. A
+// pattern is found if it is not torn apart by the network.
 func (p *Proxy) relay(client, server net.Conn) {
-	var lost sync.Mutex
-	losing := false
-	go func() {
-		defer func() { _ = client.Close(); _ = server.Close() }()
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := server.Read(buf)
-			lost.Lock()
-			drop := losing
-			lost.Unlock()
-			if err != nil || drop && !p.isSilent() {
-				return
+	lost := make(chan bool, 1) // holds the loss of the answer that is to come
+	go carry(server, client, func([]byte) bool {
+		select {
+		case silent := <-lost:
+			if lost <- silent; !silent { // The connection is of no use any more.
+				_ = client.Close()
 			}
-			if drop {
-				continue
-			}
-			if _, err := client.Write(buf[:n]); err != nil {
-				return
+			return false
+		default:
+			return p.passes()
+		}
+	})
+	carry(client, server, func(request []byte) bool {
+		if loses, silent := p.loses(request); loses {
+			select {
+			case lost <- silent:
+			default:
 			}
 		}
-	}()
+		return p.passes()
+	})
+}
+
+// carry carries from one to the other what passes, until one of them ends.
+func carry(from, to net.Conn, passes func([]byte) bool) {
+	defer func() { _, _ = from.Close(), to.Close() }()
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := client.Read(buf)
+		n, err := from.Read(buf)
 		if err != nil {
-			_ = server.Close()
 			return
 		}
-		if p.decide(buf[:n]) {
-			lost.Lock()
-			losing = true
-			lost.Unlock()
-		}
-		if _, err := io.Copy(server, bytes.NewReader(buf[:n])); err != nil {
-			return
+		if passes(buf[:n]) {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
 		}
 	}
 }
 
-func (p *Proxy) isSilent() bool {
+// passes is false for what a spell makes vanish, and takes the time that one takes.
+func (p *Proxy) passes() bool {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.silent
+	spell := p.spell
+	p.mu.Unlock()
+	if spell == Delay {
+		time.Sleep(200*time.Millisecond + rand.N(200*time.Millisecond))
+	}
+	return spell != Silent
 }
 
-func (p *Proxy) decide(request []byte) bool {
+// loses counts a request.
+func (p *Proxy) loses(request []byte) (loses, silent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.pattern) == 0 || !bytes.Contains(request, p.pattern) {
-		return false
+		return false, false
 	}
 	p.seen++
 	if p.left == 0 {
-		return false
+		return false, false
 	}
 	p.left--
-	return true
-}
-
-// close ends all connections. The listeners end with the test.
-func (p *Proxy) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		_ = c.Close()
-	}
-	p.conns = nil
+	return true, p.silent
 }

@@ -1,124 +1,176 @@
 package testserver
 
 import (
-	"encoding/json"
+	"bytes"
+	"errors"
+	"io"
 	"os"
-	"os/signal"
+	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// keeperEnv makes this binary a keeper; its value is the folder to make the
-// keeper's own folder in.
+// A keeper is this binary, executed once more. It runs a script in the folder it is
+// in, whenever it reads a byte, and everything that comes of that is below itself in
+// the tree of processes. When its standard input ends, because the test has ended in
+// whatever way, it ends all that and removes the folder.
+
+// keeperEnv makes this binary a keeper; its value is the script.
 const keeperEnv = "TESTSERVER_KEEPER"
 
 // A keeper must not reach the tests of the binary it is, nor take their flags.
 func init() {
-	if parent := os.Getenv(keeperEnv); parent != "" {
-		os.Exit(keep(parent))
+	if script := os.Getenv(keeperEnv); script != "" {
+		keep(script)
+		os.Exit(0)
 	}
 }
 
-// order is what a test asks its keeper to do.
-type order struct {
-	Op      string // run and wait, spawn, alive, pause, resume, kill, end
-	Command command
-}
+// tidy removes the shared memory by which a PostgreSQL keeps a second one from its
+// data, and which the kernel keeps when it is killed. Its key says whose it is.
+const tidy = `
+[ ! -e data/postmaster.pid ] || ipcrm -M $(sed -n '7s/^ *\([0-9]*\).*/\1/p' data/postmaster.pid) || true
+rm -rf "$PWD"`
 
-// command is a program to execute.
-//
-// Paths are absolute, as the keeper's working directory is that of the test, which
-// a server must not depend on.
-type command struct {
-	Args   []string       // the first is an absolute path
-	Env    []string       // nil: that of the test
-	Dir    string         // inside Chroot; "" for the root folder
-	Chroot string         // "" for none
-	Log    string         // takes stdout and stderr, appended; outside Chroot
-	UID    uint32         // with GID: who runs it
-	GID    uint32         //
-	AsUser bool           // use UID and GID
-	Stop   syscall.Signal // ends it properly; 0 when SIGKILL is good enough
-}
-
-// reply tells how it went.
-type reply struct {
-	Dir   string // the keeper's own folder, in the first reply
-	Error string
-}
-
-// child is a process that the keeper has started.
-type child struct {
-	stop   syscall.Signal
-	exited bool
-	status syscall.WaitStatus
-}
-
-// warden is the keeper from inside. One goroutine does it all; signals and orders
-// arrive by channels.
-type warden struct {
-	dir      string
-	out      *json.Encoder
-	children map[int]*child
-	waiting  int // the child whose end answers a run; 0 for none
-}
-
-// keep is the life of a keeper, and returns its exit status. Whatever ends it
-// short of SIGKILL, it cleans up; SIGKILL reaches its children by their own
-// arrangement with the kernel, see spawn.
-func keep(parent string) int {
+func keep(script string) {
 	// Children get SIGKILL when this thread ends (PR_SET_PDEATHSIG is bound to the
-	// thread), so this must be the thread that lasts as long as the process.
+	// thread), so this must be the one that lasts as long as the process.
 	runtime.LockOSThread()
-	_ = os.Unsetenv(keeperEnv)
 	// Processes whose parent has died become ours: nothing escapes from the tree.
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return 1
+	if unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != nil {
+		return
 	}
-	// A test that is gone must not end the keeper by SIGPIPE. Ignoring the signal
-	// would be inherited by the servers.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	dead := make(chan os.Signal, 1)
-	signal.Notify(dead, syscall.SIGCHLD)
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-
-	w := &warden{out: json.NewEncoder(os.Stdout), children: make(map[int]*child)}
-	var err error
-	if w.dir, err = os.MkdirTemp(parent, "flamego-session-"); err != nil {
-		w.answer(err)
-		return 1
-	}
-	defer w.end()
-	_ = w.out.Encode(reply{Dir: w.dir})
-
-	// Orders are read aside, so that the end of the pipe is noticed also while a
-	// program is waited for.
-	orders := make(chan order)
+	orders := make(chan bool)
 	go func() {
-		defer close(orders)
-		in := json.NewDecoder(os.Stdin)
-		for {
-			var o order
-			if in.Decode(&o) != nil {
-				return
+		for b := make([]byte, 1); ; orders <- true {
+			if _, err := os.Stdin.Read(b); err != nil {
+				break
 			}
-			orders <- o
+		}
+		close(orders)
+		// Properly at first, so that PostgreSQL gives its shared memory back. A paused
+		// process hears nothing else. Usually this one does not see the end of the pause.
+		_ = signalTree(os.Getpid(), syscall.SIGQUIT)
+		_ = signalTree(os.Getpid(), syscall.SIGCONT)
+		for time.Sleep(2 * time.Second); ; time.Sleep(time.Millisecond) {
+			_ = signalTree(os.Getpid(), syscall.SIGKILL)
 		}
 	}()
-	for {
-		select {
-		case o, ok := <-orders:
-			if !ok {
-				return 0
-			}
-			w.obey(o)
-		case <-dead:
-			w.reap()
-		case <-end:
-			return 0
+	for range orders {
+		_, err := os.StartProcess("/bin/sh", []string{"sh", "-euc", script}, &os.ProcAttr{
+			Files: []*os.File{nil, os.Stderr, os.Stderr}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		})
+		if err != nil {
+			return
+		}
+		_, _ = os.Stdout.Write([]byte{1})
+		for !errors.Is(err, syscall.ECHILD) {
+			_, err = syscall.Wait4(-1, nil, 0, nil)
 		}
 	}
+	_ = syscall.Exec("/bin/sh", []string{"sh", "-c", tidy}, os.Environ())
+}
+
+// keeper is the test's side of it.
+type keeper struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out io.Reader
+}
+
+func newKeeper(dir, script string, env []string) (k *keeper, err error) {
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	k = &keeper{cmd: exec.Command("/proc/self/exe")} // Even if the file has been removed.
+	k.cmd.Env = slices.Concat(env, []string{keeperEnv + "=" + script})
+	// Out of reach of Ctrl-C, which goes to all of a terminal's process group; and of
+	// the test's own output, for whose end go test waits.
+	k.cmd.Dir, k.cmd.Stderr, k.cmd.SysProcAttr = dir, log, &syscall.SysProcAttr{Setsid: true}
+	if k.in, err = k.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if k.out, err = k.cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	return k, k.cmd.Start()
+}
+
+// start runs the script; nothing that it has run before may be left.
+func (k *keeper) start() error {
+	_, err := k.in.Write([]byte{1})
+	if err == nil {
+		_, err = k.out.Read(make([]byte, 1))
+	}
+	return err
+}
+
+// close returns when all is gone.
+func (k *keeper) close() error {
+	_ = k.in.Close()
+	return k.cmd.Wait()
+}
+
+// states are those of the processes: R, S, D, T stopped, Z dead and not waited for,
+// of which connections may still be open.
+func (k *keeper) states() (states string) {
+	for _, state := range descendants(k.cmd.Process.Pid) {
+		states += string(state)
+	}
+	return states
+}
+
+// descendants are the processes below one, with their states. A process group would
+// not do: every process of PostgreSQL is a group of its own.
+func descendants(root int) map[int]byte {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	states, parents := make(map[int]byte), make(map[int]int)
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // It ended meanwhile.
+		}
+		// "pid (name) state parent …", where the name may hold anything.
+		fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		parents[pid], _ = strconv.Atoi(string(fields[1]))
+		states[pid] = fields[0][0]
+	}
+	for pid := range states {
+		above := parents[pid]
+		for above != root && above != 0 {
+			above = parents[above]
+		}
+		if above != root {
+			delete(states, pid)
+		}
+	}
+	return states
+}
+
+// signalTree signals all processes below one. Those that are forked meanwhile are
+// found in the next round, until a round finds no new one.
+func signalTree(root int, sig syscall.Signal) error {
+	done := make(map[int]bool)
+	for before := -1; len(done) > before; {
+		before = len(done)
+		for pid, state := range descendants(root) {
+			if state == 'Z' || done[pid] {
+				continue
+			}
+			done[pid] = true
+			if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return err
+			}
+		}
+	}
+	return nil
 }

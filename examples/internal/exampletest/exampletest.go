@@ -3,7 +3,6 @@
 package exampletest
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -17,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flamego/session/internal/child"
+	"github.com/flamego/session/internal/wait"
 )
 
 // patience is how long a program may take to start or to stop.
@@ -36,10 +38,11 @@ func Build(t *testing.T, packages ...string) string {
 	return dir
 }
 
-// Process is a running program, and the writer that its output goes to. Its methods must not be called concurrently.
+// Process is a running program, and the writer that its output goes to. Its methods
+// must not be called concurrently.
 type Process struct {
 	t      *testing.T
-	cmd    *exec.Cmd
+	child  *child.Process
 	lines  chan string   // of the standard output; closed when it ends
 	exited chan struct{} // closed when the process has ended
 
@@ -52,31 +55,24 @@ type Process struct {
 func Start(t *testing.T, dir, program string, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, lines: make(chan string, 4096), exited: make(chan struct{})}
-	p.cmd = exec.Command(program, args...)
-	p.cmd.Dir = dir
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stderr = p
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Env, cmd.Stderr = dir, append(os.Environ(), env...), p
+	p.child = child.Start(t, cmd)
 	go func() {
 		defer close(p.exited)
 		defer close(p.lines)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			_, _ = p.Write([]byte(s.Text() + "\n"))
+		for p.child.Out.Scan() {
+			line := p.child.Out.Text()
+			_, _ = p.Write([]byte(line + "\n"))
 			select {
-			case p.lines <- s.Text():
+			case p.lines <- line:
 			default: // Nobody waits for so late a line.
 			}
 		}
-		_ = p.cmd.Wait()
+		_ = p.child.Wait()
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
+		_ = p.child.Process.Kill()
 		<-p.exited
 		if t.Failed() {
 			t.Logf("%s printed:\n%s", filepath.Base(program), p.Output())
@@ -122,7 +118,7 @@ func (p *Process) WaitLine(accept func(line string) bool) {
 // its exit code, which is -1 if it does not handle the signal.
 func (p *Process) Stop() int {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.child.Process.Signal(syscall.SIGTERM); err != nil {
 		p.t.Fatalf("the program has ended before it was asked to: %v\n%s", err, p.Output())
 	}
 	return p.Wait()
@@ -136,7 +132,7 @@ func (p *Process) Wait() int {
 	case <-time.After(patience):
 		p.t.Fatalf("the program does not end:\n%s", p.Output())
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return p.child.ProcessState.ExitCode()
 }
 
 // StartOnPort is Start for programs that do not choose a free port themselves: it
@@ -165,23 +161,28 @@ func StartOnPort(t *testing.T, dir, program string, env func(addr string) []stri
 // was faster to take the port.
 func (p *Process) waitPort(addr string) bool {
 	p.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(patience)
-	for {
+	err := wait.Until(patience, func() error {
 		select {
 		case <-p.exited:
-			if !strings.Contains(p.Output(), "address already in use") {
-				p.t.Fatalf("the program ended early:\n%s", p.Output())
-			}
-			return false
-		case <-timeout:
-			p.t.Fatalf("the program does not listen on %s:\n%s", addr, p.Output())
-		case <-tick.C:
-			if c, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
-				_ = c.Close()
-				return true
-			}
+			return nil
+		default:
 		}
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
+	select {
+	case <-p.exited:
+		if !strings.Contains(p.Output(), "address already in use") {
+			p.t.Fatalf("the program ended early:\n%s", p.Output())
+		}
+		return false
+	default:
 	}
+	if err != nil {
+		p.t.Fatalf("the program does not listen on %s:\n%s", addr, p.Output())
+	}
+	return true
 }

@@ -1,65 +1,54 @@
-// Command up starts the servers that tests of backends use, prints the environment
-// variables that make tests use them, and stops them on Ctrl-C:
+// Command up starts the servers that tests of backends use, all of them or those
+// that are named. It prints the environment variables that make tests use them, and
+// stops them on Ctrl-C; or it runs a command with these variables:
 //
-//	go run ./internal/testserver/up             # those that start within seconds
-//	go run ./internal/testserver/up -all        # MySQL and MongoDB's protocol, too
+//	go run ./internal/testserver/up
 //	go run ./internal/testserver/up redis mysql
+//	go run ./internal/testserver/up -- go test ./redis
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/flamego/session/internal/testserver"
 )
 
-func main() {
-	all := flag.Bool("all", false, "also the servers that take minutes the first time")
-	flag.Usage = func() {
-		_, _ = fmt.Fprintf(flag.CommandLine.Output(), "usage: up [-all] [%s]\n", strings.Join(testserver.Kinds(true), "|"))
-	}
-	flag.Parse()
-	names := flag.Args()
-	if len(names) == 0 {
-		names = testserver.Kinds(*all)
-	}
-	for _, name := range names {
-		if !slices.Contains(testserver.Kinds(true), name) {
-			flag.Usage()
-			os.Exit(2)
-		}
-	}
-	os.Exit(run(names))
-}
+func main() { os.Exit(run(os.Args[1:])) }
 
 func run(names []string) int {
-	// Before the first server: they end with this process in any case, but properly
-	// only if it ends properly.
+	var command []string
+	if i := slices.Index(names, "--"); i >= 0 {
+		names, command = names[:i], names[i+1:]
+	}
+	// They end with this process in any case. A command gets Ctrl-C, too.
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	status := 0
-	for _, name := range names {
-		s, env, err := testserver.Launch(name)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
+	for _, k := range testserver.Kinds {
+		if os.Getenv(k.Env) != "" || len(names) > 0 && !slices.Contains(names, k.Name) {
 			continue
 		}
-		defer s.Close()
-		variable, value, _ := strings.Cut(env, "=")
-		fmt.Printf("export %s='%s'  # %s\n", variable, value, s.Name)
-		select {
-		case <-stop:
-			return 1
-		default:
+		s, err := k.Launch()
+		if err == nil {
+			defer s.Close()
 		}
+		_ = os.Setenv(k.Env, k.Value(s, err))
+		fmt.Printf("export %s='%s'\n", k.Env, os.Getenv(k.Env))
 	}
-	fmt.Fprintln(os.Stderr, "Ctrl-C stops them.")
-	<-stop
-	return status
+	if len(command) == 0 {
+		fmt.Fprintln(os.Stderr, "Ctrl-C stops them.")
+		<-stop
+		return 0
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }

@@ -1,0 +1,213 @@
+package testserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/flamego/session/internal/wait"
+)
+
+// cacheDir is where install.sh keeps things for the next test.
+func cacheDir() string {
+	if dir := os.Getenv("FLAMEGO_SESSION_CACHE"); dir != "" { // For CI.
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "flamego-session-testserver")
+}
+
+func install(what string) error {
+	log, err := os.CreateTemp("", "flamego-session-install-")
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = log.Close(), os.Remove(log.Name()) }()
+	_, file, _, _ := runtime.Caller(0)
+	cmd := exec.Command("bash", filepath.Join(filepath.Dir(file), "install.sh"), cacheDir(), what)
+	// Neither Ctrl-C nor the death of the test is for it, so it writes to a file.
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("install.sh: %w%s", err, tail(log.Name()))
+	}
+	return nil
+}
+
+// tail is the end of a log, for an error.
+func tail(log string) string {
+	text, _ := os.ReadFile(log)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return "; its log ends:\n\t" + strings.Join(lines[max(0, len(lines)-8):], "\n\t")
+}
+
+// recipe says how to run a server, in a folder of its own.
+type recipe struct {
+	title  string
+	script string   // for sh; the data it finds is to be used
+	env    []string // of the script, besides PORT and the like
+	dsn    string   // with ADDR where the address belongs
+	parent string   // of the folder; "" for the temporary one
+	ready  func(ctx context.Context, port int) error
+}
+
+// instance is a server that this process has started. It is the engine of a Server.
+type instance struct {
+	recipe
+	dir    string
+	port   int
+	lock   io.Closer // of the port
+	keeper *keeper
+}
+
+const (
+	readyWithin = 2 * time.Minute // A server takes seconds; two cores may be busy.
+	askWithin   = 5 * time.Second // one question to a server that may not be ready
+)
+
+var errNotRunning = errors.New("the server does not run")
+
+// run starts a server. Another process may take its port just then, so that is tried
+// again.
+func (r recipe) run() (*Server, error) {
+	for tries := 1; ; tries++ {
+		i := &instance{recipe: r}
+		err := i.run()
+		if err == nil {
+			addr := loopback(i.port)
+			return &Server{Name: r.title, Addr: addr, Addrs: []string{addr}, DSN: at(r.dsn, i.port), own: i}, nil
+		}
+		log := tail(filepath.Join(i.dir, "log"))
+		_ = i.close()
+		if tries == 5 || !strings.Contains(strings.ToLower(log), "address already in use") {
+			return nil, fmt.Errorf("%w%s", err, log)
+		}
+	}
+}
+
+func (i *instance) run() (err error) {
+	if i.dir, err = os.MkdirTemp(i.parent, "flamego-session-"); err != nil {
+		return err
+	}
+	if i.port, i.lock, err = freePort(); err != nil {
+		return err
+	}
+	// Nothing of the test's, such as PGDATA or MYSQL_HOME, may change what they do.
+	cache := cacheDir()
+	env := append([]string{
+		"PATH=" + cache + "/mysql-2:" + cache + "/mongo-2:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LC_ALL=C.UTF-8", "HOME=/", "PORT=" + strconv.Itoa(i.port),
+	}, i.env...)
+	if i.keeper, err = newKeeper(i.dir, i.script, env); err != nil {
+		return err
+	}
+	return i.start()
+}
+
+func (i *instance) start() error {
+	if i.keeper.states() != "" {
+		return errors.New("it runs already")
+	}
+	if err := i.keeper.start(); err != nil {
+		return err
+	}
+	dead := false
+	err := wait.Until(readyWithin, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), askWithin)
+		defer cancel()
+		err := i.ready(ctx, i.port)
+		// Whoever answers on the port, it is ours only if ours runs.
+		if dead = i.keeper.states() == ""; dead {
+			return nil
+		}
+		return err
+	})
+	if dead {
+		return errNotRunning
+	}
+	return err
+}
+
+// pause waits until all have stopped: one in a system call goes on until that ends.
+func (i *instance) pause() error {
+	if i.keeper.states() == "" {
+		return errNotRunning
+	}
+	return i.signal(syscall.SIGSTOP, "TZ")
+}
+
+func (i *instance) resume() error { return i.signal(syscall.SIGCONT, "RSDZI") }
+
+func (i *instance) kill() error { return i.signal(syscall.SIGKILL, "") }
+
+// signal signals all processes until they have one of the states.
+func (i *instance) signal(sig syscall.Signal, states string) error {
+	return wait.Until(askWithin, func() error {
+		err := signalTree(i.keeper.cmd.Process.Pid, sig)
+		if got := i.keeper.states(); strings.Trim(got, states) != "" {
+			return fmt.Errorf("processes are in states %s after %v", got, sig)
+		}
+		return err
+	})
+}
+
+func (i *instance) close() error {
+	if i.keeper != nil {
+		_ = i.keeper.close()
+	}
+	if i.lock != nil {
+		_ = i.lock.Close()
+	}
+	return os.RemoveAll(i.dir)
+}
+
+// Ports are below the range that the system takes from for outgoing connections
+// (32768 and up), so that nobody gets one by chance while its server is killed. The
+// port above by busOffset is the one that Redis clusters use among themselves.
+const (
+	firstPort = 12000
+	busOffset = 10000
+)
+
+// freePort finds a port, and keeps other tests of this machine from it until the
+// lock is closed: that is the UDP port of the same number, which no server uses.
+func freePort() (port int, lock io.Closer, err error) {
+	for range 1000 {
+		port = firstPort + rand.IntN(busOffset)
+		if lock, err = net.ListenPacket("udp", loopback(port)); err != nil {
+			continue
+		}
+		if err = errors.Join(silent(port), silent(port+busOffset)); err == nil {
+			return port, lock, nil
+		}
+		_ = lock.Close()
+	}
+	return 0, nil, fmt.Errorf("no free port: %w", err)
+}
+
+// silent is nil when nobody listens.
+func silent(port int) error {
+	l, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// loopback is an address that nobody outside of this machine reaches.
+func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+
+func at(dsn string, port int) string { return strings.Replace(dsn, "ADDR", loopback(port), 1) }

@@ -1,0 +1,201 @@
+package testserver
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/internal/wait"
+)
+
+// instances are those of all nodes.
+func instances(s *Server) (list []*instance) {
+	if s.own != nil {
+		return []*instance{s.own.(*instance)}
+	}
+	for _, n := range s.nodes {
+		list = append(list, instances(n)...)
+	}
+	return list
+}
+
+func answers(i *instance) error {
+	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
+	defer cancel()
+	return i.ready(ctx, i.port)
+}
+
+// Every kind starts, hangs, goes on, dies, comes back, and is gone in the end.
+func TestServers(t *testing.T) {
+	for _, k := range append([]*Kind{RedisTLS}, Kinds...) {
+		t.Run(k.Name, func(t *testing.T) {
+			s := k.Start(t)
+			s.Pause(t)
+			asked := make(chan error, 1)
+			go func() { asked <- answers(instances(s)[0]) }()
+			select {
+			case err := <-asked:
+				t.Fatalf("a paused server answers: %v", err)
+			case <-time.After(50 * time.Millisecond):
+			}
+			s.Resume(t)
+			require.NoError(t, <-asked, "a question asked during the pause")
+
+			s.Pause(t)
+			s.Kill(t)
+			for _, i := range instances(s) {
+				require.Empty(t, i.keeper.states())
+				require.NoError(t, silent(i.port))
+				require.ErrorIs(t, i.pause(), errNotRunning)
+			}
+			s.Start(t)
+			for _, i := range instances(s) {
+				require.NoError(t, answers(i))
+				require.ErrorContains(t, i.start(), "already")
+			}
+
+			s.Kill(t) // Or PostgreSQL would give its shared memory back by itself.
+			shared := segments(t)
+			s.Close()
+			if k == Postgres || k == Mongo {
+				assert.Less(t, segments(t), shared, "shared memory is left")
+			}
+			for _, i := range instances(s) {
+				assert.NoDirExists(t, i.dir)
+			}
+		})
+	}
+}
+
+// segments counts those of shared memory that nobody is attached to.
+func segments(t *testing.T) (n int) {
+	text, err := os.ReadFile("/proc/sysvipc/shm")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 6 && words[6] == "0" {
+			n++
+		}
+	}
+	return n
+}
+
+// What goes wrong is told with the end of the log; a port that somebody else has is
+// no reason.
+func TestStartFails(t *testing.T) {
+	never := func(context.Context, int) error { return assert.AnError }
+	_, err := recipe{script: "echo bad configuration >&2; exit 3", ready: never}.run()
+	assert.ErrorIs(t, err, errNotRunning)
+	assert.ErrorContains(t, err, "bad configuration")
+
+	if testing.Short() {
+		return
+	}
+	require.NoError(t, install("redis"))
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = other.Close() }()
+	_, taken, err := net.SplitHostPort(other.Addr().String())
+	require.NoError(t, err)
+	s, err := recipe{
+		script: `[ -e "$MARK" ] || PORT=$TAKEN
+touch "$MARK"
+exec redis-server --save '' --bind 127.0.0.1 --port $PORT`,
+		env:   []string{"MARK=" + filepath.Join(t.TempDir(), "mark"), "TAKEN=" + taken},
+		ready: readyRedis(nil),
+	}.run()
+	require.NoError(t, err)
+	s.Close()
+}
+
+// childEnv names what TestChild starts.
+const childEnv = "TESTSERVER_CHILD"
+
+// TestChild is a test that does not end, in a process of its own.
+func TestChild(t *testing.T) {
+	job, ok := os.LookupEnv(childEnv)
+	if !ok {
+		t.Skip("runs in a child process only")
+	}
+	for _, k := range []*Kind{Postgres, MariaDB, Redis} {
+		s := k.Start(t)
+		if job == "pause" {
+			s.Pause(t)
+		}
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+// Nothing is left, however a test dies.
+func TestDeath(t *testing.T) {
+	for _, k := range []*Kind{Postgres, MariaDB, Redis} {
+		k.Start(t).Close() // The test is skipped here if it is not to be had.
+	}
+	for name, job := range map[string]string{"killed": "", "killed while servers are paused": "pause", "interrupted": ""} {
+		t.Run(name, func(t *testing.T) {
+			// Not t.TempDir: the paths of sockets are short.
+			tmp, err := os.MkdirTemp("", "death-")
+			require.NoError(t, err)
+			require.NoError(t, os.Chmod(tmp, 0o711)) // PostgreSQL runs as another user.
+			defer func() { assert.NoError(t, os.Remove(tmp), "something is left") }()
+			cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.v")
+			cmd.Env = append(os.Environ(), childEnv+"="+job, "TMPDIR="+tmp)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			out, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			lines := bufio.NewScanner(out)
+			for lines.Scan() && lines.Text() != "ready" {
+			}
+			before := traces(t, tmp)
+			require.GreaterOrEqual(t, len(before), 6, "processes that are looked for are not found")
+			if name == "interrupted" { // As Ctrl-C does it.
+				require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
+			} else {
+				require.NoError(t, cmd.Process.Kill())
+			}
+			require.Error(t, cmd.Wait())
+			require.NoError(t, wait.Until(10*time.Second, func() error {
+				if list := traces(t, tmp); len(list) > 0 {
+					return fmt.Errorf("left behind:\n%s", strings.Join(list, "\n"))
+				}
+				return nil
+			}))
+		})
+	}
+}
+
+// traces are processes and folders that have to do with a temporary folder.
+func traces(t *testing.T, tmp string) (list []string) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
+			continue
+		}
+		dir := "/proc/" + e.Name()
+		cmdline, _ := os.ReadFile(dir + "/cmdline")
+		environ, _ := os.ReadFile(dir + "/environ")
+		cwd, _ := os.Readlink(dir + "/cwd") // All that a child of PostgreSQL shows.
+		if bytes.Contains(cmdline, []byte(tmp)) || bytes.Contains(environ, []byte("TMPDIR="+tmp)) || strings.HasPrefix(cwd, tmp) {
+			list = append(list, fmt.Sprintf("process %s %q", e.Name(), cmdline))
+		}
+	}
+	folders, err := filepath.Glob(tmp + "/*")
+	require.NoError(t, err)
+	return append(list, folders...)
+}
