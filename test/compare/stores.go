@@ -21,7 +21,7 @@ import (
 // store is a storage system that programs can keep sessions in.
 type store struct {
 	name   string // as in -backend
-	title  string // with its version
+	title  string // for people
 	server string // the DSN or address, of those that are servers
 
 	// open returns a DSN under which nobody else's sessions are. What it made goes
@@ -39,11 +39,11 @@ func kept() error { return nil }
 const wal = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
 
 // servers are what the command up starts, unless the environment names one that runs.
-var servers = []struct{ kind, env, backend string }{
-	{"redis", "TEST_REDIS_ADDR", "redis"},
-	{"postgres", "TEST_POSTGRES_DSN", "postgres"},
-	{"mariadb", "TEST_MARIADB_DSN", "mysql"},
-	{"mongo", "TEST_MONGODB_URI", "mongo"},
+var servers = []struct{ kind, env, backend, title string }{
+	{"redis", "TEST_REDIS_ADDR", "redis", "Redis"},
+	{"postgres", "TEST_POSTGRES_DSN", "postgres", "PostgreSQL"},
+	{"mariadb", "TEST_MARIADB_DSN", "mysql", "MariaDB"},
+	{"mongo", "TEST_MONGODB_URI", "mongo", "FerretDB on DocumentDB"},
 }
 
 // findStores fills in b.stores. What it started ends with stop.
@@ -67,12 +67,12 @@ func (b *bench) findStores(ctx context.Context) (stop func() error, err error) {
 		}},
 	}
 	var missing []string
-	found := make(map[string][2]string) // DSN and title, by the name of the variable
+	found := make(map[string]string) // DSN, by the name of the variable
 	for _, s := range servers {
 		switch dsn := os.Getenv(s.env); {
 		case !b.wants(s.backend):
 		case dsn != "":
-			found[s.env] = [2]string{dsn, "the server of " + s.env}
+			found[s.env] = dsn
 		default:
 			missing = append(missing, s.kind)
 		}
@@ -85,12 +85,13 @@ func (b *bench) findStores(ctx context.Context) (stop func() error, err error) {
 		}
 	}
 	for _, s := range servers {
-		switch f, ok := found[s.env]; {
+		switch dsn, why := found[s.env], ""; {
 		case !b.wants(s.backend):
-		case !ok:
-			b.leftOut = append(b.leftOut, s.backend+": no server was to be had")
+		case dsn == "" || strings.HasPrefix(dsn, "none: "):
+			_, why, _ = strings.Cut(dsn, ": ")
+			b.leftOut = append(b.leftOut, s.backend+": no server was to be had "+why)
 		default:
-			all = append(all, server(s.backend, f[0], f[1]))
+			all = append(all, server(s.backend, dsn, s.title))
 		}
 	}
 	for _, st := range all {
@@ -195,7 +196,7 @@ func createDatabase(ctx context.Context, driver, dsn, name, force string) (drop 
 
 // up runs the command that starts servers, and puts what it prints into found. A
 // server that it cannot start is no error.
-func up(ctx context.Context, path, root string, kinds []string, found map[string][2]string) (stop func() error, err error) {
+func up(ctx context.Context, path, root string, kinds []string, found map[string]string) (stop func() error, err error) {
 	stop = func() error { return nil }
 	cmd := exec.Command(path, kinds...)
 	cmd.Dir = root
@@ -240,10 +241,9 @@ func up(ctx context.Context, path, root string, kinds []string, found map[string
 			switch {
 			case !running || strings.HasPrefix(line, "Ctrl-C"):
 				return stop, nil
-			case ok: // export NAME='value'  # title
-				assignment, title, _ := strings.Cut(assignment, "  # ")
+			case ok: // export NAME='value'
 				name, value, _ := strings.Cut(assignment, "=")
-				found[name] = [2]string{strings.Trim(value, "'"), title}
+				found[name] = strings.Trim(value, "'")
 			default:
 				fmt.Fprintln(os.Stderr, line)
 			}
