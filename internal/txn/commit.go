@@ -19,6 +19,7 @@ type plan struct {
 	id, next string   // of the record to be created; where the record is to move
 	changes  *Changes // nil if there is nothing to store
 	rebase   bool     // at is newer than what the changes were made on
+	sealed   bool     // the client cannot be told anything any more
 	guarded  bool     // nothing is created in the place of a session that has moved
 	fixed    bool     // the application has seen the ID
 	refresh  bool     // it comes with a persistent cookie that is sent again
@@ -126,8 +127,10 @@ func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
 	switch {
+	case err == nil && p.err == nil:
+		return p.refresh && p.do != nothing, s.overtaken(ctx, &p)
 	case err == nil:
-		return p.refresh && p.do != nothing, p.err
+		return false, p.err
 	case p.optional:
 		// The response is as good without, and if another request came first, the next
 		// one sees to it.
@@ -141,6 +144,25 @@ func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err
 	return false, fmt.Errorf("session: commit: %w", err)
 }
 
+// overtaken is for a commit that the response has not waited for any longer. A record
+// that nobody was told of is deleted again.
+func (s *Session) overtaken(ctx context.Context, p *plan) error {
+	s.mu.Lock()
+	late := s.sealed && !p.sealed
+	s.mu.Unlock()
+	switch {
+	case late && p.do == create:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second) // Its own may have just ended.
+		defer cancel()
+		s.Destroy()
+		_, err := s.commit(ctx, false)
+		return errors.Join(ErrLate, err)
+	case late && p.next != "":
+		return ErrLateID
+	}
+	return nil
+}
+
 // plan takes up the changes. The session stays usable meanwhile.
 func (s *Session) plan(refresh bool) (p plan) {
 	s.mu.Lock()
@@ -149,7 +171,7 @@ func (s *Session) plan(refresh bool) (p plan) {
 		return plan{err: err}
 	}
 	optional := refresh && !s.dirty()
-	if s.sealed {
+	if p.sealed = s.sealed; p.sealed {
 		p.err = s.dropUntellable()
 	}
 	l := s.life
