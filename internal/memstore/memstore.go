@@ -26,7 +26,7 @@ type Engine struct {
 func New() *Engine {
 	e := &Engine{seed: maphash.MakeSeed()}
 	for i := range e.shards {
-		e.shards[i].index = make(map[string]uint32)
+		e.shards[i].index = make(map[uint64]uint32)
 	}
 	return e
 }
@@ -37,16 +37,23 @@ func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, Forwards: 
 // Valid implements txn.Engine.
 func (e *Engine) Valid(id string, least int) bool { return len(id) >= least && driver.ValidID(id) }
 
-func (e *Engine) shard(id string) *shard {
-	return &e.shards[maphash.String(e.seed, id)%shardCount]
+// key is an ID and a hash of it that nobody outside can know.
+type key struct {
+	id   string
+	hash uint64
+}
+
+func (e *Engine) shard(id string) (*shard, key) {
+	k := key{id, maphash.String(e.seed, id)}
+	return &e.shards[k.hash%shardCount], k
 }
 
 // Load implements txn.Engine.
 func (e *Engine) Load(_ context.Context, id string) (txn.Version, error) {
-	sh := e.shard(id)
+	sh, k := e.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	i, ok := sh.index[id]
+	i, ok := sh.at(k)
 	if !ok {
 		return txn.Version{}, driver.ErrNotFound
 	}
@@ -57,23 +64,23 @@ func (e *Engine) Load(_ context.Context, id string) (txn.Version, error) {
 // Create implements txn.Engine.
 func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
 	v, vals := (&txn.Version{}).Next(ch, id, expiry)
-	sh := e.shard(id)
+	sh, k := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if _, ok := sh.index[id]; ok {
+	if sh.has(k) {
 		return txn.Version{}, driver.ErrExists
 	}
-	sh.add(id, vals, expiry)
+	sh.add(k, vals, expiry)
 	return v, nil
 }
 
 // Replace implements txn.Engine.
 func (e *Engine) Replace(_ context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
 	v, vals := old.Next(ch, old.ID, expiry)
-	sh := e.shard(old.ID)
+	sh, k := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	i, ok := sh.find(old)
+	i, ok := sh.find(k, old)
 	if !ok {
 		return txn.Version{}, driver.ErrConflict
 	}
@@ -84,18 +91,19 @@ func (e *Engine) Replace(_ context.Context, old txn.Version, ch *txn.Changes, ex
 // Move implements txn.Engine.
 func (e *Engine) Move(_ context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
 	v, vals := old.Next(ch, newID, expiry)
-	from, to := e.shard(old.ID), e.shard(newID)
+	from, k := e.shard(old.ID)
+	to, newKey := e.shard(newID)
 	unlock := e.lockBoth(from, to)
 	defer unlock()
-	i, ok := from.find(old)
+	i, ok := from.find(k, old)
 	if !ok {
 		return txn.Version{}, driver.ErrConflict
 	}
-	if _, ok := to.index[newID]; ok {
+	if to.has(newKey) {
 		return txn.Version{}, driver.ErrExists
 	}
 	from.drop(i)
-	to.add(newID, vals, expiry)
+	to.add(newKey, vals, expiry)
 	return v, nil
 }
 
@@ -116,10 +124,10 @@ func (e *Engine) lockBoth(a, b *shard) (unlock func()) {
 
 // Extend implements txn.Engine.
 func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
-	sh := e.shard(old.ID)
+	sh, k := e.shard(old.ID)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	i, ok := sh.find(old)
+	i, ok := sh.find(k, old)
 	if !ok {
 		return txn.Version{}, driver.ErrConflict
 	}
@@ -131,10 +139,10 @@ func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (t
 
 // Delete implements txn.Engine.
 func (e *Engine) Delete(_ context.Context, id string) error {
-	sh := e.shard(id)
+	sh, k := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if i, ok := sh.index[id]; ok {
+	if i, ok := sh.at(k); ok {
 		sh.drop(i)
 	}
 	return nil

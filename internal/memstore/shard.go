@@ -15,8 +15,9 @@ const sweepStep = 1024
 // densely in parallel slices, in no order: the sweep runs over the times alone.
 type shard struct {
 	mu     sync.RWMutex
-	index  map[string]uint32
+	index  map[uint64]uint32 // by a hash of the ID: a map without pointers costs the garbage collector nothing
 	ids    []string
+	hashes []uint64
 	vals   []*txn.Values
 	expiry []int64 // Unix nanoseconds; atomic under a read lock
 	swept  int     // where the next sweep goes on
@@ -24,16 +25,29 @@ type shard struct {
 	_ [64]byte // A neighbour's lock on the same cache line would slow this one.
 }
 
+// at returns where a session is. Two IDs with the same hash of 64 bits, should that ever
+// happen, cannot be there at the same time: has then says that the place is taken.
+func (sh *shard) at(k key) (uint32, bool) {
+	i, ok := sh.index[k.hash]
+	return i, ok && sh.ids[i] == k.id
+}
+
+func (sh *shard) has(k key) bool {
+	_, ok := sh.index[k.hash]
+	return ok
+}
+
 // find looks for a version that is still the one that is stored.
-func (sh *shard) find(v txn.Version) (uint32, bool) {
-	i, ok := sh.index[v.ID]
+func (sh *shard) find(k key, v txn.Version) (uint32, bool) {
+	i, ok := sh.at(k)
 	return i, ok && v.View == txn.View(sh.vals[i])
 }
 
 // add and drop need the write lock.
-func (sh *shard) add(id string, v *txn.Values, expiry time.Time) {
-	sh.index[id] = uint32(len(sh.ids))
-	sh.ids = append(sh.ids, id)
+func (sh *shard) add(k key, v *txn.Values, expiry time.Time) {
+	sh.index[k.hash] = uint32(len(sh.ids))
+	sh.ids = append(sh.ids, k.id)
+	sh.hashes = append(sh.hashes, k.hash)
 	sh.vals = append(sh.vals, v)
 	sh.expiry = append(sh.expiry, expiry.UnixNano())
 }
@@ -41,13 +55,13 @@ func (sh *shard) add(id string, v *txn.Values, expiry time.Time) {
 // drop fills the gap with the last one.
 func (sh *shard) drop(i uint32) {
 	last := len(sh.ids) - 1
-	delete(sh.index, sh.ids[i])
+	delete(sh.index, sh.hashes[i])
 	if int(i) != last {
-		sh.ids[i], sh.vals[i], sh.expiry[i] = sh.ids[last], sh.vals[last], sh.expiry[last]
-		sh.index[sh.ids[i]] = i
+		sh.ids[i], sh.hashes[i], sh.vals[i], sh.expiry[i] = sh.ids[last], sh.hashes[last], sh.vals[last], sh.expiry[last]
+		sh.index[sh.hashes[i]] = i
 	}
 	sh.ids[last], sh.vals[last] = "", nil // Nothing may be kept alive.
-	sh.ids, sh.vals, sh.expiry = sh.ids[:last], sh.vals[:last], sh.expiry[:last]
+	sh.ids, sh.hashes, sh.vals, sh.expiry = sh.ids[:last], sh.hashes[:last], sh.vals[:last], sh.expiry[:last]
 }
 
 // sweep does one step, and tells whether there is another.
