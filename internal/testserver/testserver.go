@@ -1,12 +1,12 @@
 // Package testserver gives tests of backends the servers they need.
 //
-//	dsn := testserver.Postgres.Get(t).DSN // perhaps shared with other tests
+//	dsn := testserver.Postgres.Get(t).DSN // shared with other tests
 //
 //	s := testserver.Postgres.Start(t) // of this test alone, ends with it
 //	s.Kill(t)
 //
-// Get takes the server that an environment variable names, if it is set: make test
-// sets them all, by command up.
+// Get takes the server that an environment variable names: make test sets them all,
+// by command up. Without the variable it starts one that ends with the process.
 //
 // Servers are started on Linux, in a temporary folder and on 127.0.0.1. On Debian,
 // root gets installed what is missing, by install.sh: PostgreSQL, MariaDB and Redis
@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -33,6 +34,10 @@ import (
 type Kind struct {
 	Name string // as command up takes it
 	Env  string // the variable that names one that runs; a list is separated by commas
+
+	once   sync.Once
+	shared *Server // what Get has started
+	err    error
 }
 
 // The kinds of server.
@@ -62,13 +67,18 @@ var Kinds = []*Kind{Postgres, MariaDB, Redis, RedisCluster, RedisSentinel, MySQL
 // none begins the value of a variable when there is no such server; the rest says why.
 const none = "none: "
 
-// Get returns a server that other tests may use at the same time, and that may have
-// what earlier ones have left. The test cannot pause or kill it.
+// Get returns a server that other tests use at the same time, and that has what
+// earlier ones have left. The test cannot pause or kill it.
 func (k *Kind) Get(t testing.TB) *Server {
 	t.Helper()
 	value := k.value(t)
 	if value == "" {
-		return k.Start(t)
+		if k.once.Do(func() { k.shared, k.err = k.Launch() }); k.err != nil {
+			k.absent(t, k.err.Error())
+		}
+		s := *k.shared
+		s.own, s.nodes = nil, nil
+		return &s
 	}
 	s := &Server{Name: k.Env, DSN: value, Master: cmp.Or(os.Getenv("TEST_REDIS_SENTINEL_MASTER"), "mymaster")}
 	if strings.HasPrefix(k.Name, "redis") {
