@@ -153,18 +153,9 @@ type Server struct {
 	Master string      // what sentinels call their master
 	TLS    *tls.Config // what clients of RedisTLS need
 
-	own     engine       // nil if it isn't the test's own, or has nodes
+	own     *instance    // nil if it isn't the test's own, or has nodes
 	nodes   []*Server    // of a cluster, or a master with replica and sentinels
 	settled func() error // nil when all nodes work together
-}
-
-// engine runs a server.
-type engine interface {
-	pause() error
-	resume() error
-	kill() error
-	start() error
-	close() error
 }
 
 // Node returns one node, with methods that affect it alone.
@@ -173,37 +164,40 @@ func (s *Server) Node(i int) *Server { return s.nodes[i] }
 // Pause stops all processes of the server, as a machine that hangs: connections
 // stay open, new ones are accepted by the kernel, nothing is answered. Like Resume,
 // Kill and Start it is for a server that the test has started.
-func (s *Server) Pause(t testing.TB) { t.Helper(); s.must(t, engine.pause) }
+func (s *Server) Pause(t testing.TB) { t.Helper(); s.must(t, (*instance).pause) }
 
 // Resume lets a paused server go on.
-func (s *Server) Resume(t testing.TB) { t.Helper(); s.must(t, engine.resume) }
+func (s *Server) Resume(t testing.TB) { t.Helper(); s.must(t, (*instance).resume) }
 
 // Kill ends all processes of the server with SIGKILL, paused or not. When it
 // returns they are gone. What the server has acknowledged survives.
-func (s *Server) Kill(t testing.TB) { t.Helper(); s.must(t, engine.kill) }
+func (s *Server) Kill(t testing.TB) { t.Helper(); s.must(t, (*instance).kill) }
 
 // Start starts the server again after Kill, at the same address and with the data
 // it had, and waits until it answers; a whole cluster also until its nodes agree
 // again, which takes about 2 s.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	s.must(t, engine.start)
-	if s.settled != nil {
-		s.must(t, func(engine) error { return s.settled() })
+	err := s.each((*instance).start)
+	if err == nil && s.settled != nil {
+		err = s.settled()
+	}
+	if err != nil {
+		t.Fatalf("testserver: %s: %v", s.Name, err)
 	}
 }
 
 // Close ends the server and removes its data. Tests need not call it.
-func (s *Server) Close() { _ = s.each(engine.close) }
+func (s *Server) Close() { _ = s.each((*instance).close) }
 
-func (s *Server) must(t testing.TB, do func(engine) error) {
+func (s *Server) must(t testing.TB, do func(*instance) error) {
 	t.Helper()
 	if err := s.each(do); err != nil {
 		t.Fatalf("testserver: %s: %v", s.Name, err)
 	}
 }
 
-func (s *Server) each(do func(engine) error) (err error) {
+func (s *Server) each(do func(*instance) error) (err error) {
 	if s.own != nil {
 		return do(s.own)
 	}
