@@ -73,6 +73,7 @@ func (k *Kind) Get(t testing.TB) *Server {
 	t.Helper()
 	value := k.value(t)
 	if value == "" {
+		k.long(t)
 		if k.once.Do(func() { k.shared, k.err = k.Launch() }); k.err != nil {
 			k.absent(t, k.err.Error())
 		}
@@ -92,6 +93,7 @@ func (k *Kind) Get(t testing.TB) *Server {
 func (k *Kind) Start(t testing.TB) *Server {
 	t.Helper()
 	_ = k.value(t)
+	k.long(t)
 	s, err := k.Launch()
 	if err != nil {
 		k.absent(t, err.Error())
@@ -107,10 +109,15 @@ func (k *Kind) value(t testing.TB) string {
 	if why, ok := strings.CutPrefix(value, none); ok {
 		k.absent(t, why)
 	}
-	if value == "" && testing.Short() { // The inner loop is to be quick.
+	return value
+}
+
+// long ends the test with -short: the inner loop is to be quick.
+func (k *Kind) long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
 		k.absent(t, "with -short no server is started")
 	}
-	return value
 }
 
 // absent skips or fails the test, and does not return.
