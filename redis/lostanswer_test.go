@@ -3,9 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"strconv"
 	"sync"
@@ -21,6 +19,7 @@ import (
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/testproxy"
 	"github.com/flamego/session/internal/testserver"
+	"github.com/flamego/session/internal/webclient"
 )
 
 // answerLoss is the ways to lose an answer.
@@ -178,18 +177,10 @@ func counter(t testing.TB, cfg Config) (get func(path string) (status int, body 
 	})
 	srv := httptest.NewServer(f)
 	t.Cleanup(func() { srv.Close(); assert.NoError(t, m.Close(context.Background())) })
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	client := srv.Client()
-	client.Jar = jar
+	b := webclient.New(t, srv.URL)
 	return func(path string) (int, string) {
-		res, err := client.Get(srv.URL + path)
-		if err != nil {
-			return 0, err.Error()
-		}
-		defer func() { _ = res.Body.Close() }()
-		body, _ := io.ReadAll(res.Body)
-		return res.StatusCode, string(body)
+		page := b.Get(path)
+		return page.Status, page.Body
 	}
 }
 

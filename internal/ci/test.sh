@@ -11,7 +11,7 @@ tested=() missing=() failed=()
 start=$SECONDS
 
 # The race detector needs a C compiler.
-bash internal/testserver/install.sh .cache cc || exit 1
+bash internal/testserver/install.sh .cache cc || { tail -n 3 .cache/install.log; exit 1; }
 
 # step NAME COMMAND…: runs it, remembers how it went, goes on either way.
 step() {

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	_ "github.com/go-sql-driver/mysql" // for readiness, as the others
-	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
@@ -33,7 +33,7 @@ const (
 var recipes = map[*Kind]recipe{
 	Postgres: {
 		title: "PostgreSQL", script: postgresScript, env: []string{"OPTIONS="}, dsn: postgresDSN,
-		ready: func(ctx context.Context, port int) error { return askPostgres(ctx, port, "SELECT") },
+		ready: askPostgres,
 	},
 	// Nothing in /etc/mysql, which is for another server, may change anything.
 	MariaDB: {title: "MariaDB", script: mysqlScript, dsn: mysqlDSN, ready: askMySQL, env: []string{
@@ -97,30 +97,30 @@ exec $SERVE --datadir="$PWD/data" --bind-address=127.0.0.1 --port=$PORT --socket
 	--init-file="$PWD/init.sql" --innodb-flush-log-at-trx-commit=2 --skip-log-bin --skip-name-resolve \
 	--max-connections=300 $as`
 
-func askPostgres(ctx context.Context, port int, query string) error {
-	c, err := pgx.Connect(ctx, at(postgresDSN, port))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close(ctx) }()
-	_, err = c.Exec(ctx, query)
-	return err
-}
-
-func askMySQL(ctx context.Context, port int) error {
-	db, err := sql.Open("mysql", at(mysqlDSN, port))
+// askSQL asks by a driver of database/sql.
+func askSQL(ctx context.Context, driver, dsn, query string) error {
+	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	return db.PingContext(ctx)
+	_, err = db.ExecContext(ctx, query)
+	return err
+}
+
+func askPostgres(ctx context.Context, port int) error {
+	return askSQL(ctx, "pgx", at(postgresDSN, port), "SELECT 1")
+}
+
+func askMySQL(ctx context.Context, port int) error {
+	return askSQL(ctx, "mysql", at(mysqlDSN, port), "SELECT 1")
 }
 
 func askMongo(ctx context.Context, port int) error {
 	// To make the extension takes a busy machine longer than a question may.
 	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWithin)
 	defer cancel()
-	if err := askPostgres(long, port+busOffset, "CREATE EXTENSION IF NOT EXISTS documentdb CASCADE"); err != nil {
+	if err := askSQL(long, "pgx", at(postgresDSN, port+busOffset), "CREATE EXTENSION IF NOT EXISTS documentdb CASCADE"); err != nil {
 		return err
 	}
 	c, err := mongo.Connect(ctx, options.Client().ApplyURI(at(mongoURI, port)))

@@ -118,4 +118,5 @@ there && exit
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
+exec >"$cache/install.log" 2>&1 # No pipe, which ends with the test.
 there || install 9>&- # Whatever a package starts must not keep the lock.

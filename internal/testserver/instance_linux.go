@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,17 +33,11 @@ func cacheDir() string {
 }
 
 func install(what string) error {
-	log, err := os.CreateTemp("", "flamego-session-install-")
-	if err != nil {
-		return err
-	}
-	defer func() { _, _ = log.Close(), os.Remove(log.Name()) }()
 	_, file, _, _ := runtime.Caller(0)
 	cmd := exec.Command("bash", filepath.Join(filepath.Dir(file), "install.sh"), cacheDir(), what)
-	// Neither Ctrl-C nor the death of the test is for it, so it writes to a file.
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Neither Ctrl-C nor the death of the test is for it.
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("install.sh: %w%s", err, tail(log.Name()))
+		return fmt.Errorf("install.sh: %w%s", err, tail(filepath.Join(cacheDir(), "install.log")))
 	}
 	return nil
 }
@@ -64,13 +59,15 @@ type recipe struct {
 	ready  func(ctx context.Context, port int) error
 }
 
-// instance is a server that this process has started. It is the engine of a Server.
+// instance is a server that this process has started, below a keeper.
 type instance struct {
 	recipe
-	dir    string
-	port   int
-	lock   io.Closer // of the port
-	keeper *keeper
+	dir  string
+	port int
+	lock io.Closer // of the port
+	cmd  *exec.Cmd // the keeper
+	in   io.WriteCloser
+	out  io.Reader
 }
 
 const (
@@ -105,23 +102,42 @@ func (i *instance) run() (err error) {
 	if i.port, i.lock, err = freePort(); err != nil {
 		return err
 	}
+	log, err := os.Create(filepath.Join(i.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	i.cmd = exec.Command("/proc/self/exe") // Even if the file has been removed.
 	// Nothing of the test's, such as PGDATA or MYSQL_HOME, may change what they do.
 	cache := cacheDir()
-	env := append([]string{
+	i.cmd.Env = slices.Concat(i.env, []string{
 		"PATH=" + cache + "/mysql-2:" + cache + "/mongo-2:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"LC_ALL=C.UTF-8", "HOME=/", "PORT=" + strconv.Itoa(i.port),
-	}, i.env...)
-	if i.keeper, err = newKeeper(i.dir, i.script, env); err != nil {
+		"LC_ALL=C.UTF-8", "HOME=/", "PORT=" + strconv.Itoa(i.port), keeperEnv + "=" + i.script,
+	})
+	// Out of reach of Ctrl-C, which goes to all of a terminal's process group; and of
+	// the test's own output, for whose end go test waits.
+	i.cmd.Dir, i.cmd.Stderr, i.cmd.SysProcAttr = i.dir, log, &syscall.SysProcAttr{Setsid: true}
+	if i.in, err = i.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if i.out, err = i.cmd.StdoutPipe(); err != nil {
+		return err
+	}
+	if err := i.cmd.Start(); err != nil {
 		return err
 	}
 	return i.start()
 }
 
+// start has the keeper run the script, and waits until the server is ready.
 func (i *instance) start() error {
-	if i.keeper.states() != "" {
+	if i.states() != "" {
 		return errors.New("it runs already")
 	}
-	if err := i.keeper.start(); err != nil {
+	if _, err := i.in.Write([]byte{1}); err != nil {
+		return err
+	}
+	if _, err := i.out.Read(make([]byte, 1)); err != nil {
 		return err
 	}
 	dead := false
@@ -130,7 +146,7 @@ func (i *instance) start() error {
 		defer cancel()
 		err := i.ready(ctx, i.port)
 		// Whoever answers on the port, it is ours only if ours runs.
-		if dead = i.keeper.states() == ""; dead {
+		if dead = i.states() == ""; dead {
 			return nil
 		}
 		return err
@@ -143,7 +159,7 @@ func (i *instance) start() error {
 
 // pause waits until all have stopped: one in a system call goes on until that ends.
 func (i *instance) pause() error {
-	if i.keeper.states() == "" {
+	if i.states() == "" {
 		return errNotRunning
 	}
 	return i.signal(syscall.SIGSTOP, "TZ")
@@ -153,11 +169,20 @@ func (i *instance) resume() error { return i.signal(syscall.SIGCONT, "RSDZI") }
 
 func (i *instance) kill() error { return i.signal(syscall.SIGKILL, "") }
 
+// states are those of the processes: R, S, D, T stopped, Z dead and not waited for,
+// of which connections may still be open.
+func (i *instance) states() (states string) {
+	for _, state := range descendants(i.cmd.Process.Pid) {
+		states += string(state)
+	}
+	return states
+}
+
 // signal signals all processes until they have one of the states.
 func (i *instance) signal(sig syscall.Signal, states string) error {
 	return wait.Until(askWithin, func() error {
-		err := signalTree(i.keeper.cmd.Process.Pid, sig)
-		if got := i.keeper.states(); strings.Trim(got, states) != "" {
+		err := signalTree(i.cmd.Process.Pid, sig)
+		if got := i.states(); strings.Trim(got, states) != "" {
 			return fmt.Errorf("processes are in states %s after %v", got, sig)
 		}
 		return err
@@ -165,8 +190,9 @@ func (i *instance) signal(sig syscall.Signal, states string) error {
 }
 
 func (i *instance) close() error {
-	if i.keeper != nil {
-		_ = i.keeper.close()
+	if i.in != nil {
+		_ = i.in.Close()
+		_ = i.cmd.Wait()
 	}
 	if i.lock != nil {
 		_ = i.lock.Close()

@@ -3,12 +3,9 @@ package testserver
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -75,57 +72,6 @@ func keep(script string) {
 		}
 	}
 	_ = syscall.Exec("/bin/sh", []string{"sh", "-c", tidy}, os.Environ())
-}
-
-// keeper is the test's side of it.
-type keeper struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out io.Reader
-}
-
-func newKeeper(dir, script string, env []string) (k *keeper, err error) {
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }()
-	k = &keeper{cmd: exec.Command("/proc/self/exe")} // Even if the file has been removed.
-	k.cmd.Env = slices.Concat(env, []string{keeperEnv + "=" + script})
-	// Out of reach of Ctrl-C, which goes to all of a terminal's process group; and of
-	// the test's own output, for whose end go test waits.
-	k.cmd.Dir, k.cmd.Stderr, k.cmd.SysProcAttr = dir, log, &syscall.SysProcAttr{Setsid: true}
-	if k.in, err = k.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if k.out, err = k.cmd.StdoutPipe(); err != nil {
-		return nil, err
-	}
-	return k, k.cmd.Start()
-}
-
-// start runs the script; nothing that it has run before may be left.
-func (k *keeper) start() error {
-	_, err := k.in.Write([]byte{1})
-	if err == nil {
-		_, err = k.out.Read(make([]byte, 1))
-	}
-	return err
-}
-
-// close returns when all is gone.
-func (k *keeper) close() error {
-	_ = k.in.Close()
-	return k.cmd.Wait()
-}
-
-// states are those of the processes: R, S, D, T stopped, Z dead and not waited for,
-// of which connections may still be open.
-func (k *keeper) states() (states string) {
-	for _, state := range descendants(k.cmd.Process.Pid) {
-		states += string(state)
-	}
-	return states
 }
 
 // descendants are the processes below one, with their states. A process group would

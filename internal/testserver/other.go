@@ -4,6 +4,14 @@ package testserver
 
 import "errors"
 
+type instance struct{}
+
+func (*instance) pause() error  { return nil }
+func (*instance) resume() error { return nil }
+func (*instance) kill() error   { return nil }
+func (*instance) start() error  { return nil }
+func (*instance) close() error  { return nil }
+
 func install(string) error { return errors.New("servers are started on linux only") }
 
 func launch(*Kind) (*Server, error) { panic("testserver: not reached") }

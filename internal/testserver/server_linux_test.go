@@ -24,7 +24,7 @@ import (
 // instances are those of all nodes.
 func instances(s *Server) (list []*instance) {
 	if s.own != nil {
-		return []*instance{s.own.(*instance)}
+		return []*instance{s.own}
 	}
 	for _, n := range s.nodes {
 		list = append(list, instances(n)...)
@@ -57,7 +57,7 @@ func TestServers(t *testing.T) {
 			s.Pause(t)
 			s.Kill(t)
 			for _, i := range instances(s) {
-				require.Empty(t, i.keeper.states())
+				require.Empty(t, i.states())
 				require.NoError(t, silent(i.port))
 				require.ErrorIs(t, i.pause(), errNotRunning)
 			}

@@ -1,12 +1,12 @@
 // Package testserver gives tests of backends the servers they need.
 //
-//	dsn := testserver.Postgres.Get(t).DSN // perhaps shared with other tests
+//	dsn := testserver.Postgres.Get(t).DSN // shared with other tests
 //
 //	s := testserver.Postgres.Start(t) // of this test alone, ends with it
 //	s.Kill(t)
 //
-// Get takes the server that an environment variable names, if it is set: make test
-// sets them all, by command up.
+// Get takes the server that an environment variable names: make test sets them all,
+// by command up. Without the variable it starts one that ends with the process.
 //
 // Servers are started on Linux, in a temporary folder and on 127.0.0.1. On Debian,
 // root gets installed what is missing, by install.sh: PostgreSQL, MariaDB and Redis
@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -33,6 +34,10 @@ import (
 type Kind struct {
 	Name string // as command up takes it
 	Env  string // the variable that names one that runs; a list is separated by commas
+
+	once   sync.Once
+	shared *Server // what Get has started
+	err    error
 }
 
 // The kinds of server.
@@ -62,13 +67,19 @@ var Kinds = []*Kind{Postgres, MariaDB, Redis, RedisCluster, RedisSentinel, MySQL
 // none begins the value of a variable when there is no such server; the rest says why.
 const none = "none: "
 
-// Get returns a server that other tests may use at the same time, and that may have
-// what earlier ones have left. The test cannot pause or kill it.
+// Get returns a server that other tests use at the same time, and that has what
+// earlier ones have left. The test cannot pause or kill it.
 func (k *Kind) Get(t testing.TB) *Server {
 	t.Helper()
 	value := k.value(t)
 	if value == "" {
-		return k.Start(t)
+		k.long(t)
+		if k.once.Do(func() { k.shared, k.err = k.Launch() }); k.err != nil {
+			k.absent(t, k.err.Error())
+		}
+		s := *k.shared
+		s.own, s.nodes = nil, nil
+		return &s
 	}
 	s := &Server{Name: k.Env, DSN: value, Master: cmp.Or(os.Getenv("TEST_REDIS_SENTINEL_MASTER"), "mymaster")}
 	if strings.HasPrefix(k.Name, "redis") {
@@ -82,6 +93,7 @@ func (k *Kind) Get(t testing.TB) *Server {
 func (k *Kind) Start(t testing.TB) *Server {
 	t.Helper()
 	_ = k.value(t)
+	k.long(t)
 	s, err := k.Launch()
 	if err != nil {
 		k.absent(t, err.Error())
@@ -97,10 +109,15 @@ func (k *Kind) value(t testing.TB) string {
 	if why, ok := strings.CutPrefix(value, none); ok {
 		k.absent(t, why)
 	}
-	if value == "" && testing.Short() { // The inner loop is to be quick.
+	return value
+}
+
+// long ends the test with -short: the inner loop is to be quick.
+func (k *Kind) long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
 		k.absent(t, "with -short no server is started")
 	}
-	return value
 }
 
 // absent skips or fails the test, and does not return.
@@ -143,18 +160,9 @@ type Server struct {
 	Master string      // what sentinels call their master
 	TLS    *tls.Config // what clients of RedisTLS need
 
-	own     engine       // nil if it isn't the test's own, or has nodes
+	own     *instance    // nil if it isn't the test's own, or has nodes
 	nodes   []*Server    // of a cluster, or a master with replica and sentinels
 	settled func() error // nil when all nodes work together
-}
-
-// engine runs a server.
-type engine interface {
-	pause() error
-	resume() error
-	kill() error
-	start() error
-	close() error
 }
 
 // Node returns one node, with methods that affect it alone.
@@ -163,37 +171,40 @@ func (s *Server) Node(i int) *Server { return s.nodes[i] }
 // Pause stops all processes of the server, as a machine that hangs: connections
 // stay open, new ones are accepted by the kernel, nothing is answered. Like Resume,
 // Kill and Start it is for a server that the test has started.
-func (s *Server) Pause(t testing.TB) { t.Helper(); s.must(t, engine.pause) }
+func (s *Server) Pause(t testing.TB) { t.Helper(); s.must(t, (*instance).pause) }
 
 // Resume lets a paused server go on.
-func (s *Server) Resume(t testing.TB) { t.Helper(); s.must(t, engine.resume) }
+func (s *Server) Resume(t testing.TB) { t.Helper(); s.must(t, (*instance).resume) }
 
 // Kill ends all processes of the server with SIGKILL, paused or not. When it
 // returns they are gone. What the server has acknowledged survives.
-func (s *Server) Kill(t testing.TB) { t.Helper(); s.must(t, engine.kill) }
+func (s *Server) Kill(t testing.TB) { t.Helper(); s.must(t, (*instance).kill) }
 
 // Start starts the server again after Kill, at the same address and with the data
 // it had, and waits until it answers; a whole cluster also until its nodes agree
 // again, which takes about 2 s.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	s.must(t, engine.start)
-	if s.settled != nil {
-		s.must(t, func(engine) error { return s.settled() })
+	err := s.each((*instance).start)
+	if err == nil && s.settled != nil {
+		err = s.settled()
+	}
+	if err != nil {
+		t.Fatalf("testserver: %s: %v", s.Name, err)
 	}
 }
 
 // Close ends the server and removes its data. Tests need not call it.
-func (s *Server) Close() { _ = s.each(engine.close) }
+func (s *Server) Close() { _ = s.each((*instance).close) }
 
-func (s *Server) must(t testing.TB, do func(engine) error) {
+func (s *Server) must(t testing.TB, do func(*instance) error) {
 	t.Helper()
 	if err := s.each(do); err != nil {
 		t.Fatalf("testserver: %s: %v", s.Name, err)
 	}
 }
 
-func (s *Server) each(do func(engine) error) (err error) {
+func (s *Server) each(do func(*instance) error) (err error) {
 	if s.own != nil {
 		return do(s.own)
 	}

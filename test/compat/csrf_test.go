@@ -65,8 +65,7 @@ func TestCSRF(t *testing.T) {
 		assert.Equal(t, "accepted", b.post("/form", of).body)
 
 		// The token in the header, as scripts send it.
-		req, err := http.NewRequest(http.MethodPost, b.url+"/form", nil)
-		require.NoError(t, err)
+		req := b.Request(http.MethodPost, "/form", nil)
 		req.Header.Set("X-CSRF-Token", of)
 		assert.Equal(t, "accepted", b.do(req).body)
 	})
@@ -77,8 +76,7 @@ func TestCSRFWithoutSession(t *testing.T) {
 	eachStore(t, func(t *testing.T, opt session.Options) {
 		m := manager(t, opt)
 		b := newTester(t, forms(m))
-		req, err := http.NewRequest(http.MethodPost, b.url+"/form", nil)
-		require.NoError(t, err)
+		req := b.Request(http.MethodPost, "/form", nil)
 		got := b.do(req)
 		assert.Equal(t, http.StatusBadRequest, got.status)
 		assert.Nil(t, got.cookie)

@@ -32,16 +32,16 @@ func TestExpiry(t *testing.T) {
 
 		v := newVisitor(t)
 		v.signIn(a, a, "ann")
-		st.age(t, cfg, v.id(a), lifetime-slack)
+		st.age(t, cfg, v.id(), lifetime-slack)
 		v.want("ann", b, "/whoami") // Which is an access, too.
-		st.age(t, cfg, v.id(a), lifetime-slack)
+		st.age(t, cfg, v.id(), lifetime-slack)
 		v.want("ann", a, "/whoami")
-		st.age(t, cfg, v.id(a), lifetime-slack)
+		st.age(t, cfg, v.id(), lifetime-slack)
 		v.want("ann", b, "/whoami")
 
 		late := newVisitor(t)
 		late.signIn(a, a, "bob")
-		st.age(t, cfg, late.id(a), ends(st, a, b)+slack)
+		st.age(t, cfg, late.id(), ends(st, a, b)+slack)
 		late.want("nobody", b, "/whoami")
 	})
 }
@@ -60,8 +60,8 @@ func TestCollectors(t *testing.T) {
 			prepare := func(s *server, end time.Duration) {
 				v := newVisitor(t)
 				v.signIn(s, s, "ann")
-				st.duplicate(t, cfg, v.id(s), alive)
-				st.duplicate(t, cfg, v.id(s), dead)
+				st.duplicate(t, cfg, v.id(), alive)
+				st.duplicate(t, cfg, v.id(), dead)
 				st.age(t, cfg, alive, lifetime-slack)
 				st.age(t, cfg, dead, end+slack)
 			}

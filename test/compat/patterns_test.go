@@ -91,13 +91,13 @@ func TestIDAsToken(t *testing.T) {
 		login := b.get("/login")
 		assert.Nil(t, login.cookie)
 
-		b.header.Set("Authorization", login.body)
+		b.Header.Set("Authorization", login.body)
 		assert.Equal(t, page{status: http.StatusOK, body: "ann"}, b.get("/user"))
 		assert.Equal(t, login.body, b.get("/login").body, "the token stays")
 
 		// An unknown token gets a session of its own, under a new ID.
 		for _, token := range []string{"ffffffffffffffffffffffffffffffff", "Bearer x", "../../etc/passwd"} {
-			b.header.Set("Authorization", token)
+			b.Header.Set("Authorization", token)
 			got := b.get("/user")
 			assert.Equal(t, http.StatusUnauthorized, got.status)
 			assert.Len(t, got.body, 32)
@@ -105,9 +105,9 @@ func TestIDAsToken(t *testing.T) {
 		}
 
 		// The ID is good from the moment it was asked for, whatever was set.
-		b.header.Set("Authorization", "")
+		b.Header.Set("Authorization", "")
 		empty := b.get("/empty").body
-		b.header.Set("Authorization", empty)
+		b.Header.Set("Authorization", empty)
 		assert.Equal(t, empty, b.get("/empty").body)
 		assert.Equal(t, empty, b.get("/login").body)
 		assert.Equal(t, "ann", b.get("/user").body)

@@ -6,9 +6,7 @@ import (
 	"debug/buildinfo"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/child"
+	"github.com/flamego/session/internal/webclient"
 	"github.com/flamego/session/test/compat/legacy/app"
 )
 
@@ -118,17 +117,13 @@ func startLegacy(t *testing.T, cfg app.Config) *server {
 // visitor is one browser. The port makes no difference to a cookie, so all
 // servers see the same one.
 type visitor struct {
-	t      *testing.T
-	client http.Client
+	*webclient.Browser
+	t *testing.T
 }
 
 func newVisitor(t *testing.T) *visitor {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	v := &visitor{t: t, client: http.Client{Jar: jar}}
-	v.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return v
+	return &visitor{webclient.New(t, "http://127.0.0.1").Stay(), t}
 }
 
 // visit asks for a page, whose parameters are given as k, v, k, v …
@@ -139,12 +134,8 @@ func (v *visitor) visit(s *server, path string, params ...string) (status int, b
 		query.Set(params[i], params[i+1])
 	}
 	for range 5 {
-		res, err := v.client.Get(s.url + path + "?" + query.Encode())
-		require.NoError(v.t, err)
-		b, err := io.ReadAll(res.Body)
-		require.NoError(v.t, err)
-		require.NoError(v.t, res.Body.Close())
-		status, body = res.StatusCode, string(b)
+		page := v.Get(s.url + path + "?" + query.Encode())
+		status, body = page.Status, page.Body
 		if s.m != nil || !strings.Contains(body, "Error 1213 (40001)") {
 			break
 		}
@@ -171,11 +162,8 @@ func (v *visitor) signIn(s, next *server, user string) {
 }
 
 // id returns the session ID in the visitor's cookie, or "".
-func (v *visitor) id(s *server) string {
-	v.t.Helper()
-	u, err := url.Parse(s.url)
-	require.NoError(v.t, err)
-	for _, c := range v.client.Jar.Cookies(u) {
+func (v *visitor) id() string {
+	for _, c := range v.Cookies() {
 		if c.Name == "fleet" {
 			return c.Value
 		}
@@ -184,9 +172,6 @@ func (v *visitor) id(s *server) string {
 }
 
 // use gives the visitor a session ID.
-func (v *visitor) use(s *server, id string) {
-	v.t.Helper()
-	u, err := url.Parse(s.url)
-	require.NoError(v.t, err)
-	v.client.Jar.SetCookies(u, []*http.Cookie{{Name: "fleet", Value: id, Path: "/"}})
+func (v *visitor) use(id string) {
+	v.Jar.SetCookies(v.Request(http.MethodGet, "/", nil).URL, []*http.Cookie{{Name: "fleet", Value: id, Path: "/"}})
 }

@@ -2,9 +2,7 @@ package compat
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/webclient"
 	"github.com/flamego/session/test/compat/legacy/app"
 )
 
@@ -24,60 +23,37 @@ type page struct {
 }
 
 // tester asks a handler, as one browser.
-type tester struct {
-	t      *testing.T
-	url    string
-	client http.Client
-	header http.Header // sent along
-}
+type tester struct{ *webclient.Browser }
 
 func newTester(t *testing.T, h http.Handler) *tester {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	return &tester{t: t, url: srv.URL, client: http.Client{Jar: jar}, header: make(http.Header)}
+	return &tester{webclient.New(t, srv.URL)}
 }
 
 func (b *tester) do(req *http.Request) page {
-	b.t.Helper()
-	for name, values := range b.header {
-		req.Header[name] = values
-	}
-	res, err := b.client.Do(req)
-	require.NoError(b.t, err)
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	require.NoError(b.t, err)
-	p := page{status: res.StatusCode, body: string(body)}
-	for _, c := range res.Cookies() {
-		require.Nil(b.t, p.cookie, "a second cookie")
+	got := b.Do(req)
+	p := page{status: got.Status, body: got.Body}
+	for _, c := range (&http.Response{Header: got.Header}).Cookies() {
+		if p.cookie != nil {
+			panic("a second cookie")
+		}
 		p.cookie = c
 	}
 	return p
 }
 
-func (b *tester) get(path string) page {
-	b.t.Helper()
-	req, err := http.NewRequest(http.MethodGet, b.url+path, nil)
-	require.NoError(b.t, err)
-	return b.do(req)
-}
+func (b *tester) get(path string) page { return b.do(b.Request(http.MethodGet, path, nil)) }
 
 // post sends a token in a form field, or none.
 func (b *tester) post(path, token string) page {
-	b.t.Helper()
 	var form url.Values
 	if token != "" {
 		form = url.Values{"_csrf": {token}}
 	}
-	res, err := b.client.PostForm(b.url+path, form)
-	require.NoError(b.t, err)
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	require.NoError(b.t, err)
-	return page{status: res.StatusCode, body: string(body)}
+	got := b.Post(path, form)
+	return page{status: got.Status, body: got.Body}
 }
 
 // manager opens a store of ours, which ends with the test.

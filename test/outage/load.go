@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/wait"
+	"github.com/flamego/session/internal/webclient"
 )
 
 const (
@@ -46,7 +46,7 @@ type load struct {
 
 // client writes ever higher numbers into its session, one at a time.
 type client struct {
-	http      *http.Client
+	browser   *webclient.Browser
 	tried     int // the number of the last request
 	acked     int // the last number that was answered 200
 	successes atomic.Int64
@@ -97,26 +97,14 @@ func start(t *testing.T, opt session.Options) *load {
 	})
 	for i := range l.clients {
 		c := &l.clients[i]
-		c.http = newClient()
-		if status, body := l.get(c.http, "/set?n=0"); status != http.StatusOK {
+		c.browser = webclient.New(t, l.url).Stay()
+		if status, body := l.get(c.browser, "/set?n=0"); status != http.StatusOK {
 			t.Fatalf("the store does not work before anything has happened: %d %s", status, body)
 		}
 		l.done.Go(func() { l.write(c) })
 	}
 	l.done.Go(l.visit)
 	return l
-}
-
-func newClient() *http.Client {
-	jar, _ := cookiejar.New(nil) // Never fails.
-	return &http.Client{
-		Jar:       jar,
-		Transport: &http.Transport{},
-		Timeout:   time.Minute,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		},
-	}
 }
 
 func (l *load) halt() {
@@ -137,20 +125,13 @@ func (l *load) running() bool {
 	}
 }
 
-// get returns status 0 for an error of the connection to our own server, which
-// must not happen.
-func (l *load) get(c *http.Client, path string) (status int, body string) {
+func (l *load) get(b *webclient.Browser, path string) (status int, body string) {
 	begin := time.Now()
-	res, err := c.Get(l.url + path)
+	page := b.Get(path)
 	took := int64(time.Since(begin))
 	for old := l.slowest.Load(); took > old && !l.slowest.CompareAndSwap(old, took); old = l.slowest.Load() {
 	}
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = res.Body.Close() }()
-	b, _ := io.ReadAll(res.Body)
-	return res.StatusCode, string(b)
+	return page.Status, page.Body
 }
 
 func (l *load) write(c *client) {
@@ -160,7 +141,7 @@ func (l *load) write(c *client) {
 		if c.tried%2 == 0 {
 			path, want = "/redirect", http.StatusFound
 		}
-		switch status, body := l.get(c.http, fmt.Sprint(path, "?n=", c.tried)); status {
+		switch status, body := l.get(c.browser, fmt.Sprint(path, "?n=", c.tried)); status {
 		case want:
 			c.acked = c.tried
 			c.successes.Add(1)
@@ -234,7 +215,7 @@ func (l *load) check(name string) outcome {
 		if len(c.wrong) > 0 {
 			l.t.Errorf("client %d got %d answers that are neither a success nor 500, such as %q", i, len(c.wrong), c.wrong[0])
 		}
-		_, body := l.get(c.http, "/get")
+		_, body := l.get(c.browser, "/get")
 		n, err := strconv.Atoi(strings.TrimSpace(body))
 		if err != nil || n > c.tried {
 			l.t.Errorf("client %d: its session holds %q, after %d writes", i, body, c.tried)

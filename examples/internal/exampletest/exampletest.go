@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/flamego/session/internal/child"
 	"github.com/flamego/session/internal/wait"
+	"github.com/flamego/session/internal/webclient"
 )
 
 // patience is how long a program may take to start or to stop.
@@ -36,6 +38,21 @@ func Build(t *testing.T, packages ...string) string {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return dir
+}
+
+// Browser visits a program.
+type Browser = webclient.Browser
+
+// Page is its response.
+type Page = webclient.Page
+
+// NewBrowser returns a browser whose connections do not stay open: they would be some
+// to a process that has ended.
+func NewBrowser(t *testing.T, site string) *Browser {
+	t.Helper()
+	b := webclient.New(t, site)
+	b.Transport = &http.Transport{DisableKeepAlives: true}
+	return b
 }
 
 // Process is a running program, and the writer that its output goes to. Its methods
