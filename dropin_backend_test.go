@@ -22,7 +22,7 @@ import (
 type panickingSweep struct{ *mapBackend }
 
 func (panickingSweep) DeleteExpired(context.Context, time.Time, int) (int, error) {
-	panic("out of order")
+	panic("unavailable")
 }
 
 // contextBackend looks at the contexts that it is called with.

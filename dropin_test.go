@@ -199,8 +199,8 @@ func TestSweepPanics(t *testing.T) {
 	} {
 		m, err := session.NewManager(session.Options{Initer: initer, GCInterval: 1e9, ErrorFunc: func(err error) { reported <- err }})
 		require.NoError(t, err)
-		assert.ErrorContains(t, <-reported, "out of order", name)
-		assert.ErrorContains(t, <-reported, "out of order", name, "it goes on")
+		assert.ErrorContains(t, <-reported, "unavailable", name)
+		assert.ErrorContains(t, <-reported, "unavailable", name, "it goes on")
 		require.NoError(t, m.Close(t.Context()))
 		for len(reported) > 0 {
 			<-reported
@@ -210,4 +210,4 @@ func TestSweepPanics(t *testing.T) {
 
 type panickingGC struct{ *plainStore }
 
-func (panickingGC) GC(context.Context) error { panic(errors.New("out of order")) }
+func (panickingGC) GC(context.Context) error { panic(errors.New("unavailable")) }

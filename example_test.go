@@ -74,7 +74,7 @@ func ExampleNewManager_error() {
 		Cookie: session.CookieOptions{SameSite: http.SameSiteNoneMode},
 	})
 	fmt.Println(err)
-	// Output: session: Cookie.SameSite is None, which browsers take with Secure only: set Cookie.Secure
+	// Output: session: Cookie.SameSite is None, which browsers accept only with Secure: set Cookie.Secure
 }
 
 func ExampleFlash() {

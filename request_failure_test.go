@@ -18,7 +18,7 @@ import (
 // TestErrorFuncPanics has the report of a failed commit panic, in a hook of the
 // response, where Recovery would make a success of it (G3).
 func TestErrorFuncPanics(t *testing.T) {
-	a := newApp(t, func(o *session.Options) { o.ErrorFunc = func(error) { panic("out of order") } })
+	a := newApp(t, func(o *session.Options) { o.ErrorFunc = func(error) { panic("unavailable") } })
 	a.Get("/", func(s session.Session) string {
 		s.Set("k", 1)
 		a.b.fail.Store(true)
@@ -67,8 +67,8 @@ func TestBackendPanics(t *testing.T) {
 	require.NoError(t, store.Save(t.Context(), s))
 
 	s.Set("a", 2)
-	b.stop = func() { panic("out of order") }
-	assert.ErrorContains(t, store.Save(t.Context(), s), "out of order")
+	b.stop = func() { panic("unavailable") }
+	assert.ErrorContains(t, store.Save(t.Context(), s), "unavailable")
 	require.NoError(t, store.Save(t.Context(), s))
 	s, err = store.Read(t.Context(), id)
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestSaveAfterTheFirstByte(t *testing.T) {
 // and once more when the failure is to be answered (G3).
 func TestWriteIDFuncPanics(t *testing.T) {
 	a := newApp(t, func(o *session.Options) {
-		o.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) { panic("out of order") }
+		o.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) { panic("unavailable") }
 	})
 	a.Get("/", func(s session.Session) string { s.Set("k", 1); return "secret" })
 	assert.NotPanics(t, func() {
@@ -100,5 +100,5 @@ func TestWriteIDFuncPanics(t *testing.T) {
 		assert.Equal(t, http.StatusInternalServerError, rec.Code)
 		assert.NotContains(t, rec.Body.String(), "secret")
 	})
-	assert.ErrorContains(t, a.errs.last(), "out of order")
+	assert.ErrorContains(t, a.errs.last(), "unavailable")
 }
