@@ -11,7 +11,7 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Types of a shop that gob was not told of, but for cart and shelf.
+// Types of a shop. Only cart and shelf are registered with gob.
 type (
 	basket struct{ N int }
 	cart   struct {

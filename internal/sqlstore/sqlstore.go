@@ -1,9 +1,9 @@
-// Package sqlstore is the flow of statements that the SQL backends share. A
-// backend contributes a Dialect and the open *sql.DB.
+// Package sqlstore has the statements that the SQL backends share. A backend adds a
+// Dialect and the open *sql.DB.
 //
-// The table has the columns key, data and expired_at. Each method of Backend is
-// one statement outside of any transaction, so the database makes it whole and
-// orders it against others; compare-and-swap is a condition on the old bytes.
+// The table has the columns key, data and expired_at. Each method of Backend is one
+// statement without a transaction, so the database makes it atomic and orders it against
+// others. Compare-and-swap is a condition on the old bytes.
 package sqlstore
 
 import (
@@ -19,19 +19,18 @@ import (
 
 // Options say where a Backend keeps its records.
 type Options struct {
-	// Read and Write are the pools for SELECT and for all else. They may be the
-	// same one.
+	// Read and Write are the pools for SELECT and for everything else. They may be the
+	// same.
 	Read, Write *sql.DB
 	// Table is the name of the table, or schema.table: see ParseTable. Default is
 	// DefaultTable.
 	Table string
-	// InitTable makes the table, unless there is one, and its index.
+	// InitTable creates the table and its index, if missing.
 	InitTable bool
-	// Lazy leaves a server that is down to be met by the requests. It does not
-	// hold with InitTable, nor for a table that is missing, nor if the server is up
-	// and refuses.
+	// Lazy means that a server that is down is not an error of New. It does not hold
+	// with InitTable, nor for a missing table, nor if the server is up and refuses.
 	Lazy bool
-	// Close ends what the backend opened, after the statements, or when New fails.
+	// Close closes what the backend opened, after the statements, or when New fails.
 	// Default is nothing: the pools are the user's.
 	Close func() error
 }
@@ -53,7 +52,7 @@ var (
 	_ driver.Counter = (*Backend)(nil)
 )
 
-// New returns a Backend that has found its table usable.
+// New returns a Backend, and checks that its table can be used.
 func New(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	b, err := open(ctx, d, o)
 	if err != nil {
@@ -101,7 +100,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	if err := b.check(ctx); err != nil {
 		class := d.Class(err)
 		if class == NoTable {
-			return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to have it made, or Config.Table to the name of yours: %w", d.Name, table, err)
+			return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to create it, or Config.Table to the name of yours: %w", d.Name, table, err)
 		}
 		if !o.Lazy || o.InitTable || class == Refused {
 			return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, err)
@@ -131,7 +130,7 @@ func (b *Backend) initTable(ctx context.Context, db *sql.DB) error {
 			_, err := db.ExecContext(ctx, text)
 			return err
 		})
-		// Of several servers that start together, one makes the table.
+		// If several servers start together, one of them creates the table.
 		if err != nil && b.d.Class(err) != Exists {
 			return fmt.Errorf("%s: Config.InitTable: %w", b.d.Name, err)
 		}
@@ -139,8 +138,8 @@ func (b *Backend) initTable(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// check reads and deletes under an ID that no session has, which fails if the
-// table, a column or a permission is missing.
+// check reads and deletes under an ID that no session has. It fails if the table, a
+// column or a permission is missing.
 func (b *Backend) check(ctx context.Context) error {
 	_, _, err := b.row(ctx, "")
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
