@@ -33,15 +33,15 @@ func NewBrowser(t *testing.T, site string) *Browser {
 	b := &Browser{t: t, client: &http.Client{
 		Jar:     jar,
 		Timeout: patience,
-		// A connection that stays open would be one to a process that has ended.
+		// Otherwise it would reuse connections to a process that has ended.
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}}
 	b.Visit(site)
 	return b
 }
 
-// Visit has the browser ask another site from now on, such as the same program
-// on another port. Cookies go to every port of a host.
+// Visit switches the browser to another site, such as the same program on another port.
+// Cookies go to every port of a host.
 func (b *Browser) Visit(site string) {
 	b.t.Helper()
 	u, err := url.Parse(site)
@@ -51,7 +51,7 @@ func (b *Browser) Visit(site string) {
 	b.site = u
 }
 
-// Get asks for a page.
+// Get requests a page.
 func (b *Browser) Get(path string) Page {
 	b.t.Helper()
 	return b.do(http.MethodGet, path, nil)
