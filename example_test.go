@@ -14,7 +14,7 @@ import (
 	"github.com/flamego/session"
 )
 
-// visit asks for pages one after the other, as one browser.
+// visit requests pages one after another, as one browser.
 func visit(f *flamego.Flame, paths ...string) {
 	srv := httptest.NewServer(f)
 	defer srv.Close()
@@ -178,7 +178,7 @@ func ExampleCommit() {
 
 type cart struct{ Items []string }
 
-// Stores other than the memory need to know the types of values.
+// Stores other than memory need to know the types of values.
 func ExampleGobEncoder() {
 	_, err := session.GobEncoder(session.Data{"cart": cart{Items: []string{"tea"}}})
 	fmt.Println(err)

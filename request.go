@@ -213,7 +213,7 @@ func unlessEnded(err error) error {
 // commit is Commit in a handler. The cookie is written later, with the response.
 func (q *request) commit(ctx context.Context) error {
 	if q.x.closed.Load() {
-		return errors.New("session: commit: the request has failed, nothing is stored any more")
+		return errors.New("session: commit: the request has failed, so nothing more is stored")
 	}
 	ctx, cancel := q.m.deadline(ctx)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 	"github.com/flamego/session"
 )
 
-// transportApp has routes that are used by every transport alike.
+// transportApp has the same routes for every transport.
 func transportApp(t *testing.T, way session.Transport, change ...func(*session.Options)) *app {
 	a := newApp(t, append(change, func(o *session.Options) { o.Transport = way })...)
 	a.Get("/plain", func() string { return "plain" })

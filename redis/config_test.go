@@ -54,7 +54,7 @@ func TestConfig(t *testing.T) {
 	})
 }
 
-// The rights that docs/backends/redis.md asks for are enough, and needed.
+// The permissions in docs/backends/redis.md are enough, and needed.
 func TestACL(t *testing.T) {
 	guide, err := os.ReadFile("../docs/backends/redis.md")
 	require.NoError(t, err)
