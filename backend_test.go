@@ -13,8 +13,7 @@ import (
 	"github.com/flamego/session/sessiontest"
 )
 
-// mapBackend is the least that can be called a Backend, and what the guide on
-// writing one shows.
+// mapBackend is a minimal Backend, as the guide on writing one shows it.
 type mapBackend struct {
 	mu      sync.Mutex
 	records map[string]session.Record

@@ -9,8 +9,8 @@ import (
 
 var _ Session = (*BaseSession)(nil)
 
-// BaseSession implements basic operations for the session data. It serves those
-// who write a Store of their own; its methods may be called concurrently.
+// BaseSession implements basic operations for the session data, for a Store of your
+// own. Its methods may be called concurrently.
 type BaseSession struct {
 	lock    sync.RWMutex
 	sid     string
@@ -24,8 +24,8 @@ type BaseSession struct {
 // IDWriter is a function that writes the session ID to client (browser).
 type IDWriter func(w http.ResponseWriter, r *http.Request, sid string)
 
-// NewBaseSession returns a new BaseSession with given session ID. A nil encoder
-// means GobEncoder, a nil idWriter that nobody needs to be told of a new ID.
+// NewBaseSession returns a new BaseSession with given session ID. A nil encoder means
+// GobEncoder; a nil idWriter means that nobody is told of a new ID.
 func NewBaseSession(sid string, encoder Encoder, idWriter IDWriter) *BaseSession {
 	return NewBaseSessionWithData(sid, encoder, idWriter, nil)
 }
@@ -49,8 +49,8 @@ func (s *BaseSession) ID() string {
 	return s.sid
 }
 
-// RegenerateID gives the session a new ID of the same length and tells the
-// client. The record under the old ID is the Store's affair.
+// RegenerateID gives the session a new ID of the same length and tells the client. It
+// leaves the record under the old ID to the Store.
 func (s *BaseSession) RegenerateID(w http.ResponseWriter, r *http.Request) error {
 	s.lock.Lock()
 	defer s.lock.Unlock()

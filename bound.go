@@ -2,15 +2,15 @@ package session
 
 import "context"
 
-// boundStore is the Store that handlers get: it knows which session the request
-// is about, and ends, reads and saves that one as the request sees it.
+// boundStore is the Store that handlers get. It knows the request's own session, and
+// ends, reads and saves it as the request sees it.
 type boundStore struct {
 	Store
 	req *request
 }
 
-// Destroy ends the request's own session as the function Destroy does, with the
-// response. Any other is deleted at once.
+// Destroy ends the request's own session with the response, as the function Destroy
+// does. Any other session is deleted at once.
 func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 	switch own, left, _ := b.req.live.txn.Is(sid); {
 	case own:
@@ -22,7 +22,7 @@ func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 	return b.Store.Destroy(ctx, sid)
 }
 
-// Exist knows the request's own session by its ID also where the client keeps it.
+// Exist knows the request's own session by its ID even if the client keeps it.
 func (b *boundStore) Exist(ctx context.Context, sid string) bool {
 	if own, _, saved := b.req.live.txn.Is(sid); own && b.req.m.core.Traits.Client {
 		return saved

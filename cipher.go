@@ -17,16 +17,16 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Cipher encrypts session data, so that who reads the storage, a backup or a
-// dump of it learns nothing of the contents, and who writes to it cannot change
-// them unnoticed. Its methods are the Encoder and the Decoder of any Config:
+// Cipher encrypts session data, so that reading the storage, a backup or a dump shows
+// nothing of the contents, and writing to it cannot change them unnoticed. Its methods
+// are the Encoder and the Decoder of any Config:
 //
 //	c, err := session.NewCipher(key)
 //	...
 //	sqlite.Config{DSN: "app.db", Encoder: c.Encode, Decoder: c.Decode}
 //
-// The algorithm is AES-256-GCM. IDs, times of expiry and the length of the data
-// are not hidden. It may be used concurrently.
+// The algorithm is AES-256-GCM. IDs, expiries and the length of the data are not
+// hidden. It may be used concurrently.
 type Cipher struct {
 	keys [][]byte
 }
@@ -36,17 +36,17 @@ const (
 	cipherSaltSize = 32
 	cipherVersion  = 1
 	cipherRemedy   = "make one with `openssl rand -hex 32`, and read it with session.ParseKey"
-	// cipherOverhead is by how much a message is longer than what it hides: the
-	// version, the salt, the nonce of 12 bytes and the tag of 16.
+	// cipherOverhead is how much longer a message is than what it hides: the version,
+	// the salt, the nonce of 12 bytes and the tag of 16.
 	cipherOverhead = 1 + cipherSaltSize + 12 + 16
 )
 
-// NewCipher returns a Cipher that encrypts with the first key, and decrypts with
-// any, so that keys can be changed without a session being lost: put the new key
-// in front, and take the old one away a Lifetime and a twentieth later. Until then
-// each session that is used is encrypted anew, provided that Encode itself, not a
-// function around it, is the Encoder. A key is 32 random bytes; any other length, the same key twice
-// and no key at all are errors.
+// NewCipher returns a Cipher that encrypts with the first key and decrypts with any,
+// so that you can change keys without losing a session: put the new key in front, and
+// remove the old one a Lifetime and a twentieth later. Until then each session that is
+// used is encrypted again, provided that Encode itself, not a function around it, is
+// the Encoder. A key is 32 random bytes; any other length, the same key twice, or no
+// key is an error.
 func NewCipher(keys ...[]byte) (*Cipher, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("session: cipher: there is no key: " + cipherRemedy)
@@ -66,9 +66,8 @@ func NewCipher(keys ...[]byte) (*Cipher, error) {
 	return c, nil
 }
 
-// ParseKey reads a key of 32 bytes that is written in hexadecimal, as `openssl
-// rand -hex 32` prints one, or in base64 of either alphabet. The error does not
-// contain the key.
+// ParseKey parses a key of 32 bytes in hexadecimal, as `openssl rand -hex 32` prints
+// it, or in base64 of either alphabet. The error does not contain the key.
 func ParseKey(text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	key, err := hex.DecodeString(text)
@@ -84,13 +83,13 @@ func ParseKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-// dataPurpose tells the messages of Encode from all others under the same keys.
+// dataPurpose separates the messages of Encode from all others under the same keys.
 const dataPurpose = "session data"
 
-// Encode is an Encoder: gob, encrypted with the first key. What it cannot encode
-// is the same as for GobEncoder.
+// Encode is an Encoder: gob, encrypted with the first key. It encodes the same types as
+// GobEncoder.
 func (c *Cipher) Encode(data Data) ([]byte, error) {
-	// Not GobEncoder: the store finds the value at fault by itself.
+	// Not GobEncoder: the store finds the faulty value by itself.
 	plain, err := codec.Gob.Encode(txn.ValuesOf(data))
 	if err != nil {
 		return nil, err
@@ -98,8 +97,8 @@ func (c *Cipher) Encode(data Data) ([]byte, error) {
 	return c.seal(dataPurpose, plain), nil
 }
 
-// Decode is a Decoder. Whatever was not made by Encode with one of the keys is an
-// error, records that are not encrypted among them: it fails closed.
+// Decode is a Decoder. It fails closed: anything not made by Encode with one of the
+// keys, including a record that is not encrypted, is an error.
 func (c *Cipher) Decode(binary []byte) (Data, error) {
 	plain, err := c.open(dataPurpose, binary)
 	if err != nil {
@@ -108,18 +107,18 @@ func (c *Cipher) Decode(binary []byte) (Data, error) {
 	return GobDecoder(plain)
 }
 
-// seal returns the version, a salt, and what AES-GCM makes of plain: a nonce, the
-// encrypted bytes and a tag. A message that was sealed for one purpose cannot be
-// opened for another.
+// seal returns the version, a salt, and AES-GCM's output for plain: a nonce, the
+// encrypted bytes and a tag. A message sealed for one purpose cannot be opened for
+// another.
 func (c *Cipher) seal(purpose string, plain []byte) []byte {
 	msg := make([]byte, 1+cipherSaltSize, cipherOverhead+len(plain))
 	msg[0] = cipherVersion
 	salt := msg[1:]
-	_, _ = rand.Read(salt) // Never fails: the program ends when there is no source.
+	_, _ = rand.Read(salt) // Never fails: the program ends if there is no source.
 	return aead(c.keys[0], salt).Seal(msg, nil, plain, []byte(purpose))
 }
 
-// sealer is what sessions that are kept by clients need of a Cipher.
+// sealer is a Cipher as clientstore needs it.
 type sealer struct{ *Cipher }
 
 func (s sealer) Seal(purpose string, plain []byte) []byte { return s.seal(purpose, plain) }
@@ -135,7 +134,7 @@ func (c *Cipher) open(purpose string, msg []byte) ([]byte, error) {
 		return nil, errNotAuthentic
 	}
 	salt, box := msg[1:1+cipherSaltSize], msg[1+cipherSaltSize:]
-	// Nothing in the message tells the key, which tells no one when keys change.
+	// The message does not name its key, so nobody can see when keys change.
 	for _, key := range c.keys {
 		if plain, err := aead(key, salt).Open(nil, nil, box, []byte(purpose)); err == nil {
 			return plain, nil
@@ -144,14 +143,14 @@ func (c *Cipher) open(purpose string, msg []byte) ([]byte, error) {
 	return nil, errNotAuthentic
 }
 
-// aead returns AES-256-GCM with a key of the message's own, derived from the
-// given one and the salt. Random nonces of 96 bits are safe for 2^32 messages
-// under one key (NIST SP 800-38D, section 8.3), which a busy site writes in
-// weeks. With a salt of 256 bits in each message no key ever seals a second one.
+// aead returns AES-256-GCM under a key for one message, derived from the given key and
+// the salt. Random nonces of 96 bits are safe for 2^32 messages under one key (NIST SP
+// 800-38D, section 8.3), which a busy site writes in weeks. With a salt of 256 bits per
+// message, no key ever seals two.
 func aead(key, salt []byte) cipher.AEAD {
 	derived, err := hkdf.Key(sha256.New, key, salt, "github.com/flamego/session v1", cipherKeySize)
 	if err != nil {
-		panic("session: cipher: " + err.Error()) // The sizes are constant, and right.
+		panic("session: cipher: " + err.Error()) // The sizes are constant and valid.
 	}
 	block, err := aes.NewCipher(derived)
 	if err != nil {

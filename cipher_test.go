@@ -118,8 +118,8 @@ func TestCipherFailsClosed(t *testing.T) {
 	require.Error(t, err, "a record that is not encrypted")
 }
 
-// TestCipherRotation goes through three keys, one after the other, as the guide
-// tells to. Sessions that are used in between are never lost.
+// TestCipherRotation goes through three keys one after another, as the guide says.
+// Sessions that are used in between are never lost.
 func TestCipherRotation(t *testing.T) {
 	b := newMapBackend()
 	k1, k2, k3 := cipherKey(1), cipherKey(2), cipherKey(3)
@@ -139,8 +139,8 @@ func TestCipherRotation(t *testing.T) {
 	}
 }
 
-// TestCipherRotationOfReaders changes keys under a session that is only read: it
-// is encrypted anew when its expiry slides.
+// TestCipherRotationOfReaders changes keys under a session that is only read: it is
+// encrypted again when its expiry slides.
 func TestCipherRotationOfReaders(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	b := newMapBackend()
@@ -170,8 +170,8 @@ func TestCipherRotationOfReaders(t *testing.T) {
 	assert.Equal(t, "<nil>", rec.Body.String())
 }
 
-// TestSwitchToCipher switches encryption on: sessions from before end, with a
-// report, and their records are left alone.
+// TestSwitchToCipher switches encryption on: existing sessions end, with a report, and
+// their records are left alone.
 func TestSwitchToCipher(t *testing.T) {
 	a := newApp(t)
 	a.Get("/set", func(s session.Session) { s.Set("k", "plain") })
@@ -193,7 +193,8 @@ func TestSwitchToCipher(t *testing.T) {
 	assert.Equal(t, "plain", rec.Body.String(), "the old record is still there")
 }
 
-// TestCipherUnencodable has the error name the value once, like without a cipher.
+// TestCipherUnencodable checks that the error names the value once, as without a
+// cipher.
 func TestCipherUnencodable(t *testing.T) {
 	c := newCipher(t, cipherKey(1))
 	store := session.NewStore(newMapBackend(), session.StoreConfig{Encoder: c.Encode, Decoder: c.Decode})

@@ -25,7 +25,7 @@ func (b *closingBackend) DeleteExpired(context.Context, time.Time, int) (int, er
 func (b *closingBackend) Close() error { close(b.closed); return nil }
 
 // TestCloseLate closes with a context that ends before the background work: the
-// connections are closed when it is over (G16).
+// connections are closed once that is done (G16).
 func TestCloseLate(t *testing.T) {
 	b := &closingBackend{newMapBackend(), make(chan struct{}), make(chan struct{}), make(chan struct{})}
 	m, err := session.NewManager(session.Options{Initer: initer(b, session.StoreConfig{}), GCInterval: time.Second})

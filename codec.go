@@ -15,13 +15,13 @@ type Data map[interface{}]interface{}
 type Encoder func(Data) ([]byte, error)
 
 // Decoder is a decoder to decode binary to session data. It may be called
-// concurrently, and must return an error for bytes that it can make no sense of.
+// concurrently, and must return an error for bytes that it cannot decode.
 type Decoder func([]byte) (Data, error)
 
 // GobEncoder is a session data encoder using Gob. Types other than Go's own must
 // have been registered with gob.Register, except the common ones that this
 // package registers: time.Time, time.Duration, map[string]string,
-// map[string]any, []any and their like. It may be called concurrently.
+// map[string]any, []any and the like. It may be called concurrently.
 func GobEncoder(data Data) ([]byte, error) {
 	return codec.Gob.Marshal(txn.ValuesOf(data))
 }
@@ -36,8 +36,8 @@ func GobDecoder(binary []byte) (Data, error) {
 	return v.Map(), nil
 }
 
-// newCodec takes the library's own wherever the user did not choose another, which
-// spares the detour over a map.
+// newCodec uses the library's own functions where the user chose no others, which saves
+// the detour over a map.
 func newCodec(enc Encoder, dec Decoder) codec.Codec {
 	c := codec.Gob
 	if enc != nil && !isSame(enc, GobEncoder) {
@@ -56,7 +56,7 @@ func newCodec(enc Encoder, dec Decoder) codec.Codec {
 	return c
 }
 
-// isSame tells whether two values are the same function.
+// isSame reports whether two values are the same function.
 func isSame(a, b any) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

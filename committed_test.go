@@ -10,9 +10,9 @@ import (
 	"github.com/flamego/session"
 )
 
-// TestCommitAfterTheHandler has a goroutine of the handler live on, and Commit, when
-// the handler has returned without a word. net/http is sending the header by then:
-// nobody may write to it, and nobody new can be told an ID.
+// TestCommitAfterTheHandler calls Commit in a goroutine that outlives a handler without
+// a response. net/http is then sending the header: nobody may write to it, and no
+// client can be told a new ID.
 func TestCommitAfterTheHandler(t *testing.T) {
 	a := newApp(t)
 	var s session.Session

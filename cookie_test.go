@@ -12,8 +12,8 @@ import (
 	"github.com/flamego/session/internal/carry"
 )
 
-// TestCookieLine checks every attribute, over plain connections and over TLS,
-// and that the line which removes the cookie has the same ones.
+// TestCookieLine checks every attribute, over plain connections and over TLS, and that
+// the line that removes the cookie has the same attributes.
 func TestCookieLine(t *testing.T) {
 	tests := []struct {
 		name string

@@ -14,8 +14,9 @@ import (
 	"github.com/flamego/session"
 )
 
-// TestCookiesOfTheSameName has another host of the domain set a cookie of the name:
-// the visitor must not end up in the session of somebody else, nor in none for ever.
+// TestCookiesOfTheSameName checks that a cookie of the same name from another host of
+// the domain neither puts the visitor into somebody else's session, nor locks them out
+// for good.
 func TestCookiesOfTheSameName(t *testing.T) {
 	a := newApp(t)
 	a.Get("/set", func(s session.Session) { s.Set("k", "mine") })
@@ -54,7 +55,7 @@ func TestCookiesOfTheSameName(t *testing.T) {
 	assert.LessOrEqual(t, a.b.calls.Load()-calls, int64(8))
 }
 
-// TestDeadLink follows a link with an ID that is dead: a sign-in stays in the cookie.
+// TestDeadLink follows a link with a dead ID: a sign-in stays in the cookie.
 func TestDeadLink(t *testing.T) {
 	dead := "/signin?sid=" + strings.Repeat("0", 32)
 	query, cookie := session.QueryTransport("sid"), session.CookieTransport()
@@ -93,8 +94,8 @@ func (a *app) seed(t *testing.T) string {
 	return id
 }
 
-// TestSharedCachesGetNoID has handlers allow every cache to keep responses that tell
-// an ID, or take one away.
+// TestSharedCachesGetNoID checks responses that send or remove an ID when the handler
+// allows every cache to keep them.
 func TestSharedCachesGetNoID(t *testing.T) {
 	public := func(c flamego.Context) {
 		h := c.ResponseWriter().Header()
@@ -147,9 +148,8 @@ func TestSharedCachesGetNoID(t *testing.T) {
 	}
 }
 
-// TestManagersShareAStorage has the Configs of two Managers lead to the same storage
-// by accident. The ID of a visitor's own session, put into the administrators'
-// cookie, must not open anything.
+// TestManagersShareAStorage points two Managers at the same storage by accident. The ID
+// of a visitor's own session must not open anything in the administrators' cookie.
 func TestManagersShareAStorage(t *testing.T) {
 	dir := t.TempDir()
 	shared := newMapBackend()
@@ -194,8 +194,8 @@ func TestManagersShareAStorage(t *testing.T) {
 	}
 }
 
-// TestManagersShareAMemory has two Managers with different cookies use one memory,
-// whose records say nothing.
+// TestManagersShareAMemory gives two Managers with different cookies one memory store,
+// whose records do not say where they belong.
 func TestManagersShareAMemory(t *testing.T) {
 	st, err := session.MemoryIniter()(t.Context())
 	require.NoError(t, err)

@@ -12,12 +12,12 @@ import (
 	"github.com/flamego/session"
 )
 
-// countingStore is a Store of somebody's own that can count.
+// countingStore is an application's own Store that can count.
 type countingStore struct{ plainStore }
 
 func (s *countingStore) Count(context.Context, time.Time) (int, error) { return len(s.rows), nil }
 
-// brokenCounter is a Backend that cannot do it at the moment.
+// brokenCounter is a Backend whose Count fails.
 type brokenCounter struct{ session.Backend }
 
 func (brokenCounter) Count(context.Context, time.Time) (int, error) { return 7, errDown }

@@ -22,10 +22,10 @@ import (
 type panickingSweep struct{ *mapBackend }
 
 func (panickingSweep) DeleteExpired(context.Context, time.Time, int) (int, error) {
-	panic("out of order")
+	panic("unavailable")
 }
 
-// contextBackend looks at the contexts that it is called with.
+// contextBackend records the contexts of its calls.
 type contextBackend struct {
 	*mapBackend
 	look func(ctx context.Context)
@@ -41,8 +41,8 @@ func (b contextBackend) Replace(ctx context.Context, id string, old, r session.R
 	return b.mapBackend.Replace(ctx, id, old, r)
 }
 
-// TestLoadOutlivesTheClient aborts requests: drivers close the connection of a query
-// that is cancelled, so a flood of them would empty the pool.
+// TestLoadOutlivesTheClient aborts requests: drivers close the connection of a
+// cancelled query, so a flood of them would drain the pool.
 func TestLoadOutlivesTheClient(t *testing.T) {
 	b := contextBackend{mapBackend: newMapBackend()}
 	var cancel context.CancelFunc
@@ -82,7 +82,8 @@ func TestLoadAndFlashShareATimeout(t *testing.T) {
 	assert.Equal(t, ends[0], ends[1])
 }
 
-// TestBadRecordIsReportedOnce comes back with a record that cannot be decoded.
+// TestBadRecordIsReportedOnce makes several requests with a record that cannot be
+// decoded.
 func TestBadRecordIsReportedOnce(t *testing.T) {
 	a := newApp(t)
 	id := "0123456789abcdef0123456789abcdef"
@@ -102,7 +103,7 @@ func TestBadRecordIsReportedOnce(t *testing.T) {
 	assert.Len(t, a.errs.all(), 2)
 }
 
-// heldBackend holds its writes until the test lets them go.
+// heldBackend blocks its writes until the test releases them.
 type heldBackend struct {
 	*mapBackend
 	held, release chan struct{}
@@ -118,8 +119,8 @@ func (b *heldBackend) Create(ctx context.Context, id string, r session.Record) e
 	return b.mapBackend.Create(ctx, id, r)
 }
 
-// TestResponseWaitsForCommit has the handler return while a goroutine of its stores the
-// session: the response waits for it, and tells the client.
+// TestResponseWaitsForCommit returns from the handler while one of its goroutines
+// commits: the response waits for the commit, and tells the client.
 func TestResponseWaitsForCommit(t *testing.T) {
 	b := &heldBackend{newMapBackend(), make(chan struct{}), make(chan struct{})}
 	a := newApp(t, func(o *session.Options) { o.Initer = initer(b, session.StoreConfig{}) })
@@ -135,9 +136,9 @@ func TestResponseWaitsForCommit(t *testing.T) {
 	assert.Contains(t, b.records, told)
 }
 
-// TestCommitOutlivesTheHandler has a goroutine of the handler store the session for
-// longer than the response may wait: it fails, the header is left alone, and no record
-// stays that nobody knows.
+// TestCommitOutlivesTheHandler commits in a goroutine for longer than the response may
+// wait: the request fails, the header is left alone, and no record remains that nobody
+// knows.
 func TestCommitOutlivesTheHandler(t *testing.T) {
 	b := &heldBackend{newMapBackend(), make(chan struct{}), make(chan struct{})}
 	a := newApp(t, func(o *session.Options) {
@@ -163,7 +164,7 @@ func TestCommitOutlivesTheHandler(t *testing.T) {
 	assert.Empty(t, b.records)
 }
 
-// conflictBackend has every first write of a session conflict, and holds the first
+// conflictBackend makes the first write of each session conflict, and blocks the first
 // read after that.
 type conflictBackend struct {
 	*mapBackend
@@ -189,8 +190,8 @@ func (b *conflictBackend) Load(ctx context.Context, id string) (session.Record, 
 	return b.mapBackend.Load(ctx, id)
 }
 
-// TestQueuesAreApart has many sessions wait for a turn that one of them holds: only
-// its own kind waits.
+// TestQueuesAreApart checks that while many sessions wait for a turn that one of them
+// holds, only requests of that session wait.
 func TestQueuesAreApart(t *testing.T) {
 	conflicts := &conflictBackend{mapBackend: newMapBackend(), holding: make(chan struct{}), release: make(chan struct{})}
 	slow := session.NewStore(conflicts, session.StoreConfig{})
@@ -217,8 +218,8 @@ func TestQueuesAreApart(t *testing.T) {
 	require.NoError(t, <-first)
 }
 
-// TestHijack takes the connection over: the session is stored before, and the cookie
-// is in the header.
+// TestHijack takes over the connection: the session is stored first, and the cookie is
+// in the header.
 func TestHijack(t *testing.T) {
 	a := newApp(t)
 	a.Get("/set", func(s session.Session) { s.Set("k", 1) })

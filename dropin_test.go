@@ -14,7 +14,7 @@ import (
 	"github.com/flamego/session"
 )
 
-// TestIniterArguments has an Initer that refuses what it does not know, as those of
+// TestIniterArguments has an Initer that refuses unknown arguments, as those of
 // applications do.
 func TestIniterArguments(t *testing.T) {
 	type config struct{ n int }
@@ -35,7 +35,7 @@ func TestIniterArguments(t *testing.T) {
 	require.NotNil(t, a.m)
 }
 
-// signIns are what handlers written for v1.6.6 do to leave the old ID behind.
+// signIns are the ways in which handlers written for v1.6.6 get rid of the old ID.
 var signIns = map[string]func(flamego.Context, session.Session, session.Store){
 	"after": func(c flamego.Context, s session.Session, st session.Store) {
 		old := s.ID()
@@ -107,8 +107,8 @@ func TestSignInThatDestroysTheOldID(t *testing.T) {
 	}
 }
 
-// TestSignOutThroughStoreAndNewID asks for a new ID after the end of the session, for
-// good measure: who was signed in is not any more.
+// TestSignOutThroughStoreAndNewID calls RegenerateID after ending the session, for good
+// measure: the user stays signed out.
 func TestSignOutThroughStoreAndNewID(t *testing.T) {
 	a := newApp(t)
 	a.Get("/signin", func(s session.Session) { s.Set("user", "ann") })
@@ -125,8 +125,8 @@ func TestSignOutThroughStoreAndNewID(t *testing.T) {
 	}
 }
 
-// TestNothingAfterErrEnded sets something on a request whose session was ended
-// elsewhere, after Commit has said so: no other session takes its place.
+// TestNothingAfterErrEnded sets a value after Commit has returned ErrEnded: no other
+// session takes the place of the ended one.
 func TestNothingAfterErrEnded(t *testing.T) {
 	a := newApp(t)
 	a.Get("/new", func(s session.Session) { s.Set("k", 1) })
@@ -158,8 +158,8 @@ func TestNothingAfterErrEnded(t *testing.T) {
 	}
 }
 
-// TestOwnKeys changes what is the library's own: it is an error, and nothing is
-// stored.
+// TestOwnKeys checks that changing one of the library's own keys is an error, and that
+// nothing is stored.
 func TestOwnKeys(t *testing.T) {
 	changes := map[string]func(session.Session){
 		"Set":    func(s session.Session) { s.Set("flamego::session::created", int64(1)) },
@@ -187,8 +187,8 @@ func TestOwnKeys(t *testing.T) {
 	}
 }
 
-// TestSweepPanics has the storage system panic in the background, where it would end
-// the program.
+// TestSweepPanics panics in the background, where the panic of a storage system would
+// end the program.
 func TestSweepPanics(t *testing.T) {
 	reported := make(chan error, 10)
 	for name, initer := range map[string]session.Initer{
@@ -199,8 +199,8 @@ func TestSweepPanics(t *testing.T) {
 	} {
 		m, err := session.NewManager(session.Options{Initer: initer, GCInterval: 1e9, ErrorFunc: func(err error) { reported <- err }})
 		require.NoError(t, err)
-		assert.ErrorContains(t, <-reported, "out of order", name)
-		assert.ErrorContains(t, <-reported, "out of order", name, "it goes on")
+		assert.ErrorContains(t, <-reported, "unavailable", name)
+		assert.ErrorContains(t, <-reported, "unavailable", name, "it goes on")
 		require.NoError(t, m.Close(t.Context()))
 		for len(reported) > 0 {
 			<-reported
@@ -210,4 +210,4 @@ func TestSweepPanics(t *testing.T) {
 
 type panickingGC struct{ *plainStore }
 
-func (panickingGC) GC(context.Context) error { panic(errors.New("out of order")) }
+func (panickingGC) GC(context.Context) error { panic(errors.New("unavailable")) }

@@ -49,7 +49,7 @@ func ExampleRemember() {
 	f.Use(session.Sessioner())
 	f.Get("/signin", func(c flamego.Context, s session.Session) (string, error) {
 		s.Set("user", "ann")
-		var stay time.Duration // 0 takes back what an earlier sign-in has asked for.
+		var stay time.Duration // 0 undoes what an earlier sign-in asked for.
 		if c.Query("remember") != "" {
 			stay = 30 * 24 * time.Hour
 		}

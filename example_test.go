@@ -14,7 +14,7 @@ import (
 	"github.com/flamego/session"
 )
 
-// visit asks for pages one after the other, as one browser.
+// visit requests pages one after another, as one browser.
 func visit(f *flamego.Flame, paths ...string) {
 	srv := httptest.NewServer(f)
 	defer srv.Close()
@@ -74,7 +74,7 @@ func ExampleNewManager_error() {
 		Cookie: session.CookieOptions{SameSite: http.SameSiteNoneMode},
 	})
 	fmt.Println(err)
-	// Output: session: Cookie.SameSite is None, which browsers take with Secure only: set Cookie.Secure
+	// Output: session: Cookie.SameSite is None, which browsers accept only with Secure: set Cookie.Secure
 }
 
 func ExampleFlash() {
@@ -178,7 +178,7 @@ func ExampleCommit() {
 
 type cart struct{ Items []string }
 
-// Stores other than the memory need to know the types of values.
+// Stores other than memory need to know the types of values.
 func ExampleGobEncoder() {
 	_, err := session.GobEncoder(session.Data{"cart": cart{Items: []string{"tea"}}})
 	fmt.Println(err)

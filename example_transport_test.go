@@ -29,7 +29,7 @@ func exchange(f *flamego.Flame, path string, header http.Header, names ...string
 	return res
 }
 
-// IDs travel in a header of the application's own.
+// A custom header carries the ID.
 func ExampleHeaderTransport() {
 	f := quietFlame()
 	f.Use(session.Sessioner(session.Options{
@@ -72,7 +72,7 @@ func ExampleBearerTransport() {
 	// /: ann
 }
 
-// Who sends cookies gets clean URLs, who does not has the ID in them.
+// Browsers with cookies get clean URLs, others have the ID in them.
 func ExampleURL() {
 	f := quietFlame()
 	f.Use(session.Sessioner(session.Options{
@@ -99,7 +99,7 @@ func ExampleTemplateFuncs() {
 	page := template.Must(template.New("cart").Funcs(session.TemplateFuncs()).Parse(
 		`<a href="{{sessionURL .Session "/cart?page=2"}}">more</a>`))
 
-	// The session of a handler; this one is of a test, and travels nowhere.
+	// The session of a handler; this one is for the test only.
 	s := session.NewBaseSession("", nil, nil)
 	_ = page.Execute(os.Stdout, map[string]any{"Session": s})
 	// Output: <a href="/cart?page=2">more</a>
@@ -110,7 +110,7 @@ type (
 	AdminFlash   interface{}
 )
 
-// Users and administrators sign in apart from each other.
+// Users and administrators sign in separately.
 func ExampleSessionerAs() {
 	users, err := session.NewManager(session.Options{})
 	if err != nil {

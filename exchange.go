@@ -14,26 +14,26 @@ import (
 
 // exchange is one HTTP request and its response, with the sessions of all Managers on
 // it. The outermost middleware makes it, puts it between Flamego's writer and the
-// connection, and runs the handlers. So it is asked before the first byte leaves (G2,
-// G3): if a session cannot be stored then, it answers 500 in the place of the handler,
-// which still believes in its answer, and swallows the rest.
+// connection, and runs the handlers. So it is called before the first byte leaves (G2,
+// G3). If a session cannot be stored then, it sends 500 instead of the handler's
+// response, and discards what the handler writes.
 type exchange struct {
 	w        flamego.ResponseWriter // what handlers write to
 	slot     *http.ResponseWriter   // where that keeps what it sends through: inner, then the exchange
 	inner    http.ResponseWriter
 	r        *http.Request
 	requests []*request
-	list     [1]*request // room for the usual case
+	list     [1]*request // saves an allocation in the usual case
 	first    request     // the same
 
 	settled bool        // the header lines are written
-	begun   atomic.Bool // the response is on its way, or the handler writes to the connection itself
-	closed  atomic.Bool // nothing is to be stored any more: it has failed, or a handler has panicked
-	unseen  http.Header // the handler's, once it is not sent
+	begun   atomic.Bool // the response has started, or the handler has taken over the connection
+	closed  atomic.Bool // nothing more may be stored: storing has failed, or a handler has panicked
+	unseen  http.Header // the handler's header, when a failure is sent instead
 }
 
-// join returns the exchange of the request, and a place for this Manager's session on
-// it, or nil if it has one already.
+// join returns the exchange of the request, and room for this Manager's session on it,
+// or nil if it has one already.
 func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *request, outermost bool, err error) {
 	w := c.ResponseWriter()
 	slot, err := carry.Inner(w)
@@ -53,8 +53,8 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 	return x, &x.first, true, nil
 }
 
-// clashes tells whether this Manager has been here before on the same request, or why
-// it cannot work beside another.
+// clashes reports whether q is this Manager's own session on the same request. The
+// error says why the two Managers cannot share a request.
 func (m *Manager) clashes(q *request, as *injection) (again bool, err error) {
 	if q.m == m {
 		if q.as != as {
@@ -118,8 +118,8 @@ func (x *exchange) serve(c flamego.Context) {
 	x.finish()
 }
 
-// Header is not the header that is sent once the response has failed: trailers would
-// come after the body.
+// Header returns the header for the handlers. Once storing has failed, it is no longer
+// the one that is sent: trailers would still come after the body.
 func (x *exchange) Header() http.Header {
 	if x.unseen != nil {
 		return x.unseen
@@ -127,8 +127,8 @@ func (x *exchange) Header() http.Header {
 	return x.inner.Header()
 }
 
-// WriteHeader stores the sessions first. A response that is only announced (RFC 9110,
-// section 15.2) can wait for that.
+// WriteHeader stores the sessions, then starts the response. An informational response
+// (RFC 9110, section 15.2), such as 103 Early Hints, does not start it.
 func (x *exchange) WriteHeader(status int) {
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
 		x.inner.WriteHeader(status)
@@ -137,7 +137,7 @@ func (x *exchange) WriteHeader(status int) {
 	if x.begun.Swap(true) {
 		return
 	}
-	given := x.closed.Load() // A handler has panicked, and Recovery answers; or it is the failure itself.
+	given := x.closed.Load() // A handler has panicked, and Recovery responds; or this is the failure response.
 	if x.settle(); x.closed.Load() && !given {
 		x.unseen = make(http.Header)
 		carry.SendFailure(x.inner, x.render)
@@ -170,9 +170,8 @@ func (x *exchange) Push(target string, opts *http.PushOptions) error {
 	return http.ErrNotSupported
 }
 
-// Hijack stores the sessions, and puts a new cookie into the header of the response,
-// from where the handler can take it. If they cannot be stored the connection stays
-// with HTTP.
+// Hijack stores the sessions first, and puts a new cookie into the response's header,
+// for the handler to send. If they cannot be stored, it fails.
 func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h, ok := x.inner.(http.Hijacker)
 	if !ok {
@@ -201,7 +200,7 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // settle stores the sessions, and writes the header lines. If that fails, it closes the
-// exchange. It must not panic: Flamego's Recovery would answer 200.
+// exchange. It must not panic: Flamego's Recovery would then send 200.
 func (x *exchange) settle() {
 	if x.settled {
 		return // Nothing was written, and now a middleware in front of this one does.
@@ -212,7 +211,7 @@ func (x *exchange) settle() {
 	}
 }
 
-// seal stores all sessions, each for itself, and tells whether that succeeded.
+// seal stores all sessions, independently, and reports whether that succeeded.
 func (x *exchange) seal() bool {
 	for _, q := range x.requests {
 		if err := q.seal(); err != nil {
@@ -223,15 +222,15 @@ func (x *exchange) seal() bool {
 	return !x.closed.Load()
 }
 
-// abandon lets the sessions be as they are stored.
+// abandon drops the changes that are not stored.
 func (x *exchange) abandon() {
 	for _, q := range x.requests {
 		q.state = q.live.txn.Abandon()
 	}
 }
 
-// render writes all header lines that have to do with sessions: what the client is to
-// know of what is stored, also if the response is that of a failure.
+// render writes the header lines of all sessions. They tell the client what is stored,
+// even when the response is a failure.
 func (x *exchange) render(w http.ResponseWriter) {
 	for _, q := range x.requests {
 		if err := q.render(w); err != nil {
@@ -241,8 +240,8 @@ func (x *exchange) render(w http.ResponseWriter) {
 	}
 }
 
-// finish stores what is left: all of it when nothing was written, or what a streaming
-// handler changed later.
+// finish stores the rest when the handlers have returned: everything if nothing was
+// written, otherwise what a streaming handler changed after the first byte.
 func (x *exchange) finish() {
 	if x.closed.Load() {
 		return
@@ -257,7 +256,7 @@ func (x *exchange) finish() {
 	}
 	if x.settle(); x.closed.Load() {
 		carry.SendFailure(x.w, nil)
-		if !x.begun.Load() { // Flamego takes an announced response for the whole.
+		if !x.begun.Load() { // Flamego takes an informational response for the final one.
 			carry.SendFailure(x, nil)
 		}
 	}

@@ -20,8 +20,8 @@ import (
 
 const secret = "handler's own words"
 
-// failing are handlers of every kind. Each changes the session and answers in
-// its way.
+// failing are handlers of every kind. Each changes the session and responds in its own
+// way.
 var failing = map[string]any{
 	"string":        func(s session.Session) string { s.Set("k", 1); return secret },
 	"status string": func(s session.Session) (int, string) { s.Set("k", 1); return 201, secret },
@@ -79,8 +79,8 @@ var failing = map[string]any{
 	"panic": func(s session.Session) string { s.Set("k", 1); panic(secret) },
 }
 
-// TestFailureMatrix has a store whose commits fail, and every kind of handler,
-// over real connections (G3).
+// TestFailureMatrix runs every kind of handler on a store whose commits fail, over real
+// connections (G3).
 func TestFailureMatrix(t *testing.T) {
 	flamego.SetEnv(flamego.EnvTypeProd) // No stack traces in answers.
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {

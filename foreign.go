@@ -13,10 +13,10 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// foreignEngine works with a Store that was written by somebody else, through
-// the six methods that such Stores have had since v1.6.6. They offer no
-// compare-and-swap, so what a commit merges, and that a flash is seen once,
-// holds among the requests of this process only, which take turns.
+// foreignEngine uses a Store that somebody else wrote, through the six methods that
+// Stores have had since v1.6.6. They offer no compare-and-swap, so merging, and a flash
+// delivered at most once, hold only among the requests of this process, which take
+// turns.
 type foreignEngine struct {
 	outer  Store
 	queues txn.Queues
@@ -26,7 +26,7 @@ type foreignEngine struct {
 // foreignView is a session of such a Store. It changes in place.
 type foreignView struct {
 	Session
-	left bool // the application removes the old record itself when the session moves
+	left bool // the application itself removes the old record when the session moves
 }
 
 // Get implements txn.View.
@@ -35,7 +35,7 @@ func (v *foreignView) Get(key any) (any, bool) {
 	return val, val != nil
 }
 
-// farFuture stands for an expiry that only the Store knows.
+// farFuture is a placeholder for an expiry that only the Store knows.
 var farFuture = time.Unix(1<<40, 0)
 
 func foreignVersion(id string, sess Session) txn.Version {
@@ -49,7 +49,7 @@ func (e *foreignEngine) Valid(id string, least int) bool {
 }
 
 func (e *foreignEngine) Load(ctx context.Context, id string) (txn.Version, error) {
-	// Exist first, because Read makes up what is not there.
+	// Exist first, because Read returns an empty session for an unknown ID.
 	if !e.outer.Exist(ctx, id) {
 		return txn.Version{}, ErrNotFound
 	}
@@ -73,8 +73,7 @@ func (e *foreignEngine) Create(ctx context.Context, id string, ch *txn.Changes, 
 	return e.save(ctx, id, sess, ch)
 }
 
-// Replace puts the changes on top of what is stored now, whatever the request
-// had loaded.
+// Replace rebases the changes on what is stored now, whatever the request loaded.
 func (e *foreignEngine) Replace(ctx context.Context, old txn.Version, ch *txn.Changes, _ time.Time) (txn.Version, error) {
 	leave, err := e.queues.Enter(ctx, old.ID)
 	if err != nil {
@@ -97,7 +96,7 @@ func (e *foreignEngine) Replace(ctx context.Context, old txn.Version, ch *txn.Ch
 	return e.save(ctx, old.ID, now.View.(*foreignView).Session, ch)
 }
 
-// Move stores the session that the request has, whose ID is the new one already.
+// Move stores the request's session, which already has the new ID.
 func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string, ch *txn.Changes, _ time.Time) (txn.Version, error) {
 	leave, err := e.queues.Enter(ctx, old.ID)
 	if err != nil {
@@ -149,7 +148,7 @@ func (e *foreignEngine) Sweep(ctx context.Context, _ time.Time, _ int) (int, err
 func (e *foreignEngine) Count(ctx context.Context, now time.Time) (int, error) {
 	c, ok := e.outer.(Counter)
 	if !ok {
-		return 0, fmt.Errorf("%w: %T has no method Count: add it, as session.Counter says", errors.ErrUnsupported, e.outer)
+		return 0, fmt.Errorf("%w: %T has no method Count: add it, see session.Counter", errors.ErrUnsupported, e.outer)
 	}
 	return c.Count(ctx, now)
 }
@@ -169,10 +168,10 @@ func (e *foreignEngine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
 	return codec.Gob.Marshal(ch.Apply(txn.ValuesOf(data)))
 }
 
-// chooseID has the session choose its new ID. The client hears of it when the session
-// has been stored, not through this writer. If the record is gone by now, or when the
-// session moves, that is the application's own doing if it was there, or if nobody else
-// could have ended it.
+// chooseID lets the session choose its new ID. The client is told when the session has
+// been stored, not by this writer. If the record is gone later, the application itself
+// has removed it, provided that it still exists now, or that nobody else could have
+// ended it.
 func (e *foreignEngine) chooseID(at *txn.Version, r *http.Request) (string, error) {
 	v := at.View.(*foreignView)
 	left := e.outer.Exist(r.Context(), at.ID) || e.visits.alone(at.ID)
@@ -183,16 +182,16 @@ func (e *foreignEngine) chooseID(at *txn.Version, r *http.Request) (string, erro
 	return v.ID(), nil
 }
 
-// unsent is a response that nobody gets.
+// unsent is a response that is never sent.
 type unsent struct{}
 
 func (unsent) Header() http.Header         { return http.Header{} }
 func (unsent) Write(b []byte) (int, error) { return len(b), nil }
 func (unsent) WriteHeader(int)             {}
 
-// visits tells whether the requests of one session in this process have met. Where
-// nothing else tells who has destroyed a record, that does: handlers written for
-// v1.6.6 destroy the old one themselves when they ask for a new ID.
+// visits knows whether requests of one session overlap in this process. Nothing else
+// shows who has destroyed a record: handlers written for v1.6.6 destroy the old one
+// themselves when they call RegenerateID.
 type visits struct {
 	mu sync.Mutex
 	at map[string]*guests
@@ -200,7 +199,7 @@ type visits struct {
 
 type guests struct{ here, came int }
 
-// enter is called for every request of a session.
+// enter is called for every request with a session.
 func (e *foreignEngine) enter(id string) (leave func()) {
 	v := &e.visits
 	v.mu.Lock()
@@ -224,7 +223,7 @@ func (v *visits) leave(id string) {
 	}
 }
 
-// alone tells whether nobody else was here at the same time.
+// alone reports whether no other request overlapped.
 func (v *visits) alone(id string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

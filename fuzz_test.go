@@ -12,9 +12,9 @@ import (
 	"github.com/flamego/session"
 )
 
-// FuzzCookie sends any Cookie header to an application that uses its session:
-// never an error, never a look into the store for what is no ID (G13), never an
-// ID adopted that the store did not give out (G8).
+// FuzzCookie sends any Cookie header to an application that uses its session. There
+// must be no error, no store call for what is not an ID (G13), and no adopted ID that
+// the store did not hold (G8).
 func FuzzCookie(f *testing.F) {
 	for _, s := range []string{
 		"", "flamego_session=", "flamego_session=../../etc/passwd", `flamego_session="quoted"`,

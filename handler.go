@@ -9,8 +9,8 @@ import (
 )
 
 // Handler is a handler that Flamego calls without reflection, which is about half of
-// what a session costs a request. Any func works as a handler; one that is much used
-// can be wrapped:
+// what a session costs a request. Any func works as a handler; wrap one on a busy
+// route:
 //
 //	f.Get("/", session.Handler(func(c flamego.Context, s session.Session) { … }))
 type Handler func(c flamego.Context, s Session)
@@ -18,7 +18,7 @@ type Handler func(c flamego.Context, s Session)
 // FlashHandler is a Handler that takes the flash as well.
 type FlashHandler func(c flamego.Context, s Session, flash Flash)
 
-// HTTPHandler is a Handler in the style of net/http.
+// HTTPHandler is a Handler that takes what a net/http handler takes.
 type HTTPHandler func(w http.ResponseWriter, r *http.Request, s Session)
 
 var (

@@ -35,7 +35,7 @@ func TestHandlers(t *testing.T) {
 	assert.Equal(t, "/set/http", rec.Body.String())
 }
 
-// TestAllocations guards what a request allocates above the bare route, on the memory
+// TestAllocations limits what a request allocates above the bare route, with the memory
 // store.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {

@@ -8,15 +8,14 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// SetLifetime gives this session an idle timeout of its own, in the place of
-// Config.Lifetime: short for an administrator, long for a kiosk. It counts from
-// every access, is kept with the record, so that all servers agree, and goes
-// along when the ID changes. 0 takes it back. An AbsoluteLifetime still ends the
-// session.
+// SetLifetime gives this session an idle timeout of its own instead of
+// Config.Lifetime: short for an administrator, long for a kiosk. It slides with every
+// access. It is kept with the record, so all servers agree, and stays when the ID
+// changes. 0 undoes it. An AbsoluteLifetime still ends the session.
 //
-// It is an error if d is negative, under a second or over 100 years, or if the
-// Store was not made by this library and so decides about expiry by itself. It
-// may be called concurrently; on a Session of another make it is a Set.
+// It is an error if d is negative, under a second or over 100 years, or if the Store
+// was not made by this library and so decides by itself when a session expires. It may
+// be called concurrently. On a Session from outside this library it is a Set.
 func SetLifetime(s Session, d time.Duration) error {
 	if err := canLast(s, d, txn.MaxLifetime, "100 years"); err != nil {
 		return fmt.Errorf("session: set lifetime: %w", err)
@@ -25,18 +24,17 @@ func SetLifetime(s Session, d time.Duration) error {
 	return nil
 }
 
-// Remember makes the session outlive the browser, as by "stay signed in": its
-// cookie becomes persistent, with d as its Max-Age, and d becomes its idle
-// timeout, as by SetLifetime. Both count from the last access. Without Remember
-// the cookie ends with the browser, unless CookieOptions.MaxAge is set. 0 takes
-// it back: then the session lasts as if Remember and SetLifetime had never been
-// called. An AbsoluteLifetime still ends the session.
+// Remember makes the session outlive the browser, for "stay signed in": its cookie
+// becomes persistent, with d as its Max-Age, and d becomes its idle timeout, as with
+// SetLifetime. Both count from the last access. Without Remember the cookie ends with
+// the browser, unless CookieOptions.MaxAge is set. 0 undoes it: the session then lasts
+// as if Remember and SetLifetime had never been called. An AbsoluteLifetime still ends
+// the session.
 //
-// It is an error if d is negative, under a second or over 400 days, which is the
-// most that browsers keep a cookie (RFC 6265bis, section 5.5), or if the Store
-// was not made by this library. The cookie is written with the response, so
-// after its first byte Remember comes too late: what it stored then takes effect
-// when the cookie is next sent. It may be called concurrently.
+// It is an error if d is negative, under a second or over 400 days, the most that
+// browsers keep a cookie (RFC 6265bis, section 5.5), or if the Store was not made by
+// this library. The cookie is written with the first byte of the response; a later
+// Remember takes effect when the cookie is next sent. It may be called concurrently.
 func Remember(s Session, d time.Duration) error {
 	if err := canLast(s, d, txn.MaxCookieAge, "400 days"); err != nil {
 		return fmt.Errorf("session: remember: %w", err)
@@ -61,7 +59,7 @@ func canLast(s Session, d, most time.Duration, name string) error {
 	return nil
 }
 
-// setOwn sets a key of the library's own, or deletes it if n is 0.
+// setOwn sets one of the library's own keys, or deletes it if n is 0.
 func setOwn(s Session, key string, n int64) {
 	l, ok := s.(*live)
 	if ok {

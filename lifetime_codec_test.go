@@ -15,7 +15,7 @@ import (
 	"github.com/flamego/session/internal/hook"
 )
 
-// jsonConfig has a codec of the user's own, which knows no int64.
+// jsonConfig has a custom codec that does not know int64.
 func jsonConfig(numbers bool) session.StoreConfig {
 	encode := func(data session.Data) ([]byte, error) {
 		m := make(map[string]any, len(data))
@@ -40,8 +40,8 @@ func jsonConfig(numbers bool) session.StoreConfig {
 	return session.StoreConfig{Encoder: encode, Decoder: decode}
 }
 
-// TestLifetimesWithAnotherCodec has the terms of a session come back as other
-// types than they were stored with (G9).
+// TestLifetimesWithAnotherCodec checks that the library's own keys still work when they
+// come back with other types than they were stored with (G9).
 func TestLifetimesWithAnotherCodec(t *testing.T) {
 	for _, numbers := range []bool{false, true} {
 		now := time.Unix(1e9, 0)
@@ -78,8 +78,8 @@ func TestLifetimesWithAnotherCodec(t *testing.T) {
 	}
 }
 
-// TestLifetimesOfOtherTypes has values in the place of the library's own that it
-// never put there: they count as not said, and nobody is locked out.
+// TestLifetimesOfOtherTypes has unexpected values under the library's own keys: they
+// are ignored, and nobody is locked out.
 func TestLifetimesOfOtherTypes(t *testing.T) {
 	for _, val := range []any{
 		"soon", 1.5e300, math.NaN(), math.Inf(-1), uint64(math.MaxUint64), int64(math.MinInt64), int8(-1),

@@ -42,8 +42,8 @@ func TestLifetimeErrors(t *testing.T) {
 	}
 }
 
-// TestLifetimeShortened has a request touch the session with the lifetime that
-// it had, after another has shortened it: the next access puts it right.
+// TestLifetimeShortened touches a session with its old lifetime after another request
+// has shortened it: the next access corrects that.
 func TestLifetimeShortened(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	a := newApp(t, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
@@ -59,8 +59,8 @@ func TestLifetimeShortened(t *testing.T) {
 	assert.Equal(t, "<nil>", rec.Body.String())
 }
 
-// TestRememberBeforeTheFirstValue keeps what was asked for before there was a
-// session.
+// TestRememberBeforeTheFirstValue calls Remember before there is a session: it takes
+// effect.
 func TestRememberBeforeTheFirstValue(t *testing.T) {
 	a := newApp(t)
 	a.Get("/", func(s session.Session) error {
@@ -106,8 +106,8 @@ func TestLifetimeForeign(t *testing.T) {
 	assert.Equal(t, "<nil>", rec.Body.String())
 }
 
-// TestLifetimeForever has lifetimes that leave the range of a Duration, or that of
-// nanoseconds since 1970 (the year 2262), once the present is added.
+// TestLifetimeForever has lifetimes that overflow a Duration, or nanoseconds since 1970
+// (the year 2262) once the current time is added.
 func TestLifetimeForever(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	for _, forever := range []time.Duration{math.MaxInt64, 285 * year, 240 * year, 99 * year} {
@@ -139,9 +139,9 @@ func TestLifetimeForever(t *testing.T) {
 	}
 }
 
-// TestLifetimeLowered has the lifetime come down to that of the store: by taking a
-// longer one back while another request touches the session, and by a restart with
-// another Config. The next access puts it right.
+// TestLifetimeLowered returns to the store's lifetime: by undoing a longer one while
+// another request touches the session, and by a restart with another Config. The next
+// access corrects that.
 func TestLifetimeLowered(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	b := newMapBackend()
@@ -171,8 +171,8 @@ func TestLifetimeLowered(t *testing.T) {
 	assert.Equal(t, "<nil>", rec.Body.String(), "another Config")
 }
 
-// TestAbsoluteLifetimeInSeconds has a table that keeps whole seconds: a session
-// that has all it may ever have is not touched on each access.
+// TestAbsoluteLifetimeInSeconds has a table of whole seconds: a session that already
+// has the latest possible expiry is not touched on each access.
 func TestAbsoluteLifetimeInSeconds(t *testing.T) {
 	now := time.Unix(1e9, 5e8)
 	b := &secondsBackend{mapBackend: newMapBackend()}

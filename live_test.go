@@ -11,7 +11,7 @@ import (
 	"github.com/flamego/session"
 )
 
-// stopBackend can hold a Replace up.
+// stopBackend can block a Replace.
 type stopBackend struct {
 	*mapBackend
 	stop func()
@@ -27,8 +27,8 @@ func (b *stopBackend) Replace(ctx context.Context, id string, old, r session.Rec
 
 func inc(n int) int { return n + 1 }
 
-// TestUpdateDuringCommit updates while a commit is under way that has to be done
-// again on a newer version: the later Update belongs on top of that (G4).
+// TestUpdateDuringCommit updates during a commit that has to be rebased on a newer
+// version: the later Update goes on top of that (G4).
 func TestUpdateDuringCommit(t *testing.T) {
 	ctx := context.Background()
 	b := &stopBackend{mapBackend: newMapBackend()}
@@ -55,8 +55,8 @@ func TestUpdateDuringCommit(t *testing.T) {
 	assert.Equal(t, 102, s.Get("n"))
 }
 
-// TestDestroyDuringCommit looks at the session after Destroy, while a commit of
-// what it held is under way.
+// TestDestroyDuringCommit reads the session after Destroy, while a commit of its old
+// values is under way.
 func TestDestroyDuringCommit(t *testing.T) {
 	ctx := context.Background()
 	b := &stopBackend{mapBackend: newMapBackend()}
@@ -76,8 +76,8 @@ func TestDestroyDuringCommit(t *testing.T) {
 	assert.Empty(t, b.records)
 }
 
-// TestDestroyNoID ends, through the injected Store, the session that a missing
-// cookie names.
+// TestDestroyNoID calls the injected Store's Destroy with the empty ID of a missing
+// cookie.
 func TestDestroyNoID(t *testing.T) {
 	a := newApp(t)
 	a.Get("/", func(s session.Session, st session.Store) error {
@@ -90,7 +90,7 @@ func TestDestroyNoID(t *testing.T) {
 	assert.Equal(t, "1", rec.Body.String())
 }
 
-// TestDeleteAfterUpdate deletes what Update has made nothing of so far.
+// TestDeleteAfterUpdate deletes a key that Update has set to nil so far.
 func TestDeleteAfterUpdate(t *testing.T) {
 	ctx := context.Background()
 	b := &stopBackend{mapBackend: newMapBackend()}

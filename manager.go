@@ -20,18 +20,18 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Manager holds a session store and everything that a server needs to work with
-// it. It is made once, at start; its methods may be called concurrently. The
-// middleware injects it as *session.Manager.
+// Manager holds a session store and everything that a server needs to use it. Make
+// one at start; its methods may be called concurrently. The middleware injects it as
+// *session.Manager.
 type Manager struct {
 	opt      Options
 	carriers []carry.Carrier
-	leastID  int // no shorter ID is looked up
+	leastID  int // a shorter ID is not looked up
 	store    *store
 	core     *txn.Store                     // the store's
 	outer    Store                          // what the Initer returned
-	at       string                         // where clients keep what they are told
-	enter    func(id string) (leave func()) // called for every request of a session, or nil
+	at       string                         // where clients keep the ID
+	enter    func(id string) (leave func()) // called for every request with a session, or nil
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -39,15 +39,15 @@ type Manager struct {
 	closing error
 }
 
-// NewManager opens the store that the options name, and starts to remove its
-// expired sessions in the background. An error names the option at fault and the
-// remedy. The Manager is to be closed when the server has stopped.
+// NewManager opens the store that the options choose, and starts removing its expired
+// sessions in the background. An error names the option at fault and the remedy. Close
+// the Manager when the server has stopped.
 func NewManager(opts Options) (*Manager, error) {
 	opt, err := opts.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	// A Flamego that cannot be told to answer 500 must be found out now.
+	// Find out now if this Flamego's writer does not let us send a 500.
 	if _, err := carry.Inner(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
@@ -59,13 +59,13 @@ func NewManager(opts Options) (*Manager, error) {
 		stopped:  make(chan struct{}),
 	}
 	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].Write(w, r, sid, 0) })
-	// Exactly what v1.6.6 passed: Initers of applications refuse what they do not know.
+	// Exactly what v1.6.6 passed: applications' Initers refuse unknown arguments.
 	m.outer, err = opt.Initer(context.Background(), opt.Config, writer)
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	if m.outer == nil {
-		return nil, errors.New("session: Options.Initer returned no Store and no error: mend the Initer")
+		return nil, errors.New("session: Options.Initer returned no Store and no error: fix the Initer")
 	}
 	if s, ok := m.outer.(*store); ok {
 		m.store = s
@@ -78,7 +78,7 @@ func NewManager(opts Options) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	if m.core.Traits.Client && opt.Transport.has(byQuery) {
-		return nil, errors.New("session: Transport: a session that is kept by the client is too large for URLs, and would be in logs as a whole: use session.CookieTransport")
+		return nil, errors.New("session: Transport: a session that is kept by the client is too large for URLs, and all of it would be in logs: use session.CookieTransport")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
@@ -86,10 +86,10 @@ func NewManager(opts Options) (*Manager, error) {
 	return m, nil
 }
 
-// Sessioner returns a middleware handler that injects session.Session and
-// session.Store into the request context, which are used for manipulating
-// session data. See Manager.Sessioner. It panics if the options are wrong or the
-// store cannot be opened; NewManager returns an error instead, and can be closed.
+// Sessioner returns a middleware handler that injects session.Session, session.Store
+// and more into the request context: see Manager.Sessioner. It panics if the options
+// are wrong or the store cannot be opened; NewManager returns an error instead, and
+// its Manager can be closed.
 func Sessioner(opts ...Options) flamego.Handler {
 	var opt Options
 	if len(opts) > 0 {
@@ -103,16 +103,15 @@ func Sessioner(opts ...Options) flamego.Handler {
 }
 
 // Sessioner returns the middleware. It injects session.Session, session.Store,
-// session.Flash and *session.Manager. It answers 500 itself when the session
-// cannot be loaded, and in the place of the handlers after it when what they
-// changed cannot be stored. flamego.Recovery, if any, belongs in front of it.
+// session.Flash and *session.Manager. It sends 500 if the session cannot be loaded,
+// and, instead of the handlers' response, if their changes cannot be stored. Put
+// flamego.Recovery, if you use it, in front.
 func (m *Manager) Sessioner() flamego.Handler {
 	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, plain) })
 }
 
-// SessionerAs returns the middleware for a second Manager on the same requests,
-// say for administrators, which injects its session and flash under types of the
-// application's own:
+// SessionerAs returns the middleware for a second Manager on the same requests, say
+// for administrators. It injects its session and flash under types of your own:
 //
 //	type AdminSession interface{ session.Session }
 //	type AdminFlash interface{}
@@ -120,10 +119,10 @@ func (m *Manager) Sessioner() flamego.Handler {
 //	f.Use(m.Sessioner(), session.SessionerAs[AdminSession, AdminFlash](admin))
 //	f.Get("/admin", func(s AdminSession, flash AdminFlash) { … })
 //
-// The Managers must have different Cookie.Names; if they have not, the request
-// is answered 500, and ErrorFunc is told. Each commits for itself: if one cannot,
-// the client gets 500, and what the other has stored stays, as does its cookie.
-// Store and *Manager are not injected: use the Manager that you have.
+// The Managers must have different Cookie.Names; otherwise the client gets 500, and
+// ErrorFunc is called. Each commits independently: if one fails, the client gets 500,
+// and what the other has stored stays, and so does its cookie. Store and *Manager are
+// not injected: use the Manager that you have.
 //
 // It panics if the types are not new interface types, S with the methods of
 // Session and F without any.
@@ -145,13 +144,13 @@ func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
 	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, as) })
 }
 
-// Store returns the store, for work outside of requests.
+// Store returns the store, for use outside of requests.
 func (m *Manager) Store() Store { return m.outer }
 
-// Close ends the background work, waiting for it until the context ends, and
-// closes every connection that the library has opened, but none that it was
-// given. It is to be called when no requests come any more, after
-// http.Server.Shutdown. Later calls return what the first did.
+// Close stops the background work, waiting for it until the context ends, and closes
+// every connection that the library opened, but none that it was given. Call it when
+// no more requests come, after http.Server.Shutdown. Later calls return what the first
+// one did.
 func (m *Manager) Close(ctx context.Context) error {
 	m.close.Do(func() {
 		m.stop()
@@ -159,7 +158,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		case <-m.stopped:
 		case <-ctx.Done():
 			m.closing = fmt.Errorf("session: close: %w", ctx.Err())
-			go func() { // The connections, once nobody uses them any more.
+			go func() { // Closes the connections once nobody uses them.
 				<-m.stopped
 				if err := m.closeStore(); err != nil {
 					m.report(err)
@@ -181,8 +180,8 @@ func (m *Manager) closeStore() error {
 	return nil
 }
 
-// collect removes expired sessions now and then. It starts at a random moment,
-// or else a fleet of servers that was started at once would do it at once.
+// collect removes expired sessions at intervals. It starts at a random moment, so that
+// servers started together do not sweep together.
 func (m *Manager) collect(ctx context.Context) {
 	defer close(m.stopped)
 	timer := time.NewTimer(rand.N(m.opt.GCInterval))
@@ -200,8 +199,8 @@ func (m *Manager) collect(ctx context.Context) {
 	}
 }
 
-// gc makes an error of a panic, which would end the program: nobody is above this
-// goroutine to recover it.
+// gc turns a panic into an error: nothing above this goroutine would recover it, and
+// the program would end.
 func (m *Manager) gc(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -211,15 +210,15 @@ func (m *Manager) gc(ctx context.Context) (err error) {
 	return m.outer.GC(ctx)
 }
 
-// reportRecord reports a record that cannot be decoded, once in a while.
+// reportRecord reports a record that cannot be decoded, but not on every request.
 func (m *Manager) reportRecord(err error) {
 	if !codec.IsReported(err) {
 		m.report(fmt.Errorf("session: load: %w", err))
 	}
 }
 
-// report must not panic: it is called where nobody would catch it, or where the
-// response would become a success.
+// report must not panic: nobody would recover it, or the response would become a
+// success.
 func (m *Manager) report(err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -229,7 +228,7 @@ func (m *Manager) report(err error) {
 	m.opt.ErrorFunc(err)
 }
 
-// deadline bounds a wait for the store. A store that never waits is spared it.
+// deadline bounds a wait for the store. A store that never waits needs no timer.
 func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	if m.core.Traits.Local {
 		return ctx, func() {}
@@ -237,7 +236,7 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 	return context.WithTimeout(ctx, m.opt.StoreTimeout)
 }
 
-// beyond is deadline for what goes on even if the client disconnects.
+// beyond is deadline for work that goes on even if the client disconnects.
 func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFunc) {
 	if m.core.Traits.Local {
 		return context.Background(), func() {}
@@ -245,20 +244,17 @@ func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFu
 	return m.deadline(context.WithoutCancel(ctx))
 }
 
-// Count returns the number of live sessions in the store, those of other servers
-// included: how many people are online, as far as they have a session. Expired
-// ones do not count, also before they are swept.
+// Count returns the number of live sessions in the store, including those of other
+// servers: how many people with a session are online. Expired sessions do not count,
+// swept or not. A session counts twice for five minutes after its ID has changed.
 //
-// It is exact on the memory, on files, SQLite, PostgreSQL, MySQL and MongoDB, and
-// reads an index there, or the times of all sessions: fine for a page that an
-// administrator looks at, too much for every page of a busy site. On Redis the
-// keys are read, and the number then is kept in Redis for all servers; it is up to
-// 10 seconds old, or fifty times as long as the reading took. A session counts twice
-// for five minutes after its ID has changed.
+// In memory, on files, SQLite, PostgreSQL, MySQL and MongoDB it is exact, and reads an
+// index or the times of all sessions: fine for an admin page, too much for every page
+// of a busy site. On Redis it reads the keys, then caches the number in Redis for all
+// servers: it is up to 10 seconds old, or fifty times as long as reading took.
 //
-// It waits as long as the context allows; Options.StoreTimeout does not bound it.
-// A Store that is no Counter gives an error that is errors.ErrUnsupported. Count
-// may be called concurrently.
+// Only the context bounds the wait, not Options.StoreTimeout. If the Store is not a
+// Counter, the error is errors.ErrUnsupported. Count may be called concurrently.
 func (m *Manager) Count(ctx context.Context) (int, error) {
 	c, ok := m.core.Engine.(Counter)
 	if !ok {
@@ -271,8 +267,8 @@ func (m *Manager) Count(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// What the helpers for tests of handlers ask, so that they find a session exactly where
-// the middleware would.
+// The test helpers use these hooks, so that they find a session exactly where the
+// middleware would.
 func init() {
 	hook.SetClock = func(options any, now func() time.Time) { options.(*Options).now = now }
 	hook.ReadID = func(manager any, r *http.Request) string {
@@ -288,7 +284,7 @@ func init() {
 	}
 	hook.WriteID = func(manager any, w http.ResponseWriter, r *http.Request, value string) {
 		for _, c := range manager.(*Manager).carriers {
-			if c.Param() == "" { // The client does nothing with what that tells.
+			if c.Param() == "" { // A query parameter is not written to the response.
 				c.Write(w, r, value, 0)
 				return
 			}
@@ -319,7 +315,7 @@ func init() {
 	hook.Save = func(ctx context.Context, manager, sess any) (string, error) {
 		m := manager.(*Manager)
 		if l, ok := sess.(*live); ok && m.core.Traits.Client {
-			err := l.txn.Commit(ctx) // Not Save, which would not know whom to tell.
+			err := l.txn.Commit(ctx) // Not Save, which cannot reach the client.
 			return l.txn.State().Handle, err
 		}
 		s := sess.(Session)

@@ -12,15 +12,14 @@ import (
 
 // MemoryConfig contains options for the memory session store.
 type MemoryConfig struct {
-	// Lifetime is the duration to have no access to a session before being
-	// recycled. Default is 3600 seconds, also for anything under a second; more than
-	// 100 years count as 100 years.
+	// Lifetime is the idle timeout. Default is one hour, also for anything under a
+	// second; more than 100 years means 100 years.
 	Lifetime time.Duration
 }
 
-// MemoryIniter returns the Initer for the memory session store. It keeps Go
-// values as they are, within the process: nothing is encoded, every type goes,
-// and a restart ends all sessions. Its Config is a MemoryConfig, or nothing.
+// MemoryIniter returns the Initer for the memory session store. It keeps Go values as
+// they are, within the process: nothing is encoded, any type works, and a restart ends
+// all sessions. Its Config is a MemoryConfig, or nothing.
 func MemoryIniter() Initer {
 	return func(_ context.Context, args ...interface{}) (Store, error) {
 		cfg, given := parseArgs[MemoryConfig](args)

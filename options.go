@@ -17,8 +17,8 @@ const (
 	defaultIDLength = 32
 	// safeIDLength is the least that gives 128 bits.
 	safeIDLength = 26
-	// legacyIDLength is what v1.6.6 made by default. Such IDs are in browsers, and stay
-	// good while their records exist.
+	// legacyIDLength is v1.6.6's default. Browsers still have such IDs, which stay valid
+	// while their records exist.
 	legacyIDLength = 16
 )
 
@@ -35,37 +35,36 @@ type Options struct {
 	Cookie CookieOptions
 	// IDLength specifies the length of new session IDs, in characters of 5 bits.
 	// Default is 32, which makes 160 bits; at most 128. Under 26 characters an ID
-	// has fewer than 128 bits (OWASP ASVS 5.0 7.2.3): that is logged as a warning.
-	// IDs of other lengths, from 16 characters on, are good as long as their records
-	// exist.
+	// has fewer than 128 bits (OWASP ASVS 5.0 7.2.3), and a warning is logged. IDs of
+	// other lengths, from 16 characters on, are valid while their records exist.
 	IDLength int
 	// GCInterval is the time interval for GC operations, which start at a random
 	// moment within it. Default is 5 minutes, also for anything under a second.
-	// Expired sessions are gone whether or not GC has run.
+	// Expired sessions cannot be read, whether or not GC has run.
 	GCInterval time.Duration
-	// ErrorFunc is called with every error that no handler can be told of. No ID is
-	// in it. Default is to log it with log/slog. It may be called concurrently.
+	// ErrorFunc is called with every error that no handler gets. It contains no ID.
+	// Default is to log it with log/slog. It may be called concurrently.
 	ErrorFunc func(err error)
 	// ReadIDFunc is the function to read session ID from the request. Default is
-	// what Transport says. What does not look like an ID counts as none.
+	// that of Transport. What does not look like an ID counts as none.
 	ReadIDFunc func(r *http.Request) string
 	// WriteIDFunc is the function to write session ID to the response. Default is
-	// what Transport says, the first way of several. The `created` argument is true
-	// when the client must be told the ID, because the session or its ID is new; this
-	// happens just before the first byte leaves. It is false, once a request and
-	// before the handlers, for a session that the client has named itself.
+	// that of Transport, the first of several. The `created` argument is true if the
+	// session or its ID is new, so that the client has to be told; this happens once,
+	// just before the first byte leaves. It is false for a session that the request
+	// brought, once per request and before the handlers.
 	WriteIDFunc func(w http.ResponseWriter, r *http.Request, sid string, created bool)
 
-	// Transport is the way on which session IDs travel. Default is the cookie.
-	// ReadIDFunc and WriteIDFunc, where set, take its place.
+	// Transport carries the session ID. Default is the cookie. ReadIDFunc and
+	// WriteIDFunc replace it where they are set.
 	Transport Transport
-	// AbsoluteLifetime ends a session at this time after it was made, however busy
-	// it is, also when its ID has changed since (OWASP ASVS 5.0 7.3.2). Default is
-	// 0, which is never. The time is kept with the record; a session from before
-	// the option was set counts from its next use.
+	// AbsoluteLifetime ends a session this long after it began, however busy it is,
+	// even if its ID has changed since (OWASP ASVS 5.0 7.3.2). Default is 0, which is
+	// never. The start is kept with the record; a session from before the option was
+	// set counts from its next use.
 	AbsoluteLifetime time.Duration
-	// StoreTimeout bounds what one request waits for the store, once when its
-	// session is loaded and once when it is stored. Default is 5 seconds.
+	// StoreTimeout bounds how long a request waits for the store, once to load its
+	// session and once to store it. Default is 5 seconds.
 	StoreTimeout time.Duration
 
 	now func() time.Time
@@ -76,8 +75,7 @@ const (
 	defaultStoreTimeout = 5 * time.Second
 )
 
-// withDefaults fills in what is not set. Its errors name the field and what to
-// do.
+// withDefaults fills in what is not set. Its errors name the field and the remedy.
 func (o Options) withDefaults() (Options, error) {
 	var err error
 	if o.Cookie, err = o.Cookie.withDefaults(); err != nil {
@@ -130,16 +128,16 @@ type CookieOptions struct {
 	Name string
 	// Path is the Path attribute of the cookie. Default is "/".
 	Path string
-	// Domain is the Domain attribute of the cookie. Default is not set, which keeps
-	// the cookie to the very host that set it.
+	// Domain is the Domain attribute of the cookie. Default is not set, which limits
+	// the cookie to the host that set it.
 	Domain string
 	// MaxAge is the MaxAge attribute of the cookie, in seconds. Default is not set:
 	// the cookie ends with the browser. Otherwise the cookie is sent again when a
 	// twentieth of it has passed. At most 34560000, which is 400 days (RFC
 	// 6265bis).
 	MaxAge int
-	// Secure specifies whether to set Secure for the cookie. It is set anyway on
-	// requests that came over TLS. Set it when a proxy does the TLS.
+	// Secure specifies whether to set Secure for the cookie. It is always set on
+	// requests that came over TLS. Set it if a proxy terminates TLS.
 	Secure bool
 	// HTTPOnly is kept for source compatibility and changes nothing: the cookie is
 	// HttpOnly unless AllowScriptAccess is set.
@@ -148,15 +146,15 @@ type CookieOptions struct {
 	// http.SameSiteLaxMode. http.SameSiteNoneMode needs Secure.
 	SameSite http.SameSite
 
-	// AllowScriptAccess leaves HttpOnly out, so that any script in the page, an
-	// injected one as well, can read the session ID. Default is false.
+	// AllowScriptAccess leaves HttpOnly out, so that any script in the page, including
+	// an injected one, can read the session ID. Default is false.
 	AllowScriptAccess bool
-	// Partitioned gives the cookie a jar of its own for every site that embeds
-	// yours. It needs Secure. Default is false.
+	// Partitioned gives the cookie a separate jar for every site that embeds yours.
+	// It needs Secure. Default is false.
 	Partitioned bool
 }
 
-// withDefaults fills in what is not set, and says what cannot be.
+// withDefaults fills in what is not set, and rejects what browsers would.
 func (o CookieOptions) withDefaults() (CookieOptions, error) {
 	if o.Name == "" {
 		o.Name = "flamego_session"
@@ -176,15 +174,15 @@ func (o CookieOptions) check() error {
 	host := strings.HasPrefix(name, "__host-")
 	switch {
 	case (host || strings.HasPrefix(name, "__secure-")) && !o.Secure:
-		return fmt.Errorf("Cookie.Name %q promises a secure cookie: set Cookie.Secure", o.Name)
+		return fmt.Errorf("Cookie.Name %q requires a secure cookie: set Cookie.Secure", o.Name)
 	case host && o.Path != "/":
 		return fmt.Errorf("Cookie.Name %q allows no Cookie.Path but \"/\", not %q: leave Cookie.Path out", o.Name, o.Path)
 	case host && o.Domain != "":
 		return fmt.Errorf("Cookie.Name %q allows no Cookie.Domain: leave it out, or name the cookie __Secure-…", o.Name)
 	case o.SameSite == http.SameSiteNoneMode && !o.Secure:
-		return errors.New("Cookie.SameSite is None, which browsers take with Secure only: set Cookie.Secure")
+		return errors.New("Cookie.SameSite is None, which browsers accept only with Secure: set Cookie.Secure")
 	case o.Partitioned && !o.Secure:
-		return errors.New("Cookie.Partitioned is taken by browsers with Secure only: set Cookie.Secure")
+		return errors.New("Cookie.Partitioned is accepted by browsers only with Secure: set Cookie.Secure")
 	case o.MaxAge < 0:
 		return fmt.Errorf("Cookie.MaxAge is %d: set it to 0 for a cookie that ends with the browser; to end a session use session.Destroy", o.MaxAge)
 	case o.MaxAge > int(txn.MaxCookieAge/time.Second):
@@ -200,7 +198,7 @@ func (o CookieOptions) check() error {
 	return nil
 }
 
-// cookie is what all cookies of these options look like, but for their value.
+// cookie returns a cookie with these options, without a value.
 func (o CookieOptions) cookie() http.Cookie {
 	return http.Cookie{
 		Name:        o.Name,

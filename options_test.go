@@ -42,7 +42,7 @@ func TestWrongOptions(t *testing.T) {
 		{"memory with another Config", Options{Config: FileConfig{}}, "Options.Config is a session.FileConfig", "Options.Initer"},
 		{"file without Config", Options{Initer: FileIniter()}, "Options.Config is not set", "session.FileConfig"},
 		{"file with another Config", Options{Initer: FileIniter(), Config: otherConfig{}}, "Options.Config is a session.otherConfig", "session.FileConfig"},
-		{"Initer that returns nothing", Options{Initer: func(context.Context, ...interface{}) (Store, error) { return nil, nil }}, "Options.Initer", "mend"},
+		{"Initer that returns nothing", Options{Initer: func(context.Context, ...interface{}) (Store, error) { return nil, nil }}, "Options.Initer", "fix"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

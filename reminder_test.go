@@ -14,8 +14,8 @@ import (
 	"github.com/flamego/session/internal/hook"
 )
 
-// TestReminderInPublicResponse has the cookie due to be refreshed with a response
-// that shared caches may keep, and hand to others.
+// TestReminderInPublicResponse has a cookie due in a response that shared caches may
+// keep, and give to others.
 func TestReminderInPublicResponse(t *testing.T) {
 	for policy, sent := range map[string]bool{
 		"": true, "no-store": true, "private, max-age=60": true, "no-cache": true,
@@ -49,9 +49,9 @@ func TestReminderInPublicResponse(t *testing.T) {
 	}
 }
 
-// TestNoReminderInPublicResponse has more to tell than a reminder, by a Commit,
-// before the response turns out to be one that shared caches may keep: the client
-// must hear of it, or it is left with an ID that is dead.
+// TestNoReminderInPublicResponse commits more than a refreshed cookie before the
+// response turns out to be one that shared caches may keep: the client must be told, or
+// it is left with a dead ID.
 func TestNoReminderInPublicResponse(t *testing.T) {
 	var at atomic.Int64
 	now := func() time.Time { return time.Unix(1e9+at.Load(), 0) }

@@ -16,31 +16,30 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// request is the session of one Manager on an exchange. It is the host of the
-// transaction.
+// request is one Manager's session on an exchange. It is the host of the transaction.
 type request struct {
 	x       *exchange
 	m       *Manager
 	as      *injection
 	live    live
 	bound   boundStore
-	session Session // what is injected, in variables of the interface types
+	session Session // what is injected, in fields of the interface types
 	store   Store
 	c       flamego.Context
 
-	place string        // what its record says about where it belongs, or ""
+	place string        // what its record has to say about where it belongs, or ""
 	by    carry.Carrier // the one that brought a live ID, nil if none did
 	came  string        // the handle that it brought
-	age   int           // the Max-Age that the client keeps it for, 0 for that of the options
-	slid  string        // the handle after the expiry slid, where that is another
-	due   bool          // a persistent cookie is to be sent again
-	state txn.State     // what the client is to know
-	leave func()        // to be called in the end, or nil
+	age   int           // the Max-Age of the client's cookie, 0 for that of the options
+	slid  string        // the handle after the expiry slid, if that changed it
+	due   bool          // a persistent cookie has to be sent again
+	state txn.State     // what the client has to learn
+	leave func()        // called at the end, or nil
 
-	used   atomic.Bool // a handler looked at it: the response depends on the cookie
-	linked atomic.Bool // a URL in the response holds the ID
+	used   atomic.Bool // a handler used it: the response depends on the cookie
+	linked atomic.Bool // a URL in the response has the ID
 
-	values      [2]string // room for what the request may name
+	values      [2]string // room for the handles in the request
 	vary, cache carry.Room
 }
 
@@ -48,8 +47,9 @@ var _ txn.Host = (*request)(nil)
 
 func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Context) {
 	q.x, q.m, q.as, q.c = x, m, as, c
-	// Nothing need be said in the memory, which is one Manager's, and by clients. A
-	// Store of the application's own is left alone as long as one Manager uses it.
+	// The memory store belongs to one Manager, and a client's handle says where it
+	// belongs, so neither needs the place in the record. An application's own Store
+	// gets it only if a second Manager uses it.
 	if t := m.core.Traits; t.Shared || as.extra && !t.Local {
 		q.place = m.at
 	}
@@ -59,7 +59,7 @@ func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Contex
 	q.session, q.store = &q.live, &q.bound
 }
 
-// NewID implements txn.Host, as the next two methods do.
+// NewID, Place and Sends implement txn.Host.
 func (q *request) NewID() string { return txn.NewID(q.m.opt.IDLength) }
 
 func (q *request) Place() string { return q.place }
@@ -68,7 +68,7 @@ func (q *request) Sends(newHandle bool, maxAge int) bool {
 	return q.carrier().MaxAge(maxAge) > 0 && (newHandle || maxAge != q.age)
 }
 
-// carrier is the one that answers the client.
+// carrier is the one that tells the client.
 func (q *request) carrier() carry.Carrier {
 	if q.by != nil {
 		return q.by
@@ -76,9 +76,9 @@ func (q *request) carrier() carry.Carrier {
 	return q.m.carriers[0]
 }
 
-// load finds the session of the request, and returns its flash. A client that
-// hangs up does not stop it: drivers close a connection whose query is cancelled, so
-// a flood of aborted requests would leave the pool without any.
+// load finds the session of the request, and returns its flash. It goes on even if the
+// client disconnects: drivers close a connection whose query is cancelled, so a flood
+// of aborted requests would drain the pool.
 func (q *request) load() (flash any, err error) {
 	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()
@@ -87,7 +87,7 @@ func (q *request) load() (flash any, err error) {
 		case err != nil:
 			err = fmt.Errorf("session: load: %w", err)
 		case errors.Is(q.x.r.Context().Err(), context.DeadlineExceeded):
-			// No handler would run any more, and the answer be an empty success.
+			// No handler would run, and the response would be an empty success.
 			err = fmt.Errorf("session: load: %w", context.DeadlineExceeded)
 		}
 	}()
@@ -109,7 +109,7 @@ func (q *request) load() (flash any, err error) {
 		return nil, err
 	}
 
-	// 3. It is there.
+	// 3. Begin on that version.
 	q.live.txn.Begin(v)
 	q.came, q.age = handle, v.MaxAge()
 	q.due = q.m.core.CookieDue(v, q.by.MaxAge(q.age))
@@ -125,12 +125,12 @@ func (q *request) load() (flash any, err error) {
 	return flash, nil
 }
 
-// mostValues bounds how many IDs of one request are looked up.
+// mostValues is how many IDs of one request are looked up at most.
 const mostValues = 8
 
-// find loads the live session that the request names. Of several transports the
-// first one with a live ID counts. Several live IDs in cookies of the same name are
-// no session: another host of the domain has set one, and nobody can tell which.
+// find loads the live session that the request brings. The first transport with a live
+// ID counts. If there are several live IDs in cookies of the same name, none counts:
+// another host of the domain has set one, and nobody can tell which.
 func (q *request) find(ctx context.Context) (handle string, v txn.Version, err error) {
 	looked := 0
 	for _, c := range q.m.carriers {
@@ -166,7 +166,7 @@ func (q *request) find(ctx context.Context) (handle string, v txn.Version, err e
 	return handle, v, nil
 }
 
-// belongs tells whether the record was made for this cookie or header. Records of
+// belongs reports whether the record was made for this cookie or header. Records of
 // v1.6.6 do not say.
 func (q *request) belongs(v *txn.Version) bool {
 	place := v.Place()
@@ -174,7 +174,7 @@ func (q *request) belongs(v *txn.Version) bool {
 }
 
 // seal stores the session, even if the client disconnects (G12), and notes what the
-// client is to know.
+// client has to learn.
 func (q *request) seal() error {
 	refresh := q.due && !carry.IsPublic(q.x.w.Header())
 	if !refresh {
@@ -190,8 +190,8 @@ func (q *request) seal() error {
 	return unlessEnded(err)
 }
 
-// commitLate stores what was changed when the client can be told nothing any more, or
-// can be by the handler only.
+// commitLate stores changes when it is too late to tell the client, or when only the
+// handler can.
 func (q *request) commitLate() error {
 	if !q.live.txn.Dirty() {
 		return nil
@@ -201,8 +201,8 @@ func (q *request) commitLate() error {
 	return unlessEnded(q.live.txn.Commit(ctx))
 }
 
-// unlessEnded is for a session that was ended elsewhere: that is the end of it, and the
-// response stands.
+// unlessEnded drops ErrEnded: when another request has ended the session, the response
+// still stands (G6).
 func unlessEnded(err error) error {
 	if errors.Is(err, ErrEnded) {
 		return nil
@@ -210,18 +210,18 @@ func unlessEnded(err error) error {
 	return err
 }
 
-// commit is Commit, called by a handler.
+// commit is Commit in a handler. The cookie is written later, with the response.
 func (q *request) commit(ctx context.Context) error {
 	if q.x.closed.Load() {
-		return errors.New("session: commit: the request has failed, nothing is stored any more")
+		return errors.New("session: commit: the request has failed, so nothing more is stored")
 	}
 	ctx, cancel := q.m.deadline(ctx)
 	defer cancel()
 	return q.live.txn.Commit(ctx)
 }
 
-// render writes the header lines of this session. It may be called again. An error is a
-// panic of Options.WriteIDFunc.
+// render writes the header lines of this session. It may be called more than once. An
+// error means that Options.WriteIDFunc panicked.
 func (q *request) render(w http.ResponseWriter) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -236,9 +236,9 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 			carry.NoStore(h, &q.cache)
 			break
 		}
-		fallthrough // The client can keep the handle that it has.
+		fallthrough // The handle that the client has is still good.
 	case st.Handle != "" && st.Refreshed:
-		// A cache would hand it to everybody.
+		// A shared cache would hand it to everybody.
 		if !carry.IsPublic(h) {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
 			if _, ok := h["Cache-Control"]; !ok {
@@ -254,8 +254,8 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 		if on := c.Vary(); used && on != "" {
 			carry.Vary(h, on, &q.vary)
 		}
-		// A URL may hold the ID: that of the request, also if a cookie came first, those
-		// that the handler made, or those in the page of a new visitor.
+		// A URL may have the ID: that of the request, even if a cookie came first; one
+		// that the handler made; or one in the page of a new visitor.
 		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "" || len(c.Read(q.x.r, nil)) > 0) {
 			carry.Private(h)
 		}
@@ -263,7 +263,7 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 	return nil
 }
 
-// param is the query parameter that this request's URLs carry the ID in, or "".
+// param is the query parameter for the ID in this request's URLs, or "".
 func (q *request) param() string {
 	for _, c := range q.m.carriers {
 		if c.Param() != "" && (q.by == nil || q.by == c) {
@@ -277,7 +277,7 @@ func (q *request) param() string {
 type injection struct {
 	session, flash reflect.Type
 	noFlash        reflect.Value
-	extra          bool // beside the one that injects Session, Store, Flash and *Manager
+	extra          bool // of SessionerAs: Store and *Manager are not injected
 }
 
 var (
@@ -291,19 +291,19 @@ func newInjection(session, flash reflect.Type, extra bool) *injection {
 	return &injection{session: session, flash: flash, noFlash: reflect.Zero(flash), extra: extra}
 }
 
-// inject gives handlers what they may ask for.
+// inject gives handlers what they may take as parameters.
 func (q *request) inject(flash any) {
 	c := q.c
-	// Values of the interface types themselves: for any other, a call by reflection looks
-	// up all methods of the interface, which takes as long as the rest of it. The same
-	// goes for the Context, which most handlers take as well.
+	// Values of the interface types themselves: for any other type, a call by reflection
+	// checks all methods of the interface, which takes as long as the rest of the call.
+	// The same goes for the Context, which most handlers take as well.
 	c.Set(q.as.session, reflect.ValueOf(&q.session).Elem())
 	c.Set(contextType, reflect.ValueOf(&q.c).Elem())
 	if flash != nil {
 		c.Set(q.as.flash, reflect.ValueOf(flash))
 	} else {
-		// Not MapTo: a nil in the map makes the injector look for anything that
-		// implements the empty interface, and hand over some other service.
+		// Not MapTo: for a nil in the map, the injector looks for anything that implements
+		// the empty interface, and passes some other service.
 		c.Set(q.as.flash, q.as.noFlash)
 	}
 	if q.as.extra {
@@ -314,7 +314,7 @@ func (q *request) inject(flash any) {
 		c.Set(storeType, reflect.ValueOf(&q.store).Elem())
 		return
 	}
-	// A Store that is not ours as it is, since handlers may ask for it by its own type.
+	// A Store of the application's own goes in as it is: handlers may take its own type.
 	c.Set(storeType, reflect.ValueOf(q.m.outer))
 	c.Map(q.m.outer)
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/flamego/session"
 )
 
-// TestErrorFuncPanics has the report of a failed commit panic, in a hook of the
-// response, where Recovery would make a success of it (G3).
+// TestErrorFuncPanics panics while a failed commit is reported, where Recovery would
+// turn the response into a success (G3).
 func TestErrorFuncPanics(t *testing.T) {
-	a := newApp(t, func(o *session.Options) { o.ErrorFunc = func(error) { panic("out of order") } })
+	a := newApp(t, func(o *session.Options) { o.ErrorFunc = func(error) { panic("unavailable") } })
 	a.Get("/", func(s session.Session) string {
 		s.Set("k", 1)
 		a.b.fail.Store(true)
@@ -30,7 +30,7 @@ func TestErrorFuncPanics(t *testing.T) {
 	assert.Empty(t, id)
 }
 
-// waitingBackend answers a Load when its context ends.
+// waitingBackend returns from Load when its context ends.
 type waitingBackend struct{ *mapBackend }
 
 func (b waitingBackend) Load(ctx context.Context, _ string) (session.Record, error) {
@@ -38,8 +38,8 @@ func (b waitingBackend) Load(ctx context.Context, _ string) (session.Record, err
 	return session.Record{}, ctx.Err()
 }
 
-// TestDeadlineWhileLoading has a middleware's deadline end while the session is
-// loaded: the client is still there, and waits for an answer.
+// TestDeadlineWhileLoading lets a middleware's deadline pass while the session is
+// loaded: the client is still there, and waits for a response.
 func TestDeadlineWhileLoading(t *testing.T) {
 	a := newApp(t, func(o *session.Options) {
 		o.Initer = initer(waitingBackend{newMapBackend()}, session.StoreConfig{})
@@ -55,8 +55,8 @@ func TestDeadlineWhileLoading(t *testing.T) {
 	assert.ErrorIs(t, a.errs.last(), context.DeadlineExceeded)
 }
 
-// TestBackendPanics has the backend panic in a Commit whose caller goes on: the
-// changes are still there for the response.
+// TestBackendPanics panics in a Commit whose caller goes on: the changes are kept for
+// the response.
 func TestBackendPanics(t *testing.T) {
 	b := &stopBackend{mapBackend: newMapBackend()}
 	store := session.NewStore(b, session.StoreConfig{})
@@ -67,16 +67,16 @@ func TestBackendPanics(t *testing.T) {
 	require.NoError(t, store.Save(t.Context(), s))
 
 	s.Set("a", 2)
-	b.stop = func() { panic("out of order") }
-	assert.ErrorContains(t, store.Save(t.Context(), s), "out of order")
+	b.stop = func() { panic("unavailable") }
+	assert.ErrorContains(t, store.Save(t.Context(), s), "unavailable")
 	require.NoError(t, store.Save(t.Context(), s))
 	s, err = store.Read(t.Context(), id)
 	require.NoError(t, err)
 	assert.Equal(t, 2, s.Get("a"))
 }
 
-// TestSaveAfterTheFirstByte stores a new visitor's session through the Manager
-// when nobody can be told of it any more.
+// TestSaveAfterTheFirstByte stores a new visitor's session through the Manager when it
+// is too late to tell the client.
 func TestSaveAfterTheFirstByte(t *testing.T) {
 	a := newApp(t)
 	a.Get("/", func(c flamego.Context, s session.Session) {
@@ -88,11 +88,11 @@ func TestSaveAfterTheFirstByte(t *testing.T) {
 	assert.Empty(t, a.b.records)
 }
 
-// TestWriteIDFuncPanics has the function for the ID panic in a hook of the response,
-// and once more when the failure is to be answered (G3).
+// TestWriteIDFuncPanics panics in WriteIDFunc while the header is written, and again
+// while the failure is sent (G3).
 func TestWriteIDFuncPanics(t *testing.T) {
 	a := newApp(t, func(o *session.Options) {
-		o.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) { panic("out of order") }
+		o.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) { panic("unavailable") }
 	})
 	a.Get("/", func(s session.Session) string { s.Set("k", 1); return "secret" })
 	assert.NotPanics(t, func() {
@@ -100,5 +100,5 @@ func TestWriteIDFuncPanics(t *testing.T) {
 		assert.Equal(t, http.StatusInternalServerError, rec.Code)
 		assert.NotContains(t, rec.Body.String(), "secret")
 	})
-	assert.ErrorContains(t, a.errs.last(), "out of order")
+	assert.ErrorContains(t, a.errs.last(), "unavailable")
 }

@@ -236,7 +236,7 @@ func TestUsedTwice(t *testing.T) {
 	assert.EqualValues(t, 2, a.b.calls.Load()-calls, "one load, one write")
 }
 
-// TestLaterHook has another middleware change the session in a hook of its own.
+// TestLaterHook changes the session in a hook of another middleware.
 func TestLaterHook(t *testing.T) {
 	a := newApp(t)
 	a.Use(func(c flamego.Context, s session.Session) {
@@ -286,8 +286,8 @@ func TestCommit(t *testing.T) {
 	assert.Equal(t, "<nil>", rec.Body.String())
 }
 
-// TestUpdatePanicsOnNewer has the function of Update panic when it runs again,
-// inside the hook.
+// TestUpdatePanicsOnNewer panics in the function of Update when it runs again, while
+// the response is being written.
 func TestUpdatePanicsOnNewer(t *testing.T) {
 	a := newApp(t)
 	a.Use(func(s session.Session) { _ = s.Get("k") })
@@ -343,7 +343,7 @@ func TestManyGoroutines(t *testing.T) {
 	assert.Equal(t, "64", rec.Body.String())
 }
 
-// TestLoadFails answers 500 at once, and calls no handler.
+// TestLoadFails checks that the client gets 500 at once, and no handler runs.
 func TestLoadFails(t *testing.T) {
 	a := newApp(t)
 	called := false
@@ -357,7 +357,7 @@ func TestLoadFails(t *testing.T) {
 	assert.Equal(t, "ok", rec.Body.String())
 }
 
-// TestTouchFails serves the request: its session is good.
+// TestTouchFails checks that the request is served: its session can still be used.
 func TestTouchFails(t *testing.T) {
 	a := newApp(t)
 	a.Get("/set", func(s session.Session) { s.Set("k", 1) })

@@ -37,10 +37,9 @@ func (b *meanwhileBackend) Replace(ctx context.Context, id string, old, r sessio
 	return b.mapBackend.Replace(ctx, id, old, r)
 }
 
-// TestRegenerateDuringCommit has another goroutine of the request ask for a new ID
-// while the session is being stored. In a Commit it comes in time; while the
-// response starts it comes too late, and the client must not be left with an ID that
-// is dead (G7).
+// TestRegenerateDuringCommit calls RegenerateID in another goroutine while the session
+// is being stored. During a Commit that is in time; while the response starts it is too
+// late, and the client must not be left with a dead ID (G7).
 func TestRegenerateDuringCommit(t *testing.T) {
 	b := &meanwhileBackend{mapBackend: newMapBackend()}
 	a := newApp(t, func(o *session.Options) { o.Initer = initer(b, session.StoreConfig{}) })
@@ -91,8 +90,8 @@ func TestRegenerateDuringCommit(t *testing.T) {
 	assert.Len(t, b.records, 2+forwards, "nothing is left behind")
 }
 
-// lossyBackend does a Move, and then says that it has failed, as when a connection
-// breaks before the answer.
+// lossyBackend does a Move and then returns an error, as when a connection breaks
+// before the answer.
 type lossyBackend struct {
 	*mapBackend
 	lose bool
@@ -107,8 +106,8 @@ func (b *lossyBackend) Move(ctx context.Context, id, newID string, old, r sessio
 	return err
 }
 
-// TestRegenerateAfterALostAnswer has the answer to a move get lost: the session is
-// found under the new ID (G7).
+// TestRegenerateAfterALostAnswer loses the answer to a move: the session is found under
+// the new ID (G7).
 func TestRegenerateAfterALostAnswer(t *testing.T) {
 	b := &lossyBackend{mapBackend: newMapBackend()}
 	a := newApp(t, func(o *session.Options) { o.Initer = initer(b, session.StoreConfig{}) })

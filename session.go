@@ -9,22 +9,20 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Session is a session for the current request. The one that the library
-// injects may be used by many goroutines of the request at once. Values are to
-// be treated as unchangeable: whoever wants to change one sets a new one, or
-// uses Update.
+// Session is the session of the current request. Many goroutines of the request may
+// use the one that the library injects at once. Treat values as immutable: to change
+// one, set a new one, or use Update.
 //
-// This interface never grows, since applications implement it. Further
-// abilities are functions of this package: Get, Pop, Update, Destroy, Commit,
-// SetLifetime, Remember, URL.
+// This interface never grows, since applications implement it. Everything else is a
+// function of this package: Get, Pop, Update, Destroy, Commit, SetLifetime, Remember,
+// URL.
 type Session interface {
-	// ID returns the session ID. Asking a session that is not stored yet makes the
-	// ID final, and has the session stored at the end of the request, even if
-	// nothing is set.
+	// ID returns the session ID. If the session is not stored yet, this makes the ID
+	// final, and the session is stored with the response even if nothing is set.
 	ID() string
 	// RegenerateID gives the session a new ID, under which it is stored with the
-	// response; the old one is invalid from then on, on every server. Call it whenever
-	// the rights of a user change, above all at sign-in (OWASP ASVS 5.0 7.2.4). It
+	// response; the old one is then invalid on every server. Call it whenever a
+	// user's privileges change, above all at sign-in (OWASP ASVS 5.0 7.2.4). It
 	// returns an error once the response has started, since the client could not be
 	// told.
 	RegenerateID(w http.ResponseWriter, r *http.Request) error
@@ -34,10 +32,10 @@ type Session interface {
 	// Set sets the value of given key in the session. It panics if the key is of a
 	// type that cannot be compared, as a map does. Keys that start with
 	// "flamego::session::" are the library's own: what it keeps there can be neither
-	// set nor deleted, and a commit after such a try fails.
+	// set nor deleted, and a commit after such an attempt fails.
 	Set(key, val interface{})
-	// SetFlash sets the flash to be the given value in the session. The next
-	// request of the session gets it as session.Flash, and no other.
+	// SetFlash sets the flash to be the given value in the session. It is delivered
+	// at most once, as session.Flash, to the next request of the session.
 	SetFlash(val interface{})
 	// Delete deletes a key from the session.
 	Delete(key interface{})
@@ -50,21 +48,20 @@ type Session interface {
 	HasChanged() bool
 }
 
-// ErrEnded says that the session was ended by another request, here or on
-// another server, so that there is nothing any more to store changes in. They
-// are dropped: a session that ended stays ended.
+// ErrEnded says that another request, here or on another server, has ended the
+// session. The changes are dropped: an ended session stays ended.
 var ErrEnded = txn.ErrEnded
 
-// Get returns the value of given key if it is of type T. Otherwise, also when
-// there is no such key, it returns the zero value and false. It may be called
-// concurrently, on any Session.
+// Get returns the value of given key if it is of type T. Otherwise, or if there is
+// no such key, it returns the zero value and false. It may be called concurrently,
+// on any Session.
 func Get[T any](s Session, key interface{}) (T, bool) {
 	v, ok := s.Get(key).(T)
 	return v, ok
 }
 
-// Pop is Get, and deletes the key if it held a T. Of two requests at the same
-// time both may get the value: what must be seen once only belongs in a flash.
+// Pop is Get, and deletes the key if it held a T. Two concurrent requests may both
+// get the value: what must be seen at most once belongs in a flash.
 func Pop[T any](s Session, key interface{}) (T, bool) {
 	v, ok := Get[T](s, key)
 	if ok {
@@ -73,14 +70,14 @@ func Pop[T any](s Session, key interface{}) (T, bool) {
 	return v, ok
 }
 
-// Update sets the value of given key to what fn makes of the present one, or of
-// the zero value if the key is missing or holds another type. It is atomic
-// across requests and servers: when another request commits first, fn runs
-// again, on the value which that one left. So fn must have no side effects, and
-// must not change its argument in place, and must not call Commit.
+// Update sets the value of given key to fn of the current value, or of the zero value
+// if the key is missing or holds another type. It is atomic across requests and
+// servers: if another request commits first, fn runs again, on the value that request
+// left. So fn must have no side effects, must not change its argument in place, and
+// must not call Commit.
 //
-// It returns the new value as this request sees it. It may be called
-// concurrently; on a Session that is not of this library it is Get and Set.
+// It returns the new value as this request sees it. It may be called concurrently. On
+// a Session from outside this library it is Get and Set.
 func Update[T any](s Session, key interface{}, fn func(T) T) T {
 	step := func(old any) any {
 		v, _ := old.(T)
@@ -96,11 +93,11 @@ func Update[T any](s Session, key interface{}, fn func(T) T) T {
 	return v
 }
 
-// Destroy ends the session, as at sign-out: with the response its record is
-// deleted and its cookie removed. If the record cannot be deleted the client
-// gets 500. A request that still works on the session somewhere cannot bring it
-// back (OWASP ASVS 5.0 7.4.1). What is set after Destroy goes into a new session
-// with a new ID. A Session that is not of this library is flushed.
+// Destroy ends the session, as at sign-out: its record is deleted and its cookie
+// removed with the response. If the record cannot be deleted, the client gets 500. A
+// request that is still working on the session cannot bring it back (OWASP ASVS 5.0
+// 7.4.1). What is set after Destroy goes into a new session with a new ID. A Session
+// from outside this library is flushed.
 func Destroy(s Session) {
 	l, ok := s.(*live)
 	if !ok {
@@ -111,17 +108,19 @@ func Destroy(s Session) {
 	l.txn.Destroy()
 }
 
-// Commit stores the session now, instead of at the first byte of the response:
-// before a WebSocket takes over the connection, or in the middle of a long
-// stream. It waits for the context, but no longer than Options.StoreTimeout. An
-// error means that the changes are not stored; they are tried again with the
-// response, unless it is ErrEnded, which says that they have nowhere to go. A
-// store that fails may have done its work all the same: an Update that is tried
-// again then counts twice, and a flash is dropped rather than shown twice.
+// Commit stores the session now, not just before the first byte of the response: for
+// example before a WebSocket takes over the connection, or in the middle of a long
+// stream. It waits until the context ends, but no longer than Options.StoreTimeout.
 //
-// A new ID is told with the first byte of the response, so what needs one is an error
-// after that. It may be called concurrently. A Session that is not of this library is
-// left alone.
+// An error means that the changes are not stored. They are retried with the response,
+// except after ErrEnded, when they are dropped. A store that fails may still have done
+// the work: an Update that is retried then counts twice, and a flash is dropped rather
+// than shown twice.
+//
+// Commit does not write the cookie. The header line with a new ID is written once,
+// just before the first byte of the response, which waits for a commit under way;
+// after that, a change that needs a new ID is an error. Commit may be called
+// concurrently. It does nothing to a Session from outside this library.
 func Commit(ctx context.Context, s Session) error {
 	l, ok := s.(*live)
 	switch {
@@ -139,8 +138,8 @@ func Commit(ctx context.Context, s Session) error {
 var errRotateLate = errors.New("session: regenerate ID: the response has started, so the client can't be told: call it before writing")
 
 // live is a Session of this library, in use by a request or by a caller of
-// Store.Read. The transaction is hidden in it, so that no type assertion reaches more
-// than a Session.
+// Store.Read. It hides the transaction, so that a type assertion reaches nothing but
+// a Session.
 type live struct {
 	txn   txn.Session
 	store *store
@@ -149,7 +148,7 @@ type live struct {
 
 var _ Session = (*live)(nil)
 
-// use notes that a handler looked at the session: the response depends on the cookie.
+// use notes that a handler used the session: the response depends on the cookie.
 func (l *live) use() {
 	if l.req != nil && !l.req.used.Load() {
 		l.req.used.Store(true)

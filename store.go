@@ -16,28 +16,26 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// What a storage system has to offer is package driver's affair: see there for
-// the contract.
+// Package driver has the contract for storage systems.
 type (
 	// Backend is a storage system as the library sees it. NewStore makes a Store of
 	// it.
 	Backend = driver.Backend
 	// Record is what a Backend stores under a session ID.
 	Record = driver.Record
-	// Counter is a Backend that knows how many sessions are alive. It is optional:
-	// it is what Manager.Count needs. A Store of your own may have the method, too.
+	// Counter is a Backend that can count live sessions. It is optional: Manager.Count
+	// needs it. A Store of your own may have the method too.
 	Counter = driver.Counter
 )
 
-// The conditions a Backend tells apart, looked for with errors.Is.
+// The conditions that a Backend distinguishes. Check them with errors.Is.
 var (
 	ErrNotFound = driver.ErrNotFound
 	ErrExists   = driver.ErrExists
 	ErrConflict = driver.ErrConflict
 )
 
-// ErrMinimumSIDLength is returned by a Store that is asked for an ID of fewer
-// than three characters.
+// ErrMinimumSIDLength is returned by a Store for an ID of fewer than three characters.
 var ErrMinimumSIDLength = fmt.Errorf("session: the ID is shorter than %d characters", driver.MinIDLength)
 
 var (
@@ -45,43 +43,41 @@ var (
 	errInClient  = errors.New("the sessions of this Store are kept by their clients, out of reach: only a request of the session itself can change or end it")
 )
 
-// Store is a session store with capabilities of checking, reading, destroying
-// and GC sessions. The one that the library injects into handlers knows its
-// request: destroying the request's own session through it is Destroy.
+// Store is a session store with capabilities of checking, reading, destroying and GC
+// sessions. The one that the library injects into handlers knows its request: its
+// Destroy ends the request's own session as the function Destroy does.
 //
-// A Store of this library may be used concurrently. A Store of your own works
-// too, as in v1.6.6: see the guide on writing a backend for what it can promise,
-// and for why a Backend is the better thing to write.
+// A Store of this library may be used concurrently. A Store of your own works too, as
+// in v1.6.6. The guide on writing a backend says what it can promise, and why it is
+// better to write a Backend.
 type Store interface {
-	// Exist returns true if the session with given ID exists. It is false also when
-	// the store could not be asked.
+	// Exist returns true if the session with given ID exists. It also returns false if
+	// the store is unavailable.
 	Exist(ctx context.Context, sid string) bool
 	// Read returns the session with given ID. If a session with the ID does not
 	// exist, an empty one with the same ID is returned; it is stored by Save.
 	Read(ctx context.Context, sid string) (Session, error)
-	// Destroy deletes session with given ID from the session store completely. It
-	// is no error if there is none.
+	// Destroy deletes session with given ID from the session store completely. It is
+	// not an error if there is none.
 	Destroy(ctx context.Context, sid string) error
 	// Touch updates the expiry time of the session with given ID. It does nothing
 	// if there is no session associated with the ID.
 	Touch(ctx context.Context, sid string) error
-	// Save persists session data to the session store. It is not needed in
-	// handlers, whose sessions are stored by the middleware.
+	// Save persists session data to the session store. Handlers do not need it: the
+	// middleware stores their sessions.
 	Save(ctx context.Context, session Session) error
 	// GC performs a GC operation on the session store.
 	GC(ctx context.Context) error
 }
 
-// Initer takes arbitrary number of arguments needed for initialization and
-// returns an initialized session store. The library passes Options.Config and an
-// IDWriter, and nothing else.
+// Initer takes arbitrary number of arguments needed for initialization and returns an
+// initialized session store. The library passes Options.Config and an IDWriter only.
 type Initer func(ctx context.Context, args ...interface{}) (Store, error)
 
-// StoreConfig holds what every Store has, whatever its Backend.
+// StoreConfig holds the options that every Store has, whatever its Backend.
 type StoreConfig struct {
-	// Lifetime is the idle timeout: how long a session lasts without an access.
-	// Default is 3600 seconds, also for anything under a second; more than 100 years
-	// count as 100 years.
+	// Lifetime is the idle timeout. Default is one hour, also for anything under a
+	// second; more than 100 years means 100 years.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data. Default is GobEncoder.
 	Encoder Encoder
@@ -102,15 +98,15 @@ func NewStore(b Backend, cfg StoreConfig) Store {
 	return newStore(recordstore.New(b, newCodec(cfg.Encoder, cfg.Decoder)), cfg.Lifetime)
 }
 
-// startTimeout bounds what the start waits for a storage system.
+// startTimeout bounds how long the start waits for a storage system.
 const startTimeout = 15 * time.Second
 
-// BackendIniter returns an Initer for a Backend: it finds the Config of type C
-// in the arguments, or says what it found instead, calls open, and makes a Store
-// of what open returns. C is a struct like FileConfig, B the type of the Backend.
-// An error of open ends up in NewManager's, so it should name the field of C and
-// the remedy; what is returned beside it is dropped. The context is that of the
-// start, and ends after 15 seconds: it must not be kept.
+// BackendIniter returns an Initer for a Backend. It finds the Config of type C in the
+// arguments, or says what it found instead, calls open, and makes a Store of what open
+// returns. C is a struct like FileConfig, B the type of the Backend. NewManager wraps
+// an error of open, so it should name the field of C and the remedy; what else open
+// returns with an error is dropped. The context is for the start only, and ends after
+// 15 seconds: open must not keep it.
 func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
 		cfg, err := configOf[C](args)
@@ -127,12 +123,11 @@ func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, S
 	}
 }
 
-// ClientIniter returns an Initer for sessions that live in their clients: the
-// whole of one, encrypted by the Cipher, takes the place of the ID in the cookie,
-// or in the header that Options.Transport names, and nothing is kept on the
-// server. Package cookie is made of it; see there for what such sessions cannot
-// do. Config and open are as for BackendIniter. The Store that it makes cannot be
-// used to change sessions from outside of their own requests.
+// ClientIniter returns an Initer for sessions that their clients keep. The cookie, or
+// the header of Options.Transport, holds the whole session, encrypted by the Cipher,
+// instead of an ID, and the server keeps nothing. Package cookie uses it, and says
+// what such sessions cannot do. C and open are as for BackendIniter. The Store cannot
+// change sessions outside of their own requests.
 func ClientIniter[C any](open func(ctx context.Context, cfg C) (*Cipher, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
 		cfg, err := configOf[C](args)
@@ -147,8 +142,7 @@ func ClientIniter[C any](open func(ctx context.Context, cfg C) (*Cipher, StoreCo
 	}
 }
 
-// parseArgs finds the Config among the arguments of an Initer. It may be a
-// pointer too.
+// parseArgs finds the Config, or a pointer to one, in the arguments of an Initer.
 func parseArgs[C any](args []interface{}) (cfg C, given bool) {
 	for _, arg := range args {
 		switch v := arg.(type) {
@@ -163,7 +157,7 @@ func parseArgs[C any](args []interface{}) (cfg C, given bool) {
 	return cfg, given
 }
 
-// configOf is parseArgs where there must be a Config.
+// configOf is parseArgs for a Config that is required.
 func configOf[C any](args []interface{}) (C, error) {
 	cfg, given := parseArgs[C](args)
 	if !given {
@@ -172,7 +166,7 @@ func configOf[C any](args []interface{}) (C, error) {
 	return cfg, nil
 }
 
-// typeOfConfig describes what stands in the place of the Config.
+// typeOfConfig describes what is there instead of the Config.
 func typeOfConfig(args []interface{}) string {
 	for _, arg := range args {
 		switch arg.(type) {
@@ -184,14 +178,14 @@ func typeOfConfig(args []interface{}) string {
 	return "not set"
 }
 
-// sweepLimit is how many expired records are removed in one go.
+// sweepLimit is how many expired records one batch removes at most.
 const sweepLimit = 1000
 
-// store is the Store that the library makes, of any engine. It is the host of the
-// sessions that Read returns.
+// store is the library's Store, on any engine. It is the host of the sessions that
+// Read returns.
 type store struct {
 	core  *txn.Store
-	place place // of the Manager that uses it, zero without one
+	place place // that of the Manager that uses it, zero without one
 }
 
 var (
@@ -201,14 +195,14 @@ var (
 
 func newStore(e txn.Engine, lifetime time.Duration) *store {
 	if lifetime != 0 && lifetime < time.Second {
-		slog.Warn("session: a lifetime under a second is taken for an hour: write Config.Lifetime as 30 * time.Minute, with its unit", "Lifetime", lifetime)
+		slog.Warn("session: a lifetime under a second means an hour: write Config.Lifetime with its unit, as in 30 * time.Minute", "Lifetime", lifetime)
 	}
 	return &store{core: txn.NewStore(e, defaultLifetime(lifetime))}
 }
 
-// attach ties the store to the Manager that uses it. What a second Manager tells its
-// clients must not open sessions of the first: records say where they belong, and an
-// engine whose records do not say so takes one place only.
+// attach ties the store to the Manager that uses it. An ID of a second Manager must not
+// open sessions of the first: records say where they belong, and an engine whose
+// records do not can have only one place.
 func (s *store) attach(m *Manager) error {
 	at := m.opt.place()
 	if !s.core.Traits.Shared && s.place != (place{}) && s.place != at {
@@ -227,7 +221,7 @@ func (s *store) attach(m *Manager) error {
 	return nil
 }
 
-// NewID implements txn.Host, as the next two methods do.
+// NewID, Place and Sends implement txn.Host.
 func (s *store) NewID() string { return txn.NewID(defaultIDLength) }
 
 func (s *store) Place() string {
@@ -307,8 +301,8 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 	return nil
 }
 
-// Save stores a session that Read returned, merging it with what others stored
-// since, or puts a session of any other origin in the place of what is there.
+// Save commits a session that Read returned, rebased on what others have stored since.
+// A session of any other origin replaces what is stored.
 func (s *store) Save(ctx context.Context, sess Session) error {
 	if l, ok := sess.(*live); ok && l.store == s {
 		return Commit(ctx, l)
@@ -332,7 +326,7 @@ func (s *store) Save(ctx context.Context, sess Session) error {
 	return t.Commit(ctx)
 }
 
-// valuesOf gets at the data of any Session.
+// valuesOf returns the data of any Session.
 func valuesOf(sess Session) (*txn.Values, error) {
 	if base, ok := sess.(*BaseSession); ok {
 		return base.values(), nil
@@ -344,9 +338,9 @@ func valuesOf(sess Session) (*txn.Values, error) {
 	return codec.Gob.Unmarshal(b)
 }
 
-// GC sweeps in batches, each with a pause after it that is as long as the batch
-// took: then at least half of the time is for the visitors, however many expired
-// at once, and also when old transactions or other sweeps make a batch slow.
+// GC sweeps in batches, and pauses after each for as long as the batch took. So at
+// least half of the time is left to requests, however many sessions expired at once,
+// and even if old transactions or other sweeps make a batch slow.
 func (s *store) GC(ctx context.Context) error {
 	for {
 		begin := time.Now()
@@ -363,7 +357,7 @@ func (s *store) GC(ctx context.Context) error {
 	}
 }
 
-// Close ends what the backend opened.
+// Close closes what the backend opened.
 func (s *store) Close() error {
 	if c, ok := s.core.Engine.(io.Closer); ok {
 		return c.Close()

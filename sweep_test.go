@@ -27,8 +27,8 @@ func (b *slowSweep) DeleteExpired(_ context.Context, _ time.Time, limit int) (in
 	return limit, nil
 }
 
-// TestSweepPauses checks that a sweep leaves the database to others for at least
-// half of the time, and that a server which stops does not wait for it.
+// TestSweepPauses checks that a sweep leaves the database to others for at least half
+// of the time, and that a stopping server does not wait for it.
 func TestSweepPauses(t *testing.T) {
 	t.Run("between batches", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

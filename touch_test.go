@@ -31,8 +31,8 @@ func (b *touchedBackend) Touch(ctx context.Context, id string, old session.Recor
 	return b.faultyBackend.Touch(ctx, id, old, expiry)
 }
 
-// TestTouchOvertaken has another request change or end the session when one is
-// just about to slide its expiry (G9). That is no error.
+// TestTouchOvertaken lets another request change or end the session just before one
+// slides its expiry (G9). That is not an error.
 func TestTouchOvertaken(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	b := &touchedBackend{faultyBackend: &faultyBackend{mapBackend: newMapBackend()}}
@@ -109,8 +109,8 @@ func TestTouchOvertaken(t *testing.T) {
 	b.failReads.Store(false)
 }
 
-// TestTouchedTwice has two requests slide the expiry at the same time: the data are
-// the same, so both do.
+// TestTouchedTwice slides the expiry in two requests at once: the data is the same, so
+// both succeed.
 func TestTouchedTwice(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	b := &touchedBackend{faultyBackend: &faultyBackend{mapBackend: newMapBackend()}}

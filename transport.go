@@ -11,10 +11,9 @@ import (
 	"github.com/flamego/session/internal/carry"
 )
 
-// Transport is the way on which clients and servers pass each other the session
-// ID: CookieTransport, HeaderTransport, BearerTransport, QueryTransport, or
-// FirstOf several. The zero value is CookieTransport. Nothing but the ways that
-// Options.Transport names is read.
+// Transport carries the session ID between client and server: CookieTransport,
+// HeaderTransport, BearerTransport, QueryTransport, or FirstOf several. The zero
+// value is CookieTransport. Only the transports in Options.Transport are read.
 type Transport struct {
 	kind transportKind
 	name string
@@ -32,20 +31,19 @@ const (
 )
 
 // CookieTransport uses the cookie that Options.Cookie describes. It is the
-// default, and the right one for everything that runs in a browser: no other way
+// default, and the right one for everything that runs in a browser: only a cookie
 // is out of reach of scripts.
 func CookieTransport() Transport { return Transport{} }
 
-// HeaderTransport uses the header of the given name, in requests and in
-// responses: for programs and apps. A response has it when the ID is new, and has
-// it empty when the session has ended. A request with more than one such header
-// has no session.
+// HeaderTransport uses the header of the given name, in requests and in responses:
+// for programs and apps. A response has the header when the ID is new, and an empty
+// one when the session has ended. A request with more than one such header has no
+// session.
 func HeaderTransport(name string) Transport { return Transport{kind: byHeader, name: name} }
 
 // BearerTransport uses the Bearer scheme of the Authorization header (RFC 6750).
-// A new ID is told in the same header of the response, and the header is empty
-// there when the session has ended; the handler may also send Session.ID in a
-// body.
+// The response sends a new ID in the same header, and an empty header when the
+// session has ended. The handler may also send Session.ID in a body.
 func BearerTransport() Transport { return Transport{kind: byBearer, name: "Authorization"} }
 
 // QueryTransport uses the query parameter of the given name, for clients without
@@ -56,10 +54,10 @@ func BearerTransport() Transport { return Transport{kind: byBearer, name: "Autho
 // 14.2.1).
 func QueryTransport(name string) Transport { return Transport{kind: byQuery, name: name} }
 
-// FirstOf reads the first of several transports that holds the ID of a live session.
-// The session stays with it. A new visitor is told by the first way of all, and by URL if one of
-// them is QueryTransport.
-func FirstOf(ways ...Transport) Transport { return Transport{kind: byFirst, list: ways} }
+// FirstOf uses the first of several transports that brings the ID of a live session.
+// The session stays with it. A new session's ID is sent by the first in the list, and
+// by URL if one of them is QueryTransport.
+func FirstOf(transports ...Transport) Transport { return Transport{kind: byFirst, list: transports} }
 
 // check says what is wrong with the transport.
 func (t Transport) check() error {
@@ -82,19 +80,19 @@ func (t Transport) check() error {
 		}
 	case byFirst:
 		if len(t.list) == 0 {
-			return errors.New("Transport: session.FirstOf names no way: name one, or leave Transport out for the cookie")
+			return errors.New("Transport: session.FirstOf needs at least one transport: give one, or leave Transport out for the cookie")
 		}
 		seen := make(map[string]bool)
-		for _, way := range t.list {
-			if way.kind == byFirst {
-				return errors.New("Transport: session.FirstOf inside of session.FirstOf: name all ways in one")
+		for _, one := range t.list {
+			if one.kind == byFirst {
+				return errors.New("Transport: session.FirstOf inside of session.FirstOf: list all transports in one")
 			}
-			if err := way.check(); err != nil {
+			if err := one.check(); err != nil {
 				return err
 			}
-			key := fmt.Sprint(way.kind, strings.ToLower(way.name))
+			key := fmt.Sprint(one.kind, strings.ToLower(one.name))
 			if seen[key] {
-				return fmt.Errorf("Transport: session.FirstOf names the same way twice%s: name it once", quoted(way.name))
+				return fmt.Errorf("Transport: session.FirstOf names the same transport twice%s: name it once", quoted(one.name))
 			}
 			seen[key] = true
 		}
@@ -103,7 +101,7 @@ func (t Transport) check() error {
 }
 
 func (t Transport) has(kind transportKind) bool {
-	return t.kind == kind || slices.ContainsFunc(t.list, func(way Transport) bool { return way.kind == kind })
+	return t.kind == kind || slices.ContainsFunc(t.list, func(one Transport) bool { return one.kind == kind })
 }
 
 func quoted(name string) string {
@@ -121,26 +119,25 @@ const (
 
 func isToken(s string) bool { return s != "" && strings.Trim(s, tokenChars) == "" }
 
-// place is where clients keep what they are told: a cookie or a header, with its
-// name. A session that was made for one place is of no use in another.
+// place is where the client keeps the ID: a cookie or a header, with its name. A
+// session made for one place is not valid in another.
 type place struct{ kind, name string }
 
 func (p place) String() string { return p.kind + " " + p.name }
 
-// place is the cookie if that is one of the ways, otherwise the first header.
+// place is the cookie if that is one of the transports, otherwise the first header.
 func (o *Options) place() place {
 	if o.ReadIDFunc != nil || o.WriteIDFunc != nil || o.Transport.has(byCookie) || o.Transport.has(byQuery) {
 		return place{"cookie", o.Cookie.Name}
 	}
-	way := o.Transport
-	if way.kind == byFirst {
-		way = way.list[0]
+	first := o.Transport
+	if first.kind == byFirst {
+		first = first.list[0]
 	}
-	return place{"header", http.CanonicalHeaderKey(way.name)}
+	return place{"header", http.CanonicalHeaderKey(first.name)}
 }
 
-// carriers are the transports in their order. Functions of the user's own take the
-// place of all.
+// carriers are the transports in order. ReadIDFunc and WriteIDFunc replace them all.
 func (o *Options) carriers() []carry.Carrier {
 	transports := o.Transport.list
 	if o.Transport.kind != byFirst {
@@ -165,15 +162,14 @@ func (o *Options) carriers() []carry.Carrier {
 	return list
 }
 
-// URL returns the reference with the session's ID in its query, when the session
-// travels in URLs: Options.Transport includes QueryTransport, and the request
-// did not bring its ID by another way. Otherwise, also when there is no session
-// yet, it returns the reference as it is, so pages may use it for all their links,
-// forms and redirects.
+// URL returns the reference with the session's ID in its query, if URLs carry the
+// ID: Options.Transport includes QueryTransport, and the request did not bring the
+// ID by another transport. Otherwise, and while there is no session, it returns the
+// reference as it is, so pages may use it for all links, forms and redirects.
 //
 // Only references within the site get the ID: relative ones and absolute paths,
-// such as "cart", "?page=2" and "/cart?x=1#top". One that names a scheme or a
-// host never does, nor one that a browser might take for such.
+// such as "cart", "?page=2" and "/cart?x=1#top". A reference with a scheme or a host
+// never does, nor one that a browser might read as having one.
 //
 // It may be called concurrently. For html/template see TemplateFuncs.
 func URL(s Session, ref string) string {
@@ -188,12 +184,12 @@ func URL(s Session, ref string) string {
 	rest, fragment, hasFragment := strings.Cut(ref, "#")
 	path, query, _ := strings.Cut(rest, "?")
 
-	// An ID that is there already, as in the URL of the present page, may be old.
+	// An ID that is already there, as in the URL of the current page, may be old.
 	var params []string
 	for _, p := range strings.Split(query, "&") {
 		key, _, _ := strings.Cut(p, "=")
 		if plain, err := url.QueryUnescape(key); err == nil {
-			key = plain // Two IDs are none, however they are written.
+			key = plain // Two IDs would count as none, however they are escaped.
 		}
 		if p != "" && key != name {
 			params = append(params, p)
@@ -213,14 +209,14 @@ func URL(s Session, ref string) string {
 	return path
 }
 
-// TemplateFuncs returns the function sessionURL for html/template's Funcs, which
-// is URL: {{sessionURL .Session "/cart"}}.
+// TemplateFuncs returns URL under the name sessionURL, for the Funcs of
+// html/template: {{sessionURL .Session "/cart"}}.
 func TemplateFuncs() map[string]any {
 	return map[string]any{"sessionURL": URL}
 }
 
-// isLocal tells whether every browser stays on this site with the reference.
-// Browsers drop control characters and outer spaces, and take \ for /.
+// isLocal reports whether the reference stays on this site in every browser.
+// Browsers drop control characters and outer spaces, and read \ as /.
 func isLocal(ref string) bool {
 	for i := range len(ref) {
 		if c := ref[i]; c <= ' ' || c == 0x7f || c == '\\' {

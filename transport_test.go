@@ -15,7 +15,7 @@ import (
 	"github.com/flamego/session"
 )
 
-// transportApp has routes that are used by every transport alike.
+// transportApp has the same routes for every transport.
 func transportApp(t *testing.T, way session.Transport, change ...func(*session.Options)) *app {
 	a := newApp(t, append(change, func(o *session.Options) { o.Transport = way })...)
 	a.Get("/plain", func() string { return "plain" })
@@ -195,8 +195,8 @@ func TestTransportErrors(t *testing.T) {
 		{session.QueryTransport(""), "query parameter"},
 		{session.QueryTransport("a&b"), "use letters"},
 		{session.QueryTransport("a=b"), "use letters"},
-		{session.FirstOf(), "name one"},
-		{session.FirstOf(session.FirstOf(session.CookieTransport())), "name all ways in one"},
+		{session.FirstOf(), "needs at least one transport"},
+		{session.FirstOf(session.FirstOf(session.CookieTransport())), "list all transports in one"},
 		{session.FirstOf(session.HeaderTransport("a"), session.HeaderTransport("A")), "twice"},
 		{session.FirstOf(session.CookieTransport(), session.CookieTransport()), "twice"},
 		{session.FirstOf(session.CookieTransport(), session.HeaderTransport("a b")), "not a token"},

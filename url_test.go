@@ -15,7 +15,7 @@ import (
 	"github.com/flamego/session"
 )
 
-// urls calls fn in a handler whose session travels in URLs.
+// urls calls fn in a handler whose URLs carry the ID.
 func urls(t testing.TB, fn func(s session.Session)) (id string) {
 	m, err := session.NewManager(session.Options{Transport: session.QueryTransport("sid")})
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func TestURLInTemplates(t *testing.T) {
 	assert.Equal(t, `<a href="/cart?x=1&amp;y=2&amp;sid=`+id+`">`, page.String())
 }
 
-// TestURLBeforeTheFirstUse asks for URLs when there is nothing to carry yet.
+// TestURLBeforeTheFirstUse makes URLs before there is a session.
 func TestURLBeforeTheFirstUse(t *testing.T) {
 	a := transportApp(t, session.QueryTransport("sid"))
 	a.Get("/late", func(s session.Session) string {
@@ -97,7 +97,7 @@ func TestURLBeforeTheFirstUse(t *testing.T) {
 	assert.Equal(t, "v", a.ask("/read"+strings.TrimPrefix(after, "/")).Body.String())
 }
 
-// FuzzURL never leaves the site with an ID.
+// FuzzURL checks that URL never puts an ID into a link to another site.
 func FuzzURL(f *testing.F) {
 	for _, s := range []string{"/cart?x=1", "//other", `/\x`, "http:other", "/a?sid=1&b=2#c", "?", "#", "\x00//x", ":", "a:b"} {
 		f.Add(s)
@@ -127,8 +127,8 @@ func FuzzURL(f *testing.F) {
 	})
 }
 
-// TestURLConcurrently makes URLs in several goroutines, as a page whose parts are
-// rendered side by side does. It is the race detector that fails.
+// TestURLConcurrently makes URLs in several goroutines, like a page whose parts are
+// rendered concurrently. It is the race detector that fails.
 func TestURLConcurrently(t *testing.T) {
 	var seen sync.Map
 	id := urls(t, func(s session.Session) {
@@ -141,8 +141,8 @@ func TestURLConcurrently(t *testing.T) {
 	seen.Range(func(url, _ any) bool { return assert.Equal(t, "/cart?sid="+id, url) })
 }
 
-// TestURLOfTheRequest has an ID in the URL although it was not read from there, or
-// not written: whoever sees the URL has the session all the same.
+// TestURLOfTheRequest has an ID in the URL that was not read from there, or not
+// written: whoever sees the URL still has the session.
 func TestURLOfTheRequest(t *testing.T) {
 	guarded := func(rec *httptest.ResponseRecorder, want bool) {
 		t.Helper()

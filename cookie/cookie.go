@@ -6,11 +6,10 @@
 //		Config: cookie.Config{Keys: [][]byte{key}},
 //	}))
 //
-// No server needs to share anything but the keys. The price is that the server
-// cannot take a session back: a copy of a cookie is good until it expires, also
-// after signing out, requests at the same time do not merge, and a session has
-// less than 4,096 bytes. The guide on the cookie store says what of the library's
-// guarantees holds.
+// Servers share only the keys. The price is that a server cannot take a session back: a
+// copy of a cookie is valid until it expires, even after signing out. Concurrent
+// requests do not merge, and a session has less than 4,096 bytes. The guide on encrypted
+// cookies says which of the library's guarantees hold.
 package cookie
 
 import (
@@ -24,15 +23,14 @@ import (
 // Config contains options for the cookie session store.
 type Config struct {
 	// Keys are the keys that encrypt the cookies, each of 32 random bytes. The first
-	// one writes, all of them read, so that keys can be changed without a session
-	// being lost. One is required; session.ParseKey reads what `openssl rand -hex
-	// 32` prints. Managers may share them: a cookie or header of one name is of no
-	// use in another.
+	// writes, all of them read, so that you can change keys without losing a session.
+	// At least one is required; session.ParseKey reads what `openssl rand -hex 32`
+	// prints. Managers may share keys: a cookie or header of one name is invalid in
+	// another.
 	Keys [][]byte
-	// Lifetime is the duration to have no access to a session before it expires. It
-	// is enforced by the server, from a time in the encrypted part. Default is 3600
-	// seconds, also for anything under a second. A copy of a cookie is good for that
-	// long, so keep it short.
+	// Lifetime is the idle timeout. The server enforces it, by a time in the encrypted
+	// part. Default is one hour, also for anything under a second. A copy of a cookie is
+	// valid for that long, so keep it short.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data, before encryption. Default is
 	// session.GobEncoder.

@@ -116,8 +116,8 @@ func TestForgedCookies(t *testing.T) {
 	assert.Empty(t, a.errs, "anybody can fill the log")
 }
 
-// TestUndecodable opens a cookie of our own whose data makes no sense any more, as
-// after a change of the encoding.
+// TestUndecodable opens a cookie of ours whose data can no longer be decoded, as after
+// a change of the encoding.
 func TestUndecodable(t *testing.T) {
 	old := newApp(t, Config{Keys: [][]byte{key(1)}}, nil)
 	_, token := old.get("/set?k=user&v=alice", "")
@@ -209,7 +209,7 @@ func TestKeyRotation(t *testing.T) {
 	assert.Equal(t, "<nil>", rec.Body.String(), "a key that was taken away still opens")
 }
 
-// TestStore is what the Store can do outside of requests: look, but not touch.
+// TestStore checks what the Store can do outside of requests: read, but not write.
 func TestStore(t *testing.T) {
 	a := newApp(t, Config{Keys: [][]byte{key(1)}}, nil)
 	_, token := a.get("/set?k=k&v=v", "")
@@ -245,7 +245,7 @@ func TestStore(t *testing.T) {
 	assert.Equal(t, "own", rec.Body.String())
 }
 
-// TestBrowser has the helpers for handler tests work with cookies too.
+// TestBrowser checks that the helpers for handler tests work with cookies too.
 func TestBrowser(t *testing.T) {
 	a := newApp(t, Config{Keys: [][]byte{key(1)}}, nil)
 	a.Get("/flash", func(flash session.Flash) string { return fmt.Sprint(flash) })
@@ -273,8 +273,8 @@ func TestHeaderTransport(t *testing.T) {
 	assert.Equal(t, "v", rec.Body.String())
 }
 
-// TestOtherHeader has a session of one Manager handed to another, which has the same
-// keys, and sees a header of its own as these two have no cookies.
+// TestOtherHeader presents one Manager's session to another with the same keys, which
+// uses its own header.
 func TestOtherHeader(t *testing.T) {
 	header := func(name string) *app {
 		return newApp(t, Config{Keys: [][]byte{key(1)}}, func(o *session.Options) { o.Transport = session.HeaderTransport(name) })
@@ -295,8 +295,8 @@ func TestOtherHeader(t *testing.T) {
 	}
 }
 
-// TestNothingLate has handlers that change nothing, for a visitor who has no
-// session: there is nothing to report.
+// TestNothingLate has handlers that change nothing, for a visitor without a session:
+// there is nothing to report.
 func TestNothingLate(t *testing.T) {
 	a := newApp(t, Config{Keys: [][]byte{key(1)}}, nil)
 	a.Get("/flush", func(s session.Session) string { s.Flush(); return "signed out" })
@@ -309,8 +309,8 @@ func TestNothingLate(t *testing.T) {
 	assert.Empty(t, a.errs)
 }
 
-// TestDestroyedBeforeAFailure has the end of a session acknowledged by a Commit: the
-// client has to let go of the cookie although the response fails.
+// TestDestroyedBeforeAFailure ends a session with Commit before the response fails: the
+// client must still drop the cookie.
 func TestDestroyedBeforeAFailure(t *testing.T) {
 	a := newApp(t, Config{Keys: [][]byte{key(1)}}, nil)
 	a.Get("/out", func(c flamego.Context, s session.Session) string {

@@ -187,7 +187,7 @@ func TestGolden(t *testing.T) {
 	assert.Equal(t, "v", sess.Get("k"))
 }
 
-// FuzzOpen looks for a value that is taken for a session, or makes it panic.
+// FuzzOpen looks for a value that counts as a session, or makes it panic.
 func FuzzOpen(f *testing.F) {
 	now := goldenTime
 	m := clocked(f, &now, key(1), key(2))

@@ -21,7 +21,7 @@ import (
 // restart is a step that stops the program and starts it again.
 const restart = "restart"
 
-// step asks for a page and says what it must answer.
+// step requests a page, and says what it must contain.
 type step struct{ path, want string }
 
 // storing is what the programs do that differ only in their store.

@@ -20,8 +20,8 @@ var (
 	_ driver.Counter = (*backend)(nil)
 )
 
-// Load implements driver.Backend. A document whose fields are of other types than
-// this library writes is no session: failing here would lock its visitor out.
+// Load implements driver.Backend. A document with fields of other types is not a
+// session: an error would lock its visitor out.
 func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	var doc struct {
 		Data   bson.RawValue `bson:"data"`
@@ -45,8 +45,8 @@ func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 
 var load = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "data", Value: 1}, {Key: "expired_at", Value: 1}})
 
-// Create implements driver.Backend. The unique index decides between those who
-// come with the same ID, so it must be there.
+// Create implements driver.Backend. The unique index decides between calls with the same
+// ID, so it must exist.
 func (b *backend) Create(ctx context.Context, id string, r driver.Record) error {
 	if _, err := b.prepare(ctx); err != nil {
 		return err
@@ -58,15 +58,15 @@ func (b *backend) Create(ctx context.Context, id string, r driver.Record) error 
 	return fail("create", err, id)
 }
 
-// Replace implements driver.Backend. A server does the condition and the change
-// as one, on the latest version of the document.
+// Replace implements driver.Backend. The server checks the condition and makes the
+// change atomically, on the latest version of the document.
 func (b *backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
 	err := b.update(ctx, id, old, fields(r))
 	return fail("replace", err, id)
 }
 
-// Move implements driver.Backend. It changes the key of the document in place,
-// so that no moment has two records, or none.
+// Move implements driver.Backend. It changes the key of the document in place, so there
+// are never two records, or none.
 func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	if _, err := b.prepare(ctx); err != nil {
 		return err
@@ -93,9 +93,8 @@ func (b *backend) update(ctx context.Context, id string, old driver.Record, set 
 	return err
 }
 
-// Delete implements driver.Backend. FerretDB passes over a document that is being
-// updated, which would leave an ended session alive; hence the look when nothing was
-// deleted.
+// Delete implements driver.Backend. FerretDB skips a document that is being updated,
+// which would leave an ended session alive. So Delete checks if nothing was deleted.
 func (b *backend) Delete(ctx context.Context, id string) error {
 	for {
 		res, err := b.sessions.DeleteOne(ctx, byKey(id))
@@ -113,8 +112,8 @@ func (b *backend) Delete(ctx context.Context, id string) error {
 
 var justID = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})
 
-// DeleteExpired implements driver.Backend. The TTL index does the same, but in
-// its own time, and not on every server that speaks the protocol.
+// DeleteExpired implements driver.Backend. The TTL index does the same, but at its own
+// pace, and not on every server that speaks the protocol.
 func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	expired := bson.E{Key: "expired_at", Value: bson.D{{Key: "$lte", Value: milliseconds(now)}}}
 	o := options.Find().SetSort(bson.D{{Key: "expired_at", Value: 1}}).SetLimit(int64(limit)).SetProjection(bson.D{{Key: "_id", Value: 1}})
@@ -135,7 +134,7 @@ func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 	for i, doc := range docs {
 		ids[i] = doc.ID
 	}
-	// One that has been touched meanwhile is not expired any more.
+	// A document that has been touched meanwhile is no longer expired.
 	res, err := b.sessions.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, expired})
 	if err != nil {
 		return 0, fail("delete expired", err)
@@ -157,11 +156,11 @@ func expiredAt(t time.Time) bson.E { return bson.E{Key: "expired_at", Value: mil
 
 func fields(r driver.Record) bson.D { return bson.D{dataIs(r.Data), expiredAt(r.Expiry)} }
 
-// milliseconds cuts off what a document does not hold.
+// milliseconds truncates a time to what a document holds.
 func milliseconds(t time.Time) primitive.DateTime { return primitive.DateTime(t.UnixMilli()) }
 
-// fail puts the backend's name before an error. The server may repeat values in
-// its message, and IDs are nobody's business.
+// fail adds the backend's name to an error, and removes the ID: the server may repeat
+// values in its message.
 func fail(op string, err error, ids ...string) error {
 	if err == nil || errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) {
 		return err

@@ -31,7 +31,7 @@ func TestConfig(t *testing.T) {
 		"scheme":         {Config: Config{Options: at("http://localhost"), Database: "x"}, Want: []string{"Config.Options are not valid", "scheme"}},
 		"unacknowledged": {Config: Config{Options: at(s.URI).SetWriteConcern(writeconcern.Unacknowledged()), Database: s.Database}, Want: []string{"unacknowledged", "set another"}},
 		"password": {Config: Config{Options: at(s.URI).SetAuth(options.Credential{Username: "nobody", Password: "x"}), Database: s.Database},
-			Want: []string{"look at the user in Config.Options", "readWrite"}},
+			Want: []string{"check the user in Config.Options", "readWrite"}},
 	})
 	require.NoError(t, client.Ping(ctx, nil), "the user's client was closed")
 }

@@ -11,9 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 )
 
-// prepare makes the indexes, unless that has been done. Of several servers that do
-// it at the same time one makes them. refused tells an error that is for the
-// administrator from one that passes.
+// prepare creates the indexes, unless that has been done. Several servers may do so at
+// once. refused reports an error that an administrator has to fix, not one that passes.
 func (b *backend) prepare(ctx context.Context) (refused bool, err error) {
 	if b.prepared.Load() {
 		return false, nil
@@ -26,19 +25,19 @@ func (b *backend) prepare(ctx context.Context) (refused bool, err error) {
 		b.prepared.Store(true)
 		return false, nil
 	}
-	what := fmt.Sprintf("mongo: the indexes of the collection %q (Config.Collection) cannot be made", b.sessions.Name())
+	what := fmt.Sprintf("mongo: the indexes of the collection %q (Config.Collection) cannot be created", b.sessions.Name())
 	const same = "remove documents with the same key, as v1.6.6 could leave, or drop the collection, which signs everybody out"
 	var answer mongo.ServerError
 	isAnswer := errors.As(err, &answer)
 	switch {
 	case mongo.IsDuplicateKeyError(err): // Its text has an ID in it.
 		return true, fmt.Errorf("%s: %s", what, same)
-	case isAnswer && answer.HasErrorCode(codeInternal): // FerretDB's way of saying the same.
+	case isAnswer && answer.HasErrorCode(codeInternal): // The same, from FerretDB.
 		return true, fmt.Errorf("%s: if the reason is none of the server's own, %s: %w", what, same, err)
 	case isAnswer && (answer.HasErrorCode(codeIndexOptions) || answer.HasErrorCode(codeIndexKeys)):
 		return true, fmt.Errorf("%s: it has an index on key or expired_at with other options: drop that: %w", what, err)
 	case isAnswer && answer.HasErrorCode(codeUnauthorized), strings.Contains(err.Error(), "auth error"):
-		return true, fmt.Errorf("%s: look at the user in Config.Options or Config.Client, who needs the role readWrite: %w", what, err)
+		return true, fmt.Errorf("%s: check the user in Config.Options or Config.Client, which needs the role readWrite: %w", what, err)
 	}
 	return false, fmt.Errorf("%s: %w", what, err)
 }

@@ -35,25 +35,25 @@ type Options = options.ClientOptions
 // Config contains options for the MongoDB session store. One of Options and
 // Client is required, and only one.
 //
-// Whatever they say, sessions are read from the primary. Without a write concern
-// a write waits for the majority of a replica set.
+// Sessions are always read from the primary. Without a write concern, a write waits for
+// the majority of a replica set.
 type Config struct {
 	// Options is the settings to set up the MongoDB client connection. Without
-	// RetryWrites writes are not retried: set it, or retryWrites=true in the URI,
-	// only for servers that tell a retry from a second write, as MongoDB's replica
-	// sets do. Without ServerSelectionTimeout a request waits 2 seconds for a server.
+	// RetryWrites, writes are not retried. Set it, or retryWrites=true in the URI, only
+	// for servers that recognize a retry, as MongoDB's replica sets do. Without
+	// ServerSelectionTimeout, a request waits 2 seconds for a server.
 	Options *Options
-	// Client is a client that is connected already. Its settings are left alone, and
-	// closing it is up to you. What Options says about RetryWrites goes for it too,
-	// but its default is to retry.
+	// Client is a connected client. The library leaves its settings alone, and does not
+	// close it. What Options says about RetryWrites holds for it too, but its default is
+	// to retry.
 	Client *mongo.Client
 	// Database is the database name of the MongoDB. It is required.
 	Database string
 	// Collection is the collection name for storing session data. It gets a unique
 	// index on key and a TTL index on expired_at. Default is "sessions".
 	Collection string
-	// Lifetime is the duration to have no access to a session before it expires.
-	// Default is 3600 seconds, also for anything under a second.
+	// Lifetime is the idle timeout. Default is one hour, also for anything under a
+	// second.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
 	Encoder session.Encoder
@@ -62,18 +62,18 @@ type Config struct {
 }
 
 const (
-	// selectionTimeout is how long requests wait for a primary: an election that is
-	// quick is waited out, but an outage must not pile up requests.
+	// selectionTimeout is how long requests wait for a primary: long enough for a quick
+	// election, but short enough that requests do not pile up in an outage.
 	selectionTimeout = 2 * time.Second
-	// closeTimeout bounds what the end waits for calls under way.
+	// closeTimeout bounds how long Close waits for calls under way.
 	closeTimeout = 5 * time.Second
 )
 
 // Initer returns the session.Initer for the MongoDB session store. Its Config is a
-// Config. The store's Close method closes the client that was made of Options.
+// Config. The store's Close method closes the client made from Options.
 //
-// A server that is down at the start is no error: requests that need it fail
-// until it is back, and the first session to be stored then makes the indexes.
+// A server that is down at start is not an error: requests that need it fail until it is
+// back, and the first session to be stored then creates the indexes.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {
@@ -82,7 +82,7 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 	case cfg.Options == nil && cfg.Client == nil:
 		return nil, sc, errors.New("mongo: Config.Options is nil: set it to options.Client().ApplyURI(…), or Config.Client to a connected client")
 	case cfg.Options != nil && cfg.Client != nil:
-		return nil, sc, errors.New("mongo: Config has both Options and Client: set only the one that is to be used")
+		return nil, sc, errors.New("mongo: Config has both Options and Client: set only the one to use")
 	case cfg.Database == "":
 		return nil, sc, errors.New("mongo: Config.Database is empty: set it to the name of the database")
 	}
@@ -105,14 +105,14 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 	return b, sc, nil
 }
 
-// use takes a collection, and makes its indexes if the server can be reached.
+// use takes a collection, and creates its indexes if the server can be reached.
 func (b *backend) use(ctx context.Context, db *mongo.Database, name string) error {
 	o := options.Collection().SetReadPreference(readpref.Primary())
 	switch wc := db.WriteConcern(); {
 	case wc == nil:
 		o.SetWriteConcern(writeconcern.Majority())
 	case !wc.Acknowledged():
-		return errors.New("mongo: the write concern of Config.Options or Config.Client is unacknowledged, so that no write is known to be stored: set another, or none")
+		return errors.New("mongo: the write concern of Config.Options or Config.Client is unacknowledged, so no write is known to be stored: set another, or none")
 	}
 	b.sessions = db.Collection(name, o)
 	if refused, err := b.prepare(ctx); refused {
@@ -121,7 +121,7 @@ func (b *backend) use(ctx context.Context, db *mongo.Database, name string) erro
 	return nil
 }
 
-// backend is a session.Backend with a document for each session.
+// backend is a session.Backend with one document per session.
 type backend struct {
 	sessions *mongo.Collection
 	prepared atomic.Bool

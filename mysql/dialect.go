@@ -11,9 +11,9 @@ import (
 	"github.com/flamego/session/internal/sqlstore"
 )
 
-// dialect is that of MySQL and MariaDB. A database that the user has opened may
-// count changed rows instead of found ones. Times are cut to what the column
-// holds, because MySQL would round them, and an expiry must not get later.
+// dialect is that of MySQL and MariaDB. A database that the user has opened may count
+// changed rows instead of found ones. Times are truncated to what the column holds:
+// MySQL would round them, and an expiry must not get later.
 func dialect(foreign bool, fraction time.Duration) sqlstore.Dialect {
 	return sqlstore.Dialect{
 		Name:  "mysql",
@@ -37,8 +37,8 @@ func dialect(foreign bool, fraction time.Duration) sqlstore.Dialect {
 	}
 }
 
-// fraction finds out what part of a second the column expired_at holds: none in
-// tables that v1.6.6 made, nor in one that cannot be asked about now.
+// fraction finds the precision of the column expired_at: whole seconds in tables that
+// v1.6.6 made, or if the server cannot tell now.
 func fraction(ctx context.Context, db *sql.DB, table string) time.Duration {
 	if table == "" {
 		table = sqlstore.DefaultTable
@@ -51,7 +51,7 @@ func fraction(ctx context.Context, db *sql.DB, table string) time.Duration {
 	err = db.QueryRowContext(ctx, "SELECT datetime_precision FROM information_schema.columns WHERE column_name = 'expired_at'"+
 		" AND table_name = ? AND table_schema = COALESCE(NULLIF(?, ''), DATABASE())", t.Name, t.Schema).Scan(&digits)
 	switch {
-	case errors.Is(err, sql.ErrNoRows): // It is about to be made, by Schema.
+	case errors.Is(err, sql.ErrNoRows): // Schema is about to create it.
 		return time.Microsecond
 	case err != nil || digits < 6:
 		return time.Second

@@ -29,15 +29,15 @@ import (
 
 // Config contains options for the MySQL session store.
 type Config struct {
-	// Lifetime is the duration to have no access to a session before it expires.
-	// Default is 3600 seconds, also for anything under a second.
+	// Lifetime is the idle timeout. Default is one hour, also for anything under a
+	// second.
 	Lifetime time.Duration
 	// DSN is the data source name of the driver, with or without parseTime. It is
 	// required, unless DB is set.
 	DSN string
-	// DB is a database that is open already, used instead of DSN. Its settings and
-	// its pool are left alone, and closing it is up to you. Without parseTime its
-	// loc must be UTC, as is the default.
+	// DB is an open database, used instead of DSN. The library leaves its settings and
+	// its pool alone, and does not close it. Without parseTime its loc must be UTC,
+	// which is the default.
 	DB *sql.DB
 	// Table is the table for storing session data, or database.table. A part that
 	// holds a dot must be in backquotes. Default is "sessions".
@@ -46,14 +46,14 @@ type Config struct {
 	Encoder session.Encoder
 	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
 	Decoder session.Decoder
-	// InitTable makes the table at the start if there is none, and its index on
-	// expired_at. Default is false: a table that is missing is an error, and a
-	// server that is down is not, at the start.
+	// InitTable creates the table and its index on expired_at at start, if missing.
+	// Default is false: a missing table is then an error at start, and a server that
+	// is down is not.
 	InitTable bool
 }
 
-// maxConns bounds the connections that are opened for a DSN. All may stay idle, or
-// else a busy server would open new ones all the time.
+// maxConns bounds the connections for a DSN. All may stay idle; otherwise a busy server
+// would open new ones all the time.
 const maxConns = 16
 
 // Initer returns the session.Initer for the MySQL session store. Its Config is a
@@ -74,7 +74,7 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 	o.Read, o.Write = sqlstore.DB(db), sqlstore.DB(db)
 	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil, fraction(ctx, db, cfg.Table)), o)
 	if err != nil {
-		err = fmt.Errorf("%w (look at Config.DSN or Config.DB)", err)
+		err = fmt.Errorf("%w (check Config.DSN or Config.DB)", err)
 	}
 	return b, sc, err
 }
@@ -94,10 +94,10 @@ func connect(dsn string) (*sql.DB, error) {
 	}
 	mc.ParseTime = true
 	mc.ClientFoundRows = true
-	// Without strict mode the server cuts off what a column cannot hold, and says
-	// that all went well.
+	// Without strict mode the server truncates what a column cannot hold, and reports
+	// success.
 	params := map[string]string{"sql_mode": "CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"}
-	maps.Copy(params, mc.Params) // What the DSN says goes.
+	maps.Copy(params, mc.Params) // The DSN wins.
 	mc.Params = params
 	connector, err := mysql.NewConnector(mc)
 	if err != nil {

@@ -29,15 +29,14 @@ import (
 
 // Config contains options for the PostgreSQL session store.
 type Config struct {
-	// Lifetime is the duration to have no access to a session before it expires.
-	// Default is 3600 seconds, also for anything under a second.
+	// Lifetime is the idle timeout. Default is one hour, also for anything under a
+	// second.
 	Lifetime time.Duration
 	// DSN is the connection string, as a URL or as keywords and values, with the
 	// parameters of pgx and of its pool. Without pool_max_conns up to 16 connections
 	// are opened. It is required, unless Pool is set.
 	DSN string
-	// Pool is a pool that is open already, used instead of DSN. Closing it is up to
-	// you.
+	// Pool is an open pool, used instead of DSN. The library does not close it.
 	Pool *pgxpool.Pool
 	// Table is the table for storing session data, or schema.table. A part that
 	// holds a dot must be in double quotes. Default is "sessions".
@@ -46,9 +45,9 @@ type Config struct {
 	Encoder session.Encoder
 	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
 	Decoder session.Decoder
-	// InitTable makes the table at the start if there is none, and its index on
-	// expired_at. Default is false: a table that is missing is an error, and a
-	// server that is down is not, at the start.
+	// InitTable creates the table and its index on expired_at at start, if missing.
+	// Default is false: a missing table is then an error at start, and a server that
+	// is down is not.
 	InitTable bool
 }
 
@@ -66,7 +65,7 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 		Read: native{pool}, Write: native{pool}, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true, Close: end,
 	})
 	if err != nil {
-		err = fmt.Errorf("%w (look at Config.DSN or Config.Pool)", err)
+		err = fmt.Errorf("%w (check Config.DSN or Config.Pool)", err)
 	}
 	return b, sc, err
 }
@@ -132,8 +131,8 @@ var dialect = sqlstore.Dialect{
 	Quote:       '"',
 	Key:         "key",
 	Placeholder: func(n int) string { return fmt.Sprint("$", n) },
-	// The rows are locked before they are deleted: one that is touched meanwhile
-	// does not match any more, and one that another server is deleting is skipped.
+	// The rows are locked before they are deleted: a row that is touched meanwhile no
+	// longer matches, and one that another server is deleting is skipped.
 	Sweep: "DELETE FROM {table} WHERE {key} = ANY(ARRAY(SELECT {key} FROM {table} WHERE expired_at <= ? ORDER BY expired_at LIMIT ? FOR UPDATE SKIP LOCKED))",
 	Schema: func(t sqlstore.Table) []string {
 		return []string{

@@ -48,7 +48,7 @@ func testWrongConfig(t *testing.T, dsn string) {
 	})
 }
 
-// TestNoPassword is that no error shows a password, also of a DSN that is wrong.
+// TestNoPassword checks that no error shows a password, not even of an invalid DSN.
 func TestNoPassword(t *testing.T) {
 	for _, dsn := range []string{
 		"postgres://u:secret@127.0.0.1:1/db",
@@ -66,7 +66,8 @@ func TestNoPassword(t *testing.T) {
 	}
 }
 
-// TestServerDownAtStart is about InitTable: without it that is no error.
+// TestServerDownAtStart checks that without InitTable a server that is down is not an
+// error.
 func TestServerDownAtStart(t *testing.T) {
 	backendtest.DownAtStart(t, session.Options{Initer: Initer(), Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres"}})
 }
@@ -96,8 +97,8 @@ func testPool(t *testing.T, dsn string) {
 	assert.Equal(t, 1, n)
 }
 
-// testSweepBatches has several servers sweep at once: every expired row goes,
-// every other one stays.
+// testSweepBatches sweeps on several servers at once: every expired row goes, every
+// other row stays.
 func testSweepBatches(t *testing.T, dsn string) {
 	ctx := context.Background()
 	table := backendtest.FreshTable()

@@ -13,11 +13,11 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// backend is a driver.Backend with a string for each session.
+// backend is a driver.Backend with one string per session.
 type backend struct {
 	client redis.UniversalClient
 	prefix string
-	grace  time.Duration // what a key without an expiry is said to have left
+	grace  time.Duration // how long a key without an expiry is said to have left
 	own    bool
 
 	countLives time.Duration
@@ -25,11 +25,10 @@ type backend struct {
 
 var _ driver.Backend = (*backend)(nil)
 
-// Load implements driver.Backend. The expiry is counted from before the call,
-// so that it does not become later on its way. A key that never expires was not
-// written by this library: it lives, until a request gives it an expiry, which the
-// library does soon since so little is left. A key of another type is not a
-// session: failing here would lock its visitor out.
+// Load implements driver.Backend. The expiry counts from before the call, so that it
+// does not become later. A key without an expiry was not written by this library; it is
+// a live session with little time left, so the next request gives it an expiry. A key of
+// another type is not a session: an error would lock its visitor out.
 func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	now := time.Now()
 	pipe := b.client.Pipeline()
@@ -40,8 +39,8 @@ func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 		return driver.Record{}, driver.ErrNotFound
 	}
 	if err == nil {
-		// Up to 9.19 the commands of a pipeline that found no connection have no error of
-		// their own.
+		// Up to 9.19, if a pipeline finds no connection, its commands have no error of their
+		// own.
 		err = cmp.Or(ttl.Err(), unsent)
 	}
 	if err != nil {
@@ -71,8 +70,8 @@ func (b *backend) Replace(ctx context.Context, id string, old, r driver.Record) 
 	return b.fail("replace", id, b.run(ctx, swap, id, old.Data, r.Data, px(r.Expiry)))
 }
 
-// Move implements driver.Backend, in two steps since the keys may be on two
-// nodes of a Cluster. Nobody knows the new ID before it has returned.
+// Move implements driver.Backend in two steps, since the keys may be on two nodes of a
+// Cluster. Nobody knows the new ID before it returns.
 func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	// 1. Store the new record. Until step 2 is done, the old one is the session.
 	if err := b.Create(ctx, newID, r); err != nil {
@@ -83,8 +82,8 @@ func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Reco
 	if err == nil {
 		return nil
 	}
-	// 3. Undo step 1. After an error that leaves open whether step 2 was done, the
-	// commit fails, and nobody will hear of the new ID either.
+	// 3. Undo step 1. If the error leaves open whether step 2 was done, the commit fails,
+	// and nobody learns the new ID either.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	if undo := b.Delete(ctx, newID); undo != nil && errors.Is(err, driver.ErrConflict) {
@@ -93,7 +92,7 @@ func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Reco
 	return b.fail("move", id, err)
 }
 
-// undoTimeout bounds the undoing of a Move, also one whose time is up.
+// undoTimeout bounds undoing a Move, whose own context may have ended.
 const undoTimeout = time.Second
 
 // Touch implements driver.Backend.
@@ -106,7 +105,7 @@ func (b *backend) Delete(ctx context.Context, id string) error {
 	return b.fail("delete", id, b.client.Del(ctx, b.prefix+id).Err())
 }
 
-// DeleteExpired implements driver.Backend. Redis does that by itself.
+// DeleteExpired implements driver.Backend. It does nothing: Redis removes expired keys.
 func (b *backend) DeleteExpired(context.Context, time.Time, int) (int, error) {
 	return 0, nil
 }
@@ -119,22 +118,22 @@ func (b *backend) Close() error {
 	return b.client.Close()
 }
 
-// px is an expiry as the milliseconds from now, cut off. Counting from now is
-// right whatever the server's clock says.
+// px is an expiry in milliseconds from now, truncated. So the server's clock does not
+// matter.
 func px(expiry time.Time) int64 {
 	return max(1, time.Until(expiry).Milliseconds())
 }
 
-// fail puts the backend's name before an error. The server may repeat arguments
-// in its message, and IDs are nobody's business.
+// fail adds the backend's name to an error, and removes the ID: the server may repeat
+// arguments in its message.
 func (b *backend) fail(op, id string, err error) error {
 	if err == nil || errors.Is(err, driver.ErrConflict) {
 		return err
 	}
 	var answer redis.Error
 	if c, ok := b.client.(*redis.ClusterClient); ok && !errors.As(err, &answer) {
-		// A replica may have taken over. By itself the client would ask after a
-		// minute, and until then send the master's sessions nowhere.
+		// A replica may have taken over. By itself the client would find out after a minute,
+		// and until then calls for the old master's sessions would fail.
 		c.ReloadState(context.Background())
 	}
 	if id != "" && strings.Contains(err.Error(), id) {

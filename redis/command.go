@@ -9,13 +9,13 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// onceCmd is a command that is not sent again when its answer is lost. go-redis
-// does that, by default, with every command; a compare-and-set that had been done
-// would then find its own result, call it a conflict, and be done twice.
+// onceCmd is a command that is not retried when its answer is lost. By default go-redis
+// retries every command. A compare-and-swap that had been done would then find its own
+// result, report a conflict, and be done twice.
 type onceCmd struct{ *redis.Cmd }
 
-// NoRetry is asked by all clients of go-redis. Those that a server sent elsewhere
-// (MOVED, ASK) were not done, and still go there.
+// NoRetry is called by all clients of go-redis. Commands that a server redirects (MOVED,
+// ASK) were not done, and still follow.
 func (onceCmd) NoRetry() bool { return true }
 
 func (b *backend) once(ctx context.Context, args ...any) *redis.Cmd {
@@ -28,7 +28,7 @@ func (b *backend) once(ctx context.Context, args ...any) *redis.Cmd {
 // returns 1 then.
 type script struct {
 	text, sha string
-	again     bool // it may be sent again, as it leaves in place what it looks for
+	again     bool // it may be retried, since it does not change what it compares
 }
 
 var (
@@ -47,7 +47,7 @@ func newScript(change string) script {
 	return script{text: text, sha: redis.NewScript(text).Hash()}
 }
 
-// run runs a script, by its name unless the server has to be told it first, as
+// run runs a script by its hash, or sends its text if the server does not have it, as
 // after a restart. It returns driver.ErrConflict if nothing was changed.
 func (b *backend) run(ctx context.Context, s script, id string, args ...any) error {
 	args = append([]any{"evalsha", s.sha, 1, b.prefix + id}, args...)
@@ -66,8 +66,8 @@ func (b *backend) run(ctx context.Context, s script, id string, args ...any) err
 	return err
 }
 
-// isWrongType tells whether a key holds something other than a string. Within a
-// script, old servers put that into a longer message.
+// isWrongType reports whether a key holds something other than a string. Within a
+// script, old servers say so in a longer message.
 func isWrongType(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "WRONGTYPE")
 }

@@ -47,14 +47,14 @@ func TestConfig(t *testing.T) {
 		"other two":         {Config: Config{Client: client, UniversalClient: client}, Want: []string{"more than one"}},
 		"replicas": {Config: Config{UniversalClient: redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, RouteRandomly: true})},
 			Want: []string{"Config.UniversalClient reads from replicas", "without ReadOnly"}},
-		"password": {Config: options(func(o *Options) { o.Username, o.Password = "nobody", "x" }), Want: []string{"WRONGPASS", "look at Username, Password", "Config.Options"}},
+		"password": {Config: options(func(o *Options) { o.Username, o.Password = "nobody", "x" }), Want: []string{"WRONGPASS", "check Username, Password", "Config.Options"}},
 		"scripts":  {Config: options(func(o *Options) { o.Username, o.Password = user, "secret" }), Want: []string{"evalsha", "scripts must be allowed"}},
 		"DB":       {Config: options(func(o *Options) { o.DB = 99999 }), Want: []string{"DB index is out of range", "DB in Config.Options"}},
 		"no TLS":   {Config: options(func(o *Options) { o.Addr, o.TLSConfig = secure.Addr, &tls.Config{} }), Want: []string{"certificate", "TLSConfig in Config.Options"}},
 	})
 }
 
-// The rights that docs/backends/redis.md asks for are enough, and needed.
+// The permissions in docs/backends/redis.md are enough, and needed.
 func TestACL(t *testing.T) {
 	guide, err := os.ReadFile("../docs/backends/redis.md")
 	require.NoError(t, err)

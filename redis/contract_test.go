@@ -24,7 +24,8 @@ func contract(t *testing.T, server setup) {
 	})
 }
 
-// TestNothingToSweep has Redis do that by itself.
+// TestNothingToSweep checks that DeleteExpired does nothing: Redis removes expired
+// keys.
 func TestNothingToSweep(t *testing.T) {
 	b := newBackend(t, kinds[0].start(t).fresh().config(nil))
 	require.NoError(t, b.Create(t.Context(), "aaa", record("1")))

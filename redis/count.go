@@ -23,20 +23,20 @@ const (
 	// countClaim begins what stands there while a server is counting. What follows
 	// is different for each time.
 	countClaim = "counting "
-	// claimTTL is when a server that counts and is not heard of is taken for dead.
+	// claimTTL is after how long a counting server without a sign of life counts as dead.
 	claimTTL = 5 * time.Second
-	// countLives is how long a number is good, at least; and countShare keeps the
-	// counting to a fiftieth of a server's time, however many keys there are.
+	// countLives is how long a number is valid at least. countShare limits counting to a
+	// fiftieth of a server's time, however many keys there are.
 	countLives = 10 * time.Second
 	countShare = 50
-	// scanPage is how many keys the server looks at without serving anybody else.
+	// scanPage is how many keys the server scans without serving anybody else.
 	scanPage = 1000
 )
 
-// Count implements driver.Counter. There is no index of the expiry, and one
-// would make every request write to it; so all keys are read, by one server at a
-// time, and the number is left in Redis for the others. One key is both the number
-// and the claim to find it out, so that no two can miss each other.
+// Count implements driver.Counter. Redis has no index of expiries, and every request
+// would have to write to one. So one server at a time reads all keys, and leaves the
+// number in Redis for the others. One key holds either the number or the claim to count,
+// so that two servers cannot miss each other.
 //
 // Redis' own clock decides what has expired.
 func (b *backend) Count(ctx context.Context, _ time.Time) (int, error) {
@@ -49,14 +49,14 @@ func (b *backend) Count(ctx context.Context, _ time.Time) (int, error) {
 		if n, err := strconv.Atoi(text); err == nil {
 			return n, nil
 		}
-		// 2. If nobody is at it, do it.
+		// 2. If nobody is counting, count.
 		if text == "" {
 			n, claimed, err := b.claimCount(ctx)
 			if claimed || err != nil {
 				return n, b.fail("count", "", err)
 			}
 		}
-		// 3. Wait for the one who is. If that server dies, its claim expires.
+		// 3. Wait for the server that is counting. If it dies, its claim expires.
 		select {
 		case <-ctx.Done():
 			return 0, b.fail("count", "", ctx.Err())
@@ -90,9 +90,8 @@ func (b *backend) claimCount(ctx context.Context) (n int, claimed bool, err erro
 	return n, true, err
 }
 
-// scan reads the keys of every server that has some. A key that is there all the
-// time is found, perhaps twice if the server changes the size of its table
-// meanwhile; what has expired is not.
+// scan reads the keys of every server that has some. It finds each key that is there all
+// the time, some twice if the server resizes its table meanwhile, and no expired ones.
 func (b *backend) scan(ctx context.Context) (int, error) {
 	var total, claimed atomic.Int64
 	claimed.Store(time.Now().UnixNano())
@@ -109,7 +108,7 @@ func (b *backend) scan(ctx context.Context) (int, error) {
 	return int(total.Load()), err
 }
 
-// Clients that spread the keys over servers, also as part of a type of the user's.
+// Clients that spread the keys over servers, possibly embedded in a type of the user's.
 type (
 	cluster interface {
 		ForEachMaster(context.Context, func(context.Context, *redis.Client) error) error
@@ -119,7 +118,7 @@ type (
 	}
 )
 
-// scanNode reads the keys of one server, and renews the claim now and then.
+// scanNode reads the keys of one server, and renews the claim from time to time.
 func (b *backend) scanNode(ctx context.Context, c redis.Cmdable, total, claimed *atomic.Int64) error {
 	pattern := globs.Replace(b.prefix) + "*"
 	for cursor := uint64(0); ; {
@@ -128,7 +127,7 @@ func (b *backend) scanNode(ctx context.Context, c redis.Cmdable, total, claimed 
 			return err
 		}
 		for _, key := range keys {
-			// Others are the library's own, or of somebody else who uses the prefix.
+			// Other keys are the library's own, or another user's of the prefix.
 			if driver.ValidID(strings.TrimPrefix(key, b.prefix)) {
 				total.Add(1)
 			}
@@ -144,5 +143,5 @@ func (b *backend) scanNode(ctx context.Context, c redis.Cmdable, total, claimed 
 	}
 }
 
-// globs takes their meaning from the characters of a pattern.
+// globs escapes the special characters of a pattern.
 var globs = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`)

@@ -122,7 +122,7 @@ func TestCountOnce(t *testing.T) {
 	assert.Equal(t, 10*time.Second, newBackend(t, s.config(nil)).countLives)
 }
 
-// onScan does something before the n-th page is read.
+// onScan runs a function before the n-th page is read.
 type onScan struct {
 	redis.Hook
 	scans atomic.Int32

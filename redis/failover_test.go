@@ -15,7 +15,7 @@ import (
 	"github.com/flamego/session/internal/testserver"
 )
 
-// failover is a fail-over under load. Replication is asynchronous, so the last
+// failover tests a fail-over under load. Replication is asynchronous, so the last
 // acknowledged visits may be lost with the master; none may count twice.
 func failover(t *testing.T, cfg Config, master *redis.Client, kill func()) {
 	b := newBackend(t, cfg)

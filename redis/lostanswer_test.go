@@ -22,7 +22,7 @@ import (
 	"github.com/flamego/session/internal/webclient"
 )
 
-// answerLoss is the ways to lose an answer.
+// answerLoss are the ways to lose an answer.
 var answerLoss = []struct {
 	name    string
 	silent  bool
@@ -184,7 +184,7 @@ func counter(t testing.TB, cfg Config) (get func(path string) (status int, body 
 	}
 }
 
-// lostAnswerUpdate is that one visit counts once, whatever becomes of the answers.
+// lostAnswerUpdate checks that one visit counts once, even if answers are lost.
 func lostAnswerUpdate(t *testing.T, p *testproxy.Proxy, cfg Config) {
 	get := counter(t, cfg)
 	for range 2 { // The second one tells the server the script.

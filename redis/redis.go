@@ -10,7 +10,7 @@
 //
 // Any number of servers may share the keys. Every call is one command on one
 // key, or a pipeline of two, so it works on a single server, behind Sentinel and
-// on a Cluster. Redis itself removes what has expired.
+// on a Cluster. Redis itself removes expired keys.
 package redis
 
 import (
@@ -34,22 +34,22 @@ type Options = redis.Options
 // Config contains options for the Redis session store. One of Options, Client and
 // UniversalClient is required, and only one.
 type Config struct {
-	// Options is the settings to set up the Redis client connection. Whatever they
-	// say, ContextTimeoutEnabled is on; DialerRetries is 1 by default, as the
-	// commands are tried again anyway.
+	// Options is the settings to set up the Redis client connection.
+	// ContextTimeoutEnabled is always on. DialerRetries is 1 by default, since commands
+	// are retried anyway.
 	Options *Options
-	// Client is a client that is open already. Its settings are left alone, and
-	// closing it is up to you. Without ContextTimeoutEnabled it may wait for its
-	// ReadTimeout when the server hangs, whatever Options.StoreTimeout says.
+	// Client is an open client. The library leaves its settings alone, and does not
+	// close it. Without ContextTimeoutEnabled it ignores Options.StoreTimeout, and may
+	// wait for its ReadTimeout when the server hangs.
 	Client *redis.Client
-	// UniversalClient is like Client, for any kind of client: of a Cluster, behind
-	// Sentinel, a Ring. It must read from masters: one that is ReadOnly, or routes
-	// by latency or at random, is an error.
+	// UniversalClient is like Client, for any kind of client: Cluster, Sentinel, Ring.
+	// It must read from masters: a client that is ReadOnly, or routes by latency or at
+	// random, is an error.
 	UniversalClient redis.UniversalClient
 	// KeyPrefix is the prefix to use for keys in Redis. Default is "session:".
 	KeyPrefix string
-	// Lifetime is the duration to have no access to a session before it expires.
-	// Default is 3600 seconds, also for anything under a second.
+	// Lifetime is the idle timeout. Default is one hour, also for anything under a
+	// second.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
 	Encoder session.Encoder
@@ -57,15 +57,15 @@ type Config struct {
 	Decoder session.Decoder
 }
 
-// startTimeout bounds what the start waits for a server that does not answer: that
-// is no error, so there is no point in waiting long.
+// startTimeout bounds how long the start waits for a server that does not answer. That
+// is not an error, so there is no point in waiting long.
 const startTimeout = 5 * time.Second
 
 // Initer returns the session.Initer for the Redis session store. Its Config is a
-// Config. The store's Close method closes the client that was made of Options.
+// Config. The store's Close method closes the client made from Options.
 //
-// A server that is down at the start is no error: requests that need it fail
-// until it is back. One that answers, and refuses, is.
+// A server that is down at start is not an error: requests that need it fail until it
+// is back. A server that answers and refuses is an error.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {
@@ -84,13 +84,13 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 	return b, sc, nil
 }
 
-// connect takes the user's client, or makes one.
+// connect uses the user's client, or makes one.
 func (b *backend) connect(cfg Config) error {
 	switch {
 	case cfg.Options == nil && cfg.Client == nil && cfg.UniversalClient == nil:
 		return errors.New("redis: Config.Options is nil: set it to the address of the server, or Config.Client or Config.UniversalClient to an open client")
 	case cfg.Options != nil && (cfg.Client != nil || cfg.UniversalClient != nil), cfg.Client != nil && cfg.UniversalClient != nil:
-		return errors.New("redis: Config has more than one of Options, Client and UniversalClient: set only the one that is to be used")
+		return errors.New("redis: Config has more than one of Options, Client and UniversalClient: set only the one to use")
 	case cfg.Client != nil:
 		b.client = cfg.Client
 	case cfg.UniversalClient != nil:
@@ -99,10 +99,10 @@ func (b *backend) connect(cfg Config) error {
 			return fmt.Errorf("redis: Config.UniversalClient is a nil %T: set it to an open client", b.client)
 		}
 		if c, ok := b.client.(*redis.ClusterClient); ok && c.Options().ReadOnly {
-			return errors.New("redis: Config.UniversalClient reads from replicas, which may not have yet what was stored: make one without ReadOnly, RouteByLatency and RouteRandomly")
+			return errors.New("redis: Config.UniversalClient reads from replicas, which may not have the last writes yet: make one without ReadOnly, RouteByLatency and RouteRandomly")
 		}
 	case strings.Contains(cfg.Options.Addr, "://"): // Every later error would show its password.
-		return errors.New("redis: Config.Options.Addr is a URL: make Config.Options of it with redis.ParseURL of go-redis, or set Addr to host:port")
+		return errors.New("redis: Config.Options.Addr is a URL: make Config.Options from it with redis.ParseURL of go-redis, or set Addr to host:port")
 	default:
 		o := *cfg.Options
 		o.ContextTimeoutEnabled, o.DialerRetries = true, cmp.Or(o.DialerRetries, 1)
@@ -111,8 +111,8 @@ func (b *backend) connect(cfg Config) error {
 	return nil
 }
 
-// check tries a write that changes nothing, to tell a wrong configuration from
-// an outage.
+// check tries a write that changes nothing, to distinguish a wrong configuration from an
+// outage.
 func (b *backend) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -121,11 +121,11 @@ func (b *backend) check(ctx context.Context) error {
 	var answer redis.Error
 	switch {
 	case errors.As(err, &certificate):
-		return fmt.Errorf("%w: look at TLSConfig in Config.Options, or at your client", err)
+		return fmt.Errorf("%w: check TLSConfig in Config.Options, or your client", err)
 	case !errors.As(err, &answer), redis.IsMaxClientsError(err):
 		return nil
 	case redis.IsAuthError(err), redis.IsPermissionError(err), strings.HasPrefix(answer.Error(), "ERR "):
-		return fmt.Errorf("%w: look at Username, Password and DB in Config.Options, or at your client; scripts must be allowed", err)
+		return fmt.Errorf("%w: check Username, Password and DB in Config.Options, or your client; scripts must be allowed", err)
 	}
 	return nil // It is starting, failing over or the like.
 }

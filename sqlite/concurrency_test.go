@@ -59,7 +59,7 @@ func write(ctx context.Context, b session.Backend, id string) error {
 	return b.Delete(ctx, id+"x")
 }
 
-// writeAll has 16 goroutines write, and fails the test with their first error.
+// writeAll writes from 16 goroutines, and fails the test with their first error.
 func writeAll(t *testing.T, b session.Backend, each int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -45,8 +45,8 @@ var dialect = sqlstore.Dialect{
 	Class: class,
 }
 
-// errorWords are what SQLite's own words in an error mean. They are the same in
-// every driver that Config.DB may come from, while the codes are not.
+// errorWords says what SQLite's own words in an error mean. The words are the same in
+// every driver that Config.DB may come from; the codes are not.
 var errorWords = []struct {
 	words  string
 	class  sqlstore.Class
@@ -75,7 +75,7 @@ func class(err error) sqlstore.Class {
 	return sqlstore.Other
 }
 
-// remedy adds to an error at the start which field to look at, and what for.
+// remedy adds to an error at start which field to check, and for what.
 func remedy(cfg Config, err error) error {
 	if err == nil {
 		return nil
@@ -93,8 +93,8 @@ func remedy(cfg Config, err error) error {
 	return err
 }
 
-// defaults are the parameters of the driver that many goroutines and processes on
-// one file need, each with the names by which a DSN may settle it otherwise.
+// defaults are the driver's parameters that many goroutines and processes on one file
+// need, each with the names by which a DSN may set it.
 var defaults = []struct {
 	param string
 	names []string
@@ -105,8 +105,8 @@ var defaults = []struct {
 	{"_txlock=immediate", []string{"_txlock"}},
 }
 
-// withDefaults adds the parameters that the DSN says nothing of. It takes no path
-// apart, so that those of Windows work as well.
+// withDefaults adds the parameters that the DSN does not set. It does not parse the path,
+// so that Windows paths work too.
 func withDefaults(dsn string) string {
 	_, query, found := strings.Cut(dsn, "?")
 	params, _ := url.ParseQuery(query) // An error is for the driver to report.

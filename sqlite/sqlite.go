@@ -6,10 +6,10 @@
 //		Config: sqlite.Config{DSN: "sessions.db", InitTable: true},
 //	}))
 //
-// Any number of processes on one machine may share the file. It is opened in
-// write-ahead mode, so that reading goes on while something is written; commits
-// survive the end of the process, and only a power cut can take the last ones
-// back. The folder holds two more files while the database is open.
+// Any number of processes on one machine may share the file. It is opened in write-ahead
+// mode, so that readers do not wait for writers. Commits survive the end of the process;
+// only a power failure can lose the last ones. The folder holds two more files while the
+// database is open.
 package sqlite
 
 import (
@@ -28,11 +28,11 @@ import (
 
 // Config contains options for the SQLite session store.
 type Config struct {
-	// Lifetime is the duration to have no access to a session before it expires.
-	// Default is 3600 seconds, also for anything under a second.
+	// Lifetime is the idle timeout. Default is one hour, also for anything under a
+	// second.
 	Lifetime time.Duration
 	// DSN is the path of the database file, or a "file:" URI, either with the
-	// driver's parameters after a "?". What they leave open is set to
+	// driver's parameters after a "?". What they do not set is
 	// _pragma=busy_timeout(5000), _pragma=journal_mode(WAL),
 	// _pragma=synchronous(NORMAL) and _txlock=immediate. In-memory databases work
 	// too, and end with the process. It is required, unless DB is set.
@@ -45,12 +45,12 @@ type Config struct {
 	Encoder session.Encoder
 	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
 	Decoder session.Decoder
-	// InitTable makes the table at the start if there is none, and its index on
-	// expired_at. Default is false: a table that is missing is an error.
+	// InitTable creates the table and its index on expired_at at start, if missing.
+	// Default is false: a missing table is then an error.
 	InitTable bool
-	// DB is a database that is open already, used instead of DSN. Its settings and
-	// its pool are left alone, and closing it is up to you. Without a busy timeout
-	// it works as well: a locked database is tried again.
+	// DB is an open database, used instead of DSN. The library leaves its settings and
+	// its pool alone, and does not close it. It also works without a busy timeout: a
+	// locked database is retried.
 	DB *sql.DB
 }
 
@@ -96,8 +96,8 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
 	if err != nil {
 		return errors.Join(err, o.Close())
 	}
-	// In any other mode readers and writers would wait for each other. A database
-	// in memory has such a mode, and belongs to its connection.
+	// In any other mode readers and writers wait for each other. An in-memory database
+	// has another mode, and belongs to its connection.
 	if mode != "wal" {
 		o.Read = o.Write
 	}

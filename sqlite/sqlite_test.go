@@ -85,7 +85,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// TestDSNs has every call on every kind of DSN.
+// TestDSNs makes every call with every kind of DSN.
 func TestDSNs(t *testing.T) {
 	for name, dsn := range dsns(t) {
 		t.Run(name, func(t *testing.T) {

@@ -47,13 +47,12 @@ func signIn(c flamego.Context, s session.Session) error {
 	}
 	s.Flush()
 	s.Set("user", user)
-	// The ID is final once it is asked for. It is in the header Authorization of the
-	// response as well.
+	// The ID is final now. It is also in the response's Authorization header.
 	return answer(c, http.StatusOK, map[string]any{"token": s.ID()})
 }
 
-// requireToken also refuses tokens that are unknown, expired or ended: these are
-// the ones of a visitor without a session.
+// requireToken also refuses unknown, expired and ended tokens: such a request has no
+// session.
 func requireToken(c flamego.Context, s session.Session) error {
 	if s.Get("user") == nil {
 		c.ResponseWriter().Header().Set("WWW-Authenticate", "Bearer")

@@ -1,5 +1,5 @@
-// Command cookie has a page for members, and keeps the whole session of each in an
-// encrypted cookie: nothing is stored on the server.
+// Command cookie has a page for members, and keeps the whole session in an encrypted
+// cookie: nothing is stored on the server.
 //
 //	SESSION_KEY=$(openssl rand -hex 32) go run ./examples/cookie
 //
@@ -39,8 +39,7 @@ func main() {
 	log.Fatal(srv.Serve(l))
 }
 
-// loadKey takes the key from the environment, where the secrets of a program are
-// better off than in its source.
+// loadKey takes the key from the environment, a better place for secrets than the source.
 func loadKey() ([]byte, error) {
 	if text := os.Getenv("SESSION_KEY"); text != "" {
 		return session.ParseKey(text)
@@ -67,10 +66,10 @@ func newApp(key []byte) http.Handler {
 	f.Use(flamego.Recovery())
 	f.Use(session.Sessioner(session.Options{
 		Initer: cookie.Initer(),
-		// A copy of a cookie is good as long as it lives, also after signing out. So the
-		// lifetime is short; who uses the pages keeps the session.
+		// A copy of a cookie is valid until it expires, even after signing out. So the
+		// lifetime is short; an active visitor keeps the session.
 		Config: cookie.Config{Keys: [][]byte{key}, Lifetime: 15 * time.Minute},
-		// A site behind TLS takes a name like __Host-session, together with Secure: true.
+		// A site behind TLS uses a name like __Host-session, together with Secure: true.
 		Cookie: session.CookieOptions{Name: "cookie_session"},
 	}))
 
@@ -86,7 +85,7 @@ func newApp(key []byte) http.Handler {
 	// Signing in and out are POSTs: a link or an image on another site cannot send
 	// one with this site's cookie, which is SameSite=Lax.
 	f.Post("/login", func(c flamego.Context, s session.Session) error {
-		// Here a real program checks a password. Whoever has new rights gets a new ID.
+		// A real program checks a password here. New privileges need a new ID.
 		if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 			return err
 		}

@@ -1,6 +1,6 @@
-// Command counter counts visits, and starts anew six minutes after a visitor's
-// first, however often the page is asked for: once by an option, and once by hand,
-// for whoever wants to do something else at that moment.
+// Command counter counts visits, and starts over six minutes after a visitor's first,
+// however often the page is requested: once by an option, and once by hand, in case you
+// want to do something else at that moment.
 package main
 
 import (
@@ -41,7 +41,7 @@ func optionsWithout() session.Options {
 	return session.Options{Cookie: session.CookieOptions{Name: "by_hand"}}
 }
 
-// newApp has each counter use sessions of its own.
+// newApp gives each counter its own sessions.
 func newApp(byOption, byHand *session.Manager, now func() time.Time) *flamego.Flame {
 	f := flamego.Classic()
 	f.Get("/", byOption.Sessioner(), count)
@@ -49,13 +49,13 @@ func newApp(byOption, byHand *session.Manager, now func() time.Time) *flamego.Fl
 	return f
 }
 
-// count may run for many requests of a visitor at once: Update loses none.
+// count may run for many requests of a visitor at once: Update loses no count.
 func count(c flamego.Context, s session.Session) error {
 	n := session.Update(s, "countnum", func(n int) int { return n + 1 })
 	return page.Execute(c.ResponseWriter(), n)
 }
 
-// startAnew does by hand what AbsoluteLifetime does.
+// startAnew does what AbsoluteLifetime does, by hand.
 func startAnew(now func() time.Time) flamego.Handler {
 	return func(s session.Session) {
 		created, ok := session.Get[time.Time](s, "createtime")

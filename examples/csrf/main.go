@@ -1,5 +1,5 @@
-// Command csrf guards the forms of a site with sign-in by tokens of flamego/csrf.
-// It is a module of its own, since the library does not need csrf.
+// Command csrf protects the forms of a site with sign-in by tokens of flamego/csrf. It is a
+// separate module, since the library does not need csrf.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/flamego/session"
 )
 
-// keyUser is where the session holds who is signed in. csrf has to look at the
-// same key: "userID" is its default.
+// keyUser is the session key of the signed-in user. csrf has to use the same key; its
+// default is "userID".
 const keyUser = "userID"
 
 var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
@@ -80,16 +80,16 @@ func home(c flamego.Context, s session.Session, x csrf.CSRF) error {
 	})
 }
 
-// signIn would check a password here. What the session held before, the notes of
-// somebody else perhaps, is dropped, and so is the token.
+// signIn would also check a password. It drops what the session held before, such as
+// another user's notes, and the token.
 func signIn(c flamego.Context, s session.Session) error {
 	s.Flush()
 	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 		return err
 	}
 	s.Set(keyUser, c.Request().PostFormValue("name"))
-	// The page after the redirect has a token for this user. One that was shown in
-	// this response would be of nobody.
+	// The page after the redirect has a token for this user. A token in this response
+	// would be for nobody.
 	c.Redirect("/", http.StatusSeeOther)
 	return nil
 }

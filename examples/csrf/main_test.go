@@ -71,7 +71,7 @@ func TestTokens(t *testing.T) {
 	assert.NotEqual(t, old, ann.Session().ID())
 	assert.False(t, m.Store().Exist(t.Context(), old), "whoever knew the ID is not signed in along")
 
-	// What was handed out before is of no use after.
+	// A token from before is refused.
 	assert.Equal(t, http.StatusBadRequest, post(ann, "/notes", before, "note", "forged"))
 	mine := token(t, ann)
 	assert.NotEqual(t, before, mine)
@@ -86,7 +86,7 @@ func TestTokens(t *testing.T) {
 	assert.Nil(t, bob.Session().Get("notes"))
 	assert.Equal(t, []string{"tea", "sugar"}, ann.Session().Get("notes"))
 
-	// After signing out one is nobody again.
+	// After signing out, the visitor is nobody again.
 	require.Equal(t, http.StatusSeeOther, post(ann, "/signout", mine, "", ""))
 	assert.Nil(t, ann.Session())
 	assert.Equal(t, http.StatusBadRequest, post(ann, "/signin", mine, "name", "ann"))

@@ -1,6 +1,6 @@
-// Command custom-id has clients that send the session ID in a way of their own,
-// "Authorization: Token …", and expect it in the header X-Token: ReadIDFunc and
-// WriteIDFunc do what no Transport does.
+// Command custom-id has a transport of its own. Clients send the session ID as
+// "Authorization: Token …", and expect it in the header X-Token: no Transport does that, so
+// it uses ReadIDFunc and WriteIDFunc.
 package main
 
 import (
@@ -25,8 +25,8 @@ func newApp() *flamego.Flame {
 			id, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Token ")
 			return id
 		},
-		// Called before the first byte of a response that tells a new ID, and, with
-		// created false, of every one to a client that has named a session.
+		// Called with created true before the first byte of a response with a new ID, and
+		// with created false, before the handlers, for a request that brought a live one.
 		WriteIDFunc: func(w http.ResponseWriter, r *http.Request, sid string, created bool) {
 			if created {
 				w.Header().Set("X-Token", sid)
@@ -46,8 +46,8 @@ func newApp() *flamego.Flame {
 		return strings.Join(items, ", ")
 	})
 	f.Delete("/items", func(c flamego.Context, s session.Session) {
-		// There is no function for the end of a session: the client is told by the
-		// status, and forgets the ID.
+		// There is no function for the end of a session: the status tells the client, which
+		// drops the ID.
 		session.Destroy(s)
 		c.ResponseWriter().WriteHeader(http.StatusNoContent)
 	})

@@ -92,20 +92,20 @@ func readSignInForm(c flamego.Context) signInForm {
 	return f
 }
 
-// signIn would check a password here, were this not a demo.
+// signIn would check a password, if this were not a demo.
 func signIn(c flamego.Context, s session.Session, v *view) error {
 	form := readSignInForm(c)
 	if form.Error != "" {
 		return v.show(http.StatusUnprocessableEntity, "signin", form)
 	}
-	// Whoever knew the ID of this browser so far, say because they planted it, must
-	// not be signed in along with it. The data move to a new ID.
+	// Somebody who knows this browser's ID, for example because they planted it, must not
+	// be signed in too. The data moves to a new ID.
 	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 		return err
 	}
 	s.Set(keyUser, form.Name)
 	s.Set(keySince, time.Now())
-	s.Set(keyVisits, 0) // Those of somebody who was signed in before are not ours.
+	s.Set(keyVisits, 0) // They may be those of a user who was signed in before.
 	s.SetFlash("Welcome, " + form.Name + ".")
 
 	to, _ := session.Pop[string](s, keyReturnTo)
@@ -118,7 +118,7 @@ func signIn(c flamego.Context, s session.Session, v *view) error {
 // copy of it signed in.
 func signOut(c flamego.Context, s session.Session) {
 	session.Destroy(s)
-	// The session is over. This goes into a new one, with a new ID.
+	// The session has ended. This goes into a new one, with a new ID.
 	s.SetFlash("You are signed out.")
 	c.Redirect("/", http.StatusSeeOther)
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/flamego/session/sqlite"
 )
 
-// backend is a kind of store. All that differs between them in a program is two
-// options: the handlers are the same, whichever it is.
+// backend is a kind of store. In a program they differ only in two options; the handlers
+// are the same.
 type backend struct {
 	name   string // as in -backend
 	title  string // as in "sessions are kept in …"
-	dsn    string // the default of -dsn; empty if there is nothing to name
+	dsn    string // the default of -dsn; empty if it has none
 	lasts  bool   // sessions outlive the program
 	remote bool   // the DSN names a server, and may hold a password
 
-	// open makes the two options that choose a store.
+	// open returns the two options that choose a store.
 	open func(dsn string, lifetime time.Duration) (session.Initer, any)
 }
 
@@ -41,7 +41,7 @@ var backends = []backend{
 		title: "a folder of files",
 		dsn:   "demo-sessions",
 		lasts: true,
-		// The folder is made if it is missing, for this user's eyes only.
+		// The folder is created if missing, readable by this user only.
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return session.FileIniter(), session.FileConfig{Lifetime: lifetime, RootDir: dsn}
 		},
@@ -51,7 +51,7 @@ var backends = []backend{
 		title: "a SQLite file",
 		dsn:   "demo.db",
 		lasts: true,
-		// The file is made if it is missing, and with InitTable the table in it.
+		// The file is created if missing, and with InitTable the table in it.
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return sqlite.Initer(), sqlite.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
 		},

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// config is what the flags say. It is complete once parseFlags has returned it:
-// nothing after it needs to know of defaults.
+// config holds the flags, with the defaults filled in by parseFlags.
 type config struct {
 	addr     string
 	backend  backend
@@ -19,8 +18,8 @@ type config struct {
 	place    string // where the sessions are, in words
 }
 
-// parseFlags reads the flags, and prints their list to out when it is asked for.
-// An error says what to type instead.
+// parseFlags reads the flags, and for -help prints their list to out. An error says what to
+// type instead.
 func parseFlags(args []string, out io.Writer) (config, error) {
 	var cfg config
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
@@ -43,7 +42,7 @@ func parseFlags(args []string, out io.Writer) (config, error) {
 	if flags.NArg() > 0 {
 		return cfg, fmt.Errorf("%q is no flag: -help lists the flags", flags.Arg(0))
 	}
-	// The library would take anything shorter for the default of an hour.
+	// To the library, anything shorter means the default of an hour.
 	if cfg.lifetime < time.Second {
 		return cfg, fmt.Errorf("-lifetime is %v: give it one second at least, such as -lifetime 30m", cfg.lifetime)
 	}
@@ -54,9 +53,9 @@ func parseFlags(args []string, out io.Writer) (config, error) {
 	return cfg, cfg.locate()
 }
 
-// locate says where the sessions are. Without -dsn the path is made absolute, so
-// that whoever reads it knows what to look at, back up or delete. A -dsn that was
-// typed in isn't repeated: those of database servers contain passwords.
+// locate says where the sessions are. Without -dsn it is an absolute path, so that the
+// reader knows what to look at, back up or delete. A given -dsn is not repeated: those of
+// database servers contain passwords.
 func (c *config) locate() (err error) {
 	c.place = c.backend.title
 	switch {

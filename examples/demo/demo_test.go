@@ -111,7 +111,7 @@ func testBackend(t *testing.T, exe string, backend backend) {
 	require.Zero(t, p.Stop())
 }
 
-// testFlags wants each mistake to be named, and the remedy with it.
+// testFlags checks that each mistake is named, with the remedy.
 func testFlags(t *testing.T, exe string) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -1,14 +1,14 @@
-// Command demo is a small site that shows what sessions are for: signing in and
-// out, a counter, messages across redirects, and coming back to the page that one
-// wanted to see.
+// Command demo is a small site that shows what sessions are for: signing in and out, a
+// counter, messages across redirects, and returning to the requested page after signing
+// in.
 //
 //	go run ./examples/demo
 //
 // serves it on http://localhost:2830, with the sessions in a SQLite file in the
 // working folder. Its flags, listed by -help, choose another address or backend.
 //
-// Where to read on: backends.go opens the store, app.go puts the middleware and
-// the routes together, auth.go signs in and out, pages.go has the other handlers.
+// backends.go opens the store, app.go sets up the middleware and the routes, auth.go signs
+// in and out, pages.go has the other handlers.
 package main
 
 import (
@@ -36,7 +36,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// From the first signal on, another one ends the program at once.
+	// After the first signal, a second one ends the program at once.
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, cfg); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
@@ -44,16 +44,16 @@ func main() {
 	}
 }
 
-// run serves the site until the context ends. What it opens it closes in the
-// opposite order: the server first, so that no request finds the store closed.
+// run serves the site until the context ends. It closes what it opened in reverse order:
+// the server first, so that no request finds the store closed.
 func run(ctx context.Context, cfg config) (err error) {
 	initer, storeConfig := cfg.backend.open(cfg.dsn, cfg.lifetime)
 	m, err := session.NewManager(session.Options{
 		Initer: initer,
 		Config: storeConfig,
-		// Browsers send a cookie to all ports of a host. Under a name of its own it
-		// stays apart from those of other programs on localhost. A site behind TLS
-		// takes a name like __Host-demo, together with Secure: true.
+		// Browsers send a cookie to all ports of a host. Its own name keeps it apart from
+		// those of other programs on localhost. A site behind TLS uses a name like
+		// __Host-demo, together with Secure: true.
 		Cookie: session.CookieOptions{Name: "demo_session"},
 	})
 	if err != nil {
@@ -71,7 +71,7 @@ func run(ctx context.Context, cfg config) (err error) {
 	}
 	srv := &http.Server{
 		Handler: newApp(m, cfg),
-		// Without limits a client that sends a byte a minute keeps its connection.
+		// Without limits, a client that sends a byte a minute would keep its connection.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 	}
@@ -84,8 +84,7 @@ func run(ctx context.Context, cfg config) (err error) {
 	return nil
 }
 
-// serve answers requests until the context ends, and lets those finish that are
-// under way by then.
+// serve serves requests until the context ends, then waits for those under way.
 func serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
@@ -99,8 +98,8 @@ func serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	return srv.Shutdown(ctx)
 }
 
-// siteURL is what to type into the browser. The port is asked of the listener,
-// since port 0 means any that is free.
+// siteURL is the URL for the browser. The port comes from the listener, since port 0 means
+// any free one.
 func siteURL(flag string, listening net.Addr) string {
 	host, port, _ := net.SplitHostPort(listening.String())
 	if name, _, err := net.SplitHostPort(flag); err == nil {

@@ -8,11 +8,10 @@ import (
 	"github.com/flamego/session"
 )
 
-// keyCounter holds an int. Visitors have it before they sign in, and keep it
-// when they do.
+// keyCounter holds an int. Visitors have it before they sign in, and keep it afterwards.
 const keyCounter = "counter"
 
-// showHome sets nothing: whoever sees only this page gets no session, no cookie.
+// showHome sets nothing: a visitor who sees only this page gets no session and no cookie.
 func showHome(v *view) error {
 	return v.show(http.StatusOK, "home", nil)
 }
@@ -22,15 +21,15 @@ func showCounter(s session.Session, v *view) error {
 	return v.show(http.StatusOK, "counter", n)
 }
 
-// count adds one to the latest value, whichever request or server has stored it.
-// Get and then Set would lose counts when two requests come at the same time.
+// count adds one to the latest value, whichever request or server stored it. Get and then
+// Set would lose counts of concurrent requests.
 func count(c flamego.Context, s session.Session) {
 	session.Update(s, keyCounter, func(n int) int { return n + 1 })
 	// The fragment puts the focus back on the button, so that Enter counts on.
 	c.Redirect("/counter#count", http.StatusSeeOther)
 }
 
-// resetCounter leaves a flash, which the page after the redirect shows, once.
+// resetCounter leaves a flash for the page after the redirect.
 func resetCounter(c flamego.Context, s session.Session) {
 	s.Delete(keyCounter)
 	s.SetFlash("The counter is back at zero.")
@@ -43,8 +42,8 @@ type accountPage struct {
 	Visits, Counter int
 }
 
-// showAccount counts its visits. A GET should change nothing that matters; this
-// doesn't, but to the one who counts.
+// showAccount counts its visits. A GET should change nothing that matters, and this does
+// not matter much.
 func showAccount(s session.Session, u user, v *view) error {
 	p := accountPage{user: u}
 	p.Visits = session.Update(s, keyVisits, func(n int) int { return n + 1 })
@@ -52,7 +51,7 @@ func showAccount(s session.Session, u user, v *view) error {
 	return v.show(http.StatusOK, "account", p)
 }
 
-// showNotFound has the layout around it, so the way on is where it always is.
+// showNotFound uses the layout, so the links are where they always are.
 func showNotFound(v *view) error {
 	return v.show(http.StatusNotFound, "notfound", nil)
 }

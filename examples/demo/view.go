@@ -14,8 +14,7 @@ import (
 //go:embed templates
 var sources embed.FS
 
-// templates has every page with the layout around it. A mistake in one of them
-// stops the program at its start.
+// templates has every page with its layout. A mistake in one stops the program at start.
 var templates = parseTemplates("home", "counter", "signin", "account", "notfound")
 
 func parseTemplates(names ...string) map[string]*template.Template {
@@ -26,7 +25,7 @@ func parseTemplates(names ...string) map[string]*template.Template {
 	return pages
 }
 
-// layout is what every page shows. Its fields are those that templates name.
+// layout is what every page shows. Its fields are those that the templates use.
 type layout struct {
 	Path     string
 	User     string // empty if nobody is signed in
@@ -37,7 +36,7 @@ type layout struct {
 	Page     any // of the one page
 }
 
-// view answers one request with a page.
+// view renders a page for one request.
 type view struct {
 	w      flamego.ResponseWriter
 	layout layout
@@ -61,8 +60,8 @@ func newView(cfg config) flamego.Handler {
 	}
 }
 
-// show writes the page when it is complete: a template that fails must not leave
-// half of one behind a status of 200.
+// show writes the page when it is complete: a template that fails must not leave half a
+// page with status 200.
 func (v *view) show(status int, name string, page any) error {
 	v.layout.Page = page
 	var b bytes.Buffer
@@ -71,6 +70,6 @@ func (v *view) show(status int, name string, page any) error {
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
-	_, _ = b.WriteTo(v.w) // The client may be gone. That is no error of ours.
+	_, _ = b.WriteTo(v.w) // An error means that the client is gone.
 	return nil
 }

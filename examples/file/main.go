@@ -1,5 +1,5 @@
-// Command file keeps sessions in files, in a folder for temporary ones, which
-// most systems empty at the next boot. A site would name a folder of its own.
+// Command file keeps sessions in files, in the system's folder for temporary files, which
+// most systems empty at boot. A real site would use its own folder.
 package main
 
 import (

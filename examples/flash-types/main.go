@@ -1,5 +1,5 @@
 // Command flash-types has flashes of two types: a text on some routes, a struct on
-// others. Whoever takes a flash asks for the type that it knows.
+// others. Each handler checks for the type that it knows.
 package main
 
 import (
@@ -26,7 +26,7 @@ func main() {
 		return s
 	})
 
-	// Stores other than the memory need gob.Register(Flash{}), see gob-register.
+	// Stores other than memory need gob.Register(Flash{}), see gob-register.
 	type Flash struct {
 		Success string
 		Error   string

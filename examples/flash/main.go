@@ -1,5 +1,5 @@
-// Command flash leaves a message for the next request of the same visitor, which
-// gets it once.
+// Command flash leaves a message for the visitor's next request. It is delivered at most
+// once.
 package main
 
 import (

@@ -1,6 +1,6 @@
-// Command gob-register keeps a value of a type of its own. Stores other than the
-// memory encode values with gob, which has to be told of such types once; leave
-// gob.Register out, and /set answers 500 and logs what is missing.
+// Command gob-register stores a value of its own type. Stores other than memory encode
+// values with gob, with which such types must be registered once. Without gob.Register,
+// /set returns 500 and logs what is missing.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command login has visitors sign in by name, and stay signed in for thirty days
-// if they want to. Sessions are in the file app.db in the working folder.
+// Command login lets visitors sign in by name, and stay signed in for thirty days if they
+// want. Sessions are in the file app.db in the working folder.
 package main
 
 import (
@@ -36,9 +36,9 @@ func options(dsn string) session.Options {
 		Config: sqlite.Config{
 			DSN:       dsn,
 			InitTable: true,
-			Lifetime:  time.Hour, // without a visit, for who is not remembered
+			Lifetime:  time.Hour, // idle timeout without Remember
 		},
-		// Everybody signs in again after three months, used or not.
+		// Everybody has to sign in again after three months, however active.
 		AbsoluteLifetime: 90 * day,
 	}
 }
@@ -71,15 +71,15 @@ func signIn(c flamego.Context, s session.Session) error {
 		c.Redirect("/login", http.StatusSeeOther)
 		return nil
 	}
-	// Here a password would be checked. After that the session gets a new ID: the
-	// old one may be known to somebody else, who would be signed in along.
+	// Check a password here. Then give the session a new ID: somebody else may know the
+	// old one, and would be signed in too.
 	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 		return err
 	}
-	s.Flush() // What is in it may be of somebody who was signed in before.
+	s.Flush() // The data may belong to a user who was signed in before.
 	s.Set("username", name)
 
-	// 0 takes back what an earlier sign-in has asked for.
+	// 0 undoes what an earlier sign-in asked for.
 	var stay time.Duration
 	if c.Request().PostFormValue("remember") != "" {
 		stay = 30 * day
@@ -91,8 +91,8 @@ func signIn(c flamego.Context, s session.Session) error {
 	return nil
 }
 
-// signOut is for POST only: a link or a picture on another site must not sign
-// anybody out.
+// signOut is for POST only, so that a link or an image on another site cannot sign anybody
+// out.
 func signOut(c flamego.Context, s session.Session) {
 	session.Destroy(s)
 	c.Redirect("/login", http.StatusSeeOther)

@@ -58,7 +58,7 @@ func TestRemember(t *testing.T) {
 	clock.Advance(3 * day)
 	assert.Equal(t, "/login", b.Get("/").Path, "ninety days are the end")
 
-	// Who signs in without the box is not remembered any more.
+	// Signing in without the box undoes Remember.
 	b.Post("/login", url.Values{"username": {"Ann"}, "remember": {"on"}})
 	b.Post("/login", url.Values{"username": {"Ann"}})
 	clock.Advance(soon)

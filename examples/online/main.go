@@ -1,6 +1,6 @@
-// Command online shows how many people are there. Whoever joins has a session,
-// which ends when they leave, or have not been seen for five minutes. Its file is
-// deleted within a minute more.
+// Command online shows how many people are online. A visitor who joins gets a session,
+// which ends when they leave, or after five minutes without a request. Its file is deleted
+// within another minute.
 package main
 
 import (
@@ -39,8 +39,8 @@ func options(dir string) session.Options {
 			RootDir:  dir,
 			Lifetime: 5 * time.Minute, // since the last request
 		},
-		// Expired sessions don't count, and can't be used. Their files are deleted this
-		// often, in the background.
+		// Expired sessions do not count and cannot be used. Their files are deleted in the
+		// background, this often.
 		GCInterval: time.Minute,
 	}
 }
@@ -54,7 +54,7 @@ func newApp(m *session.Manager) *flamego.Flame {
 	return f
 }
 
-// show makes no session: or else every robot would be somebody online.
+// show creates no session; otherwise every robot would count.
 func show(c flamego.Context, s session.Session, m *session.Manager) error {
 	online, err := m.Count(c.Request().Context())
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/flamego/session/examples/internal/exampletest"
 )
 
-// site is the program at work.
+// site is the running program.
 type site struct {
 	*exampletest.Clock
 	t   *testing.T
@@ -38,13 +38,13 @@ func (s *site) visitor() *exampletest.Browser { return exampletest.NewBrowser(s.
 
 var id = regexp.MustCompile(`^[0-9a-z]{32}$`)
 
-// files counts those of sessions.
+// files counts the session files.
 func (s *site) files() (n int) {
 	err := fs.WalkDir(os.DirFS(s.dir), ".", func(_ string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() && id.MatchString(e.Name()) {
 			n++
 		}
-		return nil // A file may go while this looks.
+		return nil // A file may be deleted meanwhile.
 	})
 	require.NoError(s.t, err)
 	return n
@@ -71,7 +71,7 @@ func TestPeopleOnline(t *testing.T) {
 	assert.Contains(t, ann.Post("/leave", nil).Body, "People online: 0")
 }
 
-// Expired sessions are gone at once, their files with the next sweep.
+// Expired sessions cannot be used at once; their files go with the next sweep.
 func TestExpiredAreDeleted(t *testing.T) {
 	s := start(t, nil)
 	for range 3 {
@@ -87,7 +87,7 @@ func TestExpiredAreDeleted(t *testing.T) {
 	assert.Equal(t, 1, n)
 }
 
-// The sweep comes by itself, every GCInterval.
+// The sweep runs by itself, every GCInterval.
 func TestSweepInTheBackground(t *testing.T) {
 	s := start(t, func(o *session.Options) { o.GCInterval = time.Second })
 	s.visitor().Post("/join", nil)

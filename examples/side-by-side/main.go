@@ -1,6 +1,5 @@
-// Command side-by-side has users and administrators sign in apart from each other,
-// in one browser: two sessions on one request, each with a cookie, a store, a
-// lifetime and a flash of its own.
+// Command side-by-side lets users and administrators sign in separately, in one browser:
+// two sessions on one request, each with its own cookie, store, lifetime and flash.
 package main
 
 import (
@@ -14,8 +13,8 @@ import (
 	"github.com/flamego/session/sqlite"
 )
 
-// AdminSession and AdminFlash are how handlers ask for the second session. Types
-// of one's own keep the two apart: nobody takes one for the other by accident.
+// AdminSession and AdminFlash are the handlers' parameters for the second session.
+// Separate types keep the two apart: a handler cannot take one for the other by accident.
 type (
 	AdminSession interface{ session.Session }
 	AdminFlash   interface{}
@@ -54,8 +53,8 @@ func userOptions(dsn string) session.Options {
 	}
 }
 
-// adminOptions ask for more: a restart signs all administrators out, and so does a
-// quarter of an hour without a request, and the end of the day.
+// adminOptions are stricter: a restart signs administrators out, and so does a quarter of
+// an hour without a request, and the end of the day.
 func adminOptions() session.Options {
 	return session.Options{
 		Config:           session.MemoryConfig{Lifetime: 15 * time.Minute},
@@ -91,7 +90,7 @@ func signInAdmin(c flamego.Context, as AdminSession) error {
 	return enter(c, as, "You may do anything now.")
 }
 
-// enter signs in to one of the two sessions. It would check a password, too.
+// enter signs in to one of the two sessions. It would also check a password.
 func enter(c flamego.Context, s session.Session, welcome string) error {
 	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 		return err

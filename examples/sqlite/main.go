@@ -1,5 +1,5 @@
 // Command sqlite keeps sessions in a SQLite database, the file app.db in the
-// working folder. The file and the table are made at the first start.
+// working folder. The first start creates the file and the table.
 package main
 
 import (

@@ -1,7 +1,7 @@
-// Command url-ids works in browsers without cookies: there the session ID goes
-// along in every link, form and redirect. Who sends cookies gets clean URLs.
+// Command url-ids works in browsers without cookies: every link, form and redirect carries
+// the session ID. Browsers with cookies get clean URLs.
 //
-// An ID in a URL is easily given away. Use this only where it must be.
+// An ID in a URL is easily given away. Use this only if you must.
 package main
 
 import (
@@ -36,7 +36,7 @@ func options() session.Options {
 }
 
 func newApp(m *session.Manager) *flamego.Flame {
-	// Not flamego.Classic: its logger writes URLs as they are, IDs included.
+	// Not flamego.Classic: its logger writes full URLs, including IDs.
 	f := flamego.New()
 	f.Use(flamego.Recovery(), m.Sessioner())
 	f.Get("/", home)
@@ -70,8 +70,8 @@ func signIn(c flamego.Context, s session.Session) error {
 		c.Redirect(session.URL(s, "/"), http.StatusSeeOther)
 		return nil
 	}
-	// This matters even more here: anybody can send around a link with an ID in it
-	// that they know. After this it is not the ID of who signs in.
+	// This matters even more here: anybody can share a link with an ID that they know.
+	// After this, the signed-in session has another ID.
 	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package carry carries session IDs over HTTP: in cookies, headers and URLs. It also
-// has what happens to a response when a session cannot be stored.
+// Package carry carries session IDs over HTTP, in cookies, headers and URLs. It also
+// sends the failure response when a session cannot be stored.
 package carry
 
 import (
@@ -13,26 +13,25 @@ import (
 // written before the first byte of the response. Its methods may be called
 // concurrently.
 type Carrier interface {
-	// Read appends what may be IDs to the list, usually one.
+	// Read appends possible IDs to the list, usually one.
 	Read(r *http.Request, values []string) []string
-	// Write tells the client its ID. age is the Max-Age that the session asks for in
-	// seconds, or 0 for that of the options.
+	// Write tells the client its ID. age is the session's own Max-Age in seconds, or 0
+	// for that of the options.
 	Write(w http.ResponseWriter, r *http.Request, id string, age int)
-	// Greet is called once for a live ID that came from the client.
+	// Greet is called once for a live ID that the client sent.
 	Greet(w http.ResponseWriter, r *http.Request, id string)
-	// MaxAge is how many seconds the client keeps an ID that it is told with the given
-	// age, or 0 if that is its own affair.
+	// MaxAge is how many seconds the client keeps an ID written with the given age, or 0
+	// if the client decides.
 	MaxAge(age int) int
 	// Remove tells the client that its session has ended.
 	Remove(w http.ResponseWriter, r *http.Request)
 	// Vary names the request header that the response depends on, or "".
 	Vary() string
-	// Name names the transport, for messages and to tell two apart; it may be "".
+	// Name names the transport, for messages and to compare two; it may be "".
 	Name() string
 	// Param is the query parameter that IDs are read from, or "".
 	Param() string
-	// Header is the header that tells clients their IDs, or "", also if that is
-	// Set-Cookie.
+	// Header is the response header with the ID, or "" for none or Set-Cookie.
 	Header() string
 }
 
@@ -101,8 +100,8 @@ func (c *query) Read(r *http.Request, values []string) []string {
 	return append(values, q[c.name][0])
 }
 
-// Write has nothing to do: the application makes the URLs, and Private is called for
-// every response that has to do with one.
+// Write does nothing: the application makes the URLs, and Private is called for every
+// response that may have one.
 func (c *query) Write(http.ResponseWriter, *http.Request, string, int) {}
 func (c *query) Greet(http.ResponseWriter, *http.Request, string)      {}
 func (c *query) MaxAge(int) int                                        { return 0 }
@@ -119,15 +118,15 @@ func Private(h http.Header) {
 	h["Cache-Control"] = []string{"no-store"}
 }
 
-// funcs calls functions, and for what has no function another Carrier.
+// funcs calls functions, and another Carrier where there is no function.
 type funcs struct {
 	Carrier
 	readID  func(*http.Request) string
 	writeID func(http.ResponseWriter, *http.Request, string, bool)
 }
 
-// Funcs returns a Carrier that reads and writes by functions, each of which may be nil
-// for what c does.
+// Funcs returns a Carrier that reads and writes by functions. If one is nil, c does its
+// work.
 func Funcs(c Carrier, readID func(*http.Request) string, writeID func(http.ResponseWriter, *http.Request, string, bool)) Carrier {
 	return &funcs{Carrier: c, readID: readID, writeID: writeID}
 }
@@ -162,15 +161,15 @@ func (c *funcs) MaxAge(age int) int {
 	return 0
 }
 
-// Remove is nothing that a function to write IDs knows of: the client drops its ID
-// when told to by the application.
+// Remove does nothing with a function to write IDs: the application has to tell the
+// client to drop its ID.
 func (c *funcs) Remove(w http.ResponseWriter, r *http.Request) {
 	if c.writeID == nil {
 		c.Carrier.Remove(w, r)
 	}
 }
 
-// Name is empty: where the functions carry IDs is their own affair.
+// Name is empty: only the functions know where they carry IDs.
 func (c *funcs) Name() string { return "" }
 
 func (c *funcs) Param() string {
@@ -180,10 +179,9 @@ func (c *funcs) Param() string {
 	return ""
 }
 
-// NoStore keeps a response that tells an ID out of caches (OWASP session
-// management cheat sheet), whatever the handler has decided: a cache would hand one
-// session to everybody. The same goes for what only caches in between look at (RFC
-// 9213).
+// NoStore keeps a response with an ID out of caches (OWASP session management cheat
+// sheet), whatever the handler has set: a cache would hand one session to everybody. It
+// also removes the headers for CDNs (RFC 9213).
 func NoStore(h http.Header, room *Room) {
 	h["Cache-Control"] = room.one("no-store")
 	for name := range h {
@@ -193,8 +191,8 @@ func NoStore(h http.Header, room *Room) {
 	}
 }
 
-// IsPublic tells whether shared caches may keep the response (RFC 9111, section
-// 3). They do so in spite of a Set-Cookie.
+// IsPublic reports whether shared caches may keep the response (RFC 9111, section 3).
+// They do so despite a Set-Cookie.
 func IsPublic(h http.Header) bool {
 	public := false
 	for _, line := range h["Cache-Control"] {
@@ -211,7 +209,7 @@ func IsPublic(h http.Header) bool {
 	return public
 }
 
-// Vary tells caches that the response depends on a header of the request.
+// Vary tells caches that the response depends on a request header.
 func Vary(h http.Header, on string, room *Room) {
 	if h["Vary"] == nil {
 		h["Vary"] = room.one(on)
@@ -227,7 +225,7 @@ func Vary(h http.Header, on string, room *Room) {
 	h["Vary"] = append(h["Vary"], on)
 }
 
-// Room is memory for the value of one header line, which a request has anyway.
+// Room is memory for the value of one header line. It saves an allocation.
 type Room [1]string
 
 func (r *Room) one(value string) []string {

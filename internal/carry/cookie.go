@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// cookie carries IDs in a cookie. It has the header lines ready but for
-// the ID.
+// cookie carries IDs in a cookie. Its header lines are prepared, except for the ID.
 type cookie struct {
 	template      http.Cookie
 	plain, tls    string // what follows the ID
@@ -29,14 +28,14 @@ func Cookie(template http.Cookie) Carrier {
 func (c *cookie) lines(t http.Cookie) (set, gone string) {
 	t.Value = "0"
 	set = strings.TrimPrefix(t.String(), t.Name+"=0")
-	// The same attributes, or else browsers would not find the cookie, or refuse the
-	// removal of one with a prefix (RFC 6265bis, section 5.7).
+	// The same attributes: otherwise browsers would not find the cookie, or refuse to
+	// remove one with a prefix (RFC 6265bis, section 5.7).
 	t.Value, t.MaxAge, t.Expires = "", -1, time.Unix(1, 0)
 	return set, t.String()
 }
 
-// Read finds several cookies of the name where another host of the domain has set
-// one, or where the Path has changed.
+// Read finds several cookies of the name if another host of the domain has set one, or
+// if the Path has changed.
 func (c *cookie) Read(r *http.Request, values []string) []string {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {
@@ -51,7 +50,7 @@ func (c *cookie) Read(r *http.Request, values []string) []string {
 	return values
 }
 
-// Write takes the Max-Age of the session before that of the options.
+// Write prefers the session's own Max-Age to that of the options.
 func (c *cookie) Write(w http.ResponseWriter, r *http.Request, id string, age int) {
 	secure := r.TLS != nil
 	if age > 0 {
@@ -78,7 +77,7 @@ func (c *cookie) Remove(w http.ResponseWriter, r *http.Request) {
 	c.put(w.Header(), line)
 }
 
-// put sets the cookie line in the place of any other for the same cookie.
+// put sets the cookie line, and replaces any other for the same cookie.
 func (c *cookie) put(h http.Header, line string) {
 	lines, name := h["Set-Cookie"], c.template.Name+"="
 	kept := make([]string, 0, len(lines)+1)

@@ -11,12 +11,12 @@ import (
 const failureText = "Internal Server Error\n"
 
 // Inner returns the place where Flamego's writer keeps the writer that it sends
-// through. It is looked for once at start, so that a version of Flamego that has it no
-// more is found out before the first request.
+// through. NewManager calls it once, so that a version of Flamego without that place is
+// noticed before the first request.
 func Inner(w http.ResponseWriter) (*http.ResponseWriter, error) {
 	v := reflect.ValueOf(w)
 	if v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
-		// The first field, as it is embedded. To look for its name would take longer.
+		// It is embedded as the first field. Looking it up by name would take longer.
 		if v = v.Elem(); v.NumField() > 0 && v.Field(0).CanSet() {
 			if inner, ok := v.Field(0).Addr().Interface().(*http.ResponseWriter); ok {
 				return inner, nil
@@ -26,8 +26,8 @@ func Inner(w http.ResponseWriter) (*http.ResponseWriter, error) {
 	return nil, fmt.Errorf("the response writer %T has no settable field ResponseWriter: use a version of flamego that this package was tested with", w)
 }
 
-// DropTrailers is for a handler that took the header of its response before it
-// failed, and goes on putting in what would follow the body.
+// DropTrailers removes trailers that a handler has put into a header that it took before
+// storing failed.
 func DropTrailers(h http.Header) {
 	for name := range h {
 		if strings.HasPrefix(name, http.TrailerPrefix) {
@@ -36,8 +36,8 @@ func DropTrailers(h http.Header) {
 	}
 }
 
-// SendFailure answers 500 with none of what the handler prepared. What holds all
-// the same is put in by keep.
+// SendFailure sends 500 without what the handler prepared. keep adds header lines that
+// still hold.
 func SendFailure(w http.ResponseWriter, keep func(http.ResponseWriter)) {
 	h := w.Header()
 	for name := range h {
@@ -56,8 +56,8 @@ func SendFailure(w http.ResponseWriter, keep func(http.ResponseWriter)) {
 	_, _ = w.Write([]byte(failureText))
 }
 
-// isPolicy tells the headers that a failure keeps: what other middleware says of
-// every response, without which a browser could not even read the status.
+// isPolicy reports whether a failure keeps the header: other middleware sets it on every
+// response, and without it a browser might not even be able to read the status.
 func isPolicy(name string) bool {
 	if strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "Cross-Origin-") {
 		return true

@@ -1,5 +1,5 @@
-// Package clientstore is the engine of sessions that their clients keep, encrypted, in
-// the place of an ID.
+// Package clientstore is the engine for sessions that their clients keep, encrypted,
+// instead of an ID.
 package clientstore
 
 import (
@@ -18,38 +18,37 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Sealer encrypts. A message that was sealed for one purpose cannot be opened for
-// another. Overhead is by how much a message is longer than what it hides.
+// Sealer encrypts. A message sealed for one purpose cannot be opened for another.
+// Overhead is how much longer a message is than what it hides.
 type Sealer interface {
 	Seal(purpose string, plain []byte) []byte
 	Open(purpose string, msg []byte) ([]byte, error)
 	Overhead() int
 }
 
-// Engine implements txn.Engine. Where other engines are given an ID to find a record,
-// Load is given the record itself, which is called a token. Nobody else writes to the
-// same place, so Replace never conflicts; but neither does a client lose a token of
-// before.
+// Engine implements txn.Engine. Other engines get an ID and find a record; its Load gets
+// the record itself, which is called a token. Nobody else writes to the same place, so
+// Replace never conflicts; but a client may also keep an older token.
 type Engine struct {
 	sealer Sealer
 	codec  codec.Codec
 	place  string
 }
 
-// New returns the engine of a sealer and a codec.
+// New returns an engine with a sealer and a codec.
 func New(s Sealer, c codec.Codec) *Engine { return &Engine{sealer: s, codec: c} }
 
 // Traits implements txn.Engine.
 func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, Client: true} }
 
-// Attach tells which cookie or header the tokens are for: those of one are of no use in
+// Attach sets which cookie or header the tokens are for: a token for one is invalid in
 // another.
 func (e *Engine) Attach(place string) error {
 	e.place = place
 	return e.codec.Check()
 }
 
-// maxSize is how many octets of a cookie's name and value browsers keep (RFC 6265bis,
+// maxSize is how many octets of a cookie's name and value browsers allow (RFC 6265bis,
 // section 5.6). The rest of the line does not count.
 const maxSize = 4096
 
@@ -78,8 +77,8 @@ func (e *Engine) Valid(token string, _ int) bool {
 
 func (e *Engine) purpose() string { return "session in the " + e.place }
 
-// Load opens a token. What does not open is no session, like an ID that nobody has
-// given out; there is nothing to report, or else anybody could fill the log.
+// Load opens a token. One that does not open counts as no session, like an unknown ID.
+// It is not reported, or anybody could fill the log.
 func (e *Engine) Load(_ context.Context, token string) (txn.Version, error) {
 	if !e.Valid(token, 0) {
 		return txn.Version{}, driver.ErrNotFound
@@ -92,7 +91,7 @@ func (e *Engine) Load(_ context.Context, token string) (txn.Version, error) {
 	if err != nil {
 		return txn.Version{}, driver.ErrNotFound
 	}
-	// From here on it is a record of our own making.
+	// From here on it is a record that this library has made.
 	if len(rec) < recordHeader || rec[0] != recordVersion || len(rec) < recordHeader+int(rec[1]) {
 		return txn.Version{}, &codec.DecodeError{Err: errors.New("a cookie of another version of this library")}
 	}
@@ -105,7 +104,7 @@ func (e *Engine) Load(_ context.Context, token string) (txn.Version, error) {
 	return txn.Version{ID: string(rec[recordHeader:data]), Token: token, View: v, Record: driver.Record{Expiry: expiry}}, nil
 }
 
-// seal makes the token of the version that the changes make of the old one.
+// seal makes the token for the old version with the changes applied.
 func (e *Engine) seal(old txn.Version, ch *txn.Changes, id string, expiry time.Time) (txn.Version, error) {
 	v, vals := old.Next(ch, id, time.UnixMilli(expiry.UnixMilli()))
 	data, err := e.codec.Marshal(vals)
@@ -124,7 +123,7 @@ func (e *Engine) seal(old txn.Version, ch *txn.Changes, id string, expiry time.T
 	return v, nil
 }
 
-// tooLarge tells what to take out.
+// tooLarge says what to remove.
 func (e *Engine) tooLarge(size int, v *txn.Values) error {
 	type part struct {
 		name string
@@ -140,7 +139,7 @@ func (e *Engine) tooLarge(size int, v *txn.Values) error {
 	for _, p := range parts[:min(3, len(parts))] {
 		largest = append(largest, fmt.Sprintf("%s with %d bytes", p.name, p.size))
 	}
-	return fmt.Errorf("the cookie would have %d bytes in its name and value, and browsers keep %d at most: store less in the session, or take a store on the server (largest keys before encryption: %s)",
+	return fmt.Errorf("the cookie would have %d bytes in its name and value, and browsers keep %d at most: store less in the session, or use a store on the server (largest keys before encryption: %s)",
 		size, maxSize, strings.Join(largest, ", "))
 }
 
@@ -164,13 +163,13 @@ func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (t
 	return e.seal(old, &txn.Changes{}, old.ID, expiry)
 }
 
-// Delete has nothing to work on: the client is told to forget the session.
+// Delete does nothing: the client is told to drop the session.
 func (e *Engine) Delete(context.Context, string) error { return nil }
 
-// Sweep has nothing to work on.
+// Sweep does nothing.
 func (e *Engine) Sweep(context.Context, time.Time, int) (int, error) { return 0, nil }
 
-// Count is an error: nobody knows.
+// Count returns an error: nobody knows the number.
 func (e *Engine) Count(context.Context, time.Time) (int, error) {
 	return 0, fmt.Errorf("%w: clients keep the sessions, and nobody knows how many there are", errors.ErrUnsupported)
 }

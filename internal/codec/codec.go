@@ -1,5 +1,4 @@
-// Package codec turns the values of a session into the bytes that a storage system
-// keeps, and back.
+// Package codec encodes the values of a session for storage, and decodes them.
 package codec
 
 import (
@@ -16,8 +15,8 @@ import (
 type Codec struct {
 	Encode func(*txn.Values) ([]byte, error)
 	Decode func([]byte) (*txn.Values, error)
-	// Renews has a record encoded anew, not only touched, when its expiry slides: for
-	// encryption keys that are to be taken away.
+	// Renews: when the expiry slides, a record is encoded again, not only touched, so
+	// that old encryption keys can be removed.
 	Renews bool
 }
 
@@ -33,8 +32,8 @@ var Gob = Codec{
 	},
 }
 
-// Marshal encodes a version. A value that does not go through is named, with what to
-// do about it: the encoder's own error does not tell which one it was.
+// Marshal encodes a version. Its error names the value at fault and the remedy, since the
+// encoder's own error does not say which value it was.
 func (c Codec) Marshal(v *txn.Values) (_ []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -67,8 +66,8 @@ func (c Codec) Unmarshal(b []byte) (_ *txn.Values, err error) {
 	return v, nil
 }
 
-// DecodeError marks a record that is there but makes no sense. It costs the visitor
-// that session, unlike a store that is unavailable.
+// DecodeError marks a record that exists but cannot be decoded. Unlike an unavailable
+// store, it costs the visitor that session.
 type DecodeError struct{ Err error }
 
 func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
@@ -76,10 +75,10 @@ func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
 // Unwrap returns the reason.
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// Is makes it one with what a driver cannot make a record of.
+// Is makes it equivalent to driver.ErrUnreadable.
 func (e *DecodeError) Is(target error) bool { return target == driver.ErrUnreadable }
 
-// Reported is the error of an unreadable record that has been reported already.
+// Reported is the error for an unreadable record that has already been reported.
 type Reported struct{ Err error }
 
 func (e Reported) Error() string { return e.Err.Error() }
@@ -87,7 +86,7 @@ func (e Reported) Error() string { return e.Err.Error() }
 // Unwrap returns the error.
 func (e Reported) Unwrap() error { return e.Err }
 
-// KeyName shows a key that is a string, and only the type of another.
+// KeyName shows a string key, and only the type of any other key.
 func KeyName(key any) string {
 	if s, ok := key.(string); ok {
 		return fmt.Sprintf("%.64q", s)
@@ -95,9 +94,9 @@ func KeyName(key any) string {
 	return fmt.Sprintf("of type %T", key)
 }
 
-// Check tells whether a codec keeps what the library stores under keys of its own,
-// next to the data: a session whose time of creation is lost never comes to its end.
-// Numbers may change their type, as by JSON.
+// Check returns an error if a codec loses the library's own keys: without its creation
+// time, a session would never reach its absolute timeout. Numbers may change their type,
+// as with JSON.
 func (c Codec) Check() error {
 	want := []txn.Pair{
 		{Key: txn.CreatedKey, Value: int64(1_700_000_000_123)},
@@ -120,5 +119,5 @@ func (c Codec) Check() error {
 	return nil
 }
 
-// IsReported tells whether an error has been reported already.
+// IsReported reports whether an error is a Reported.
 func IsReported(err error) bool { return errors.As(err, new(Reported)) }

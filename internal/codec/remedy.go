@@ -11,8 +11,8 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// remedy tells what to do about a pair that the encoder refused. It never lets
-// gob have the value, which may contain itself.
+// remedy says what to do about a pair that the encoder refused. It never passes the
+// value to gob, since it may contain itself.
 func remedy(p txn.Pair) string {
 	f := finder{left: 100_000, seen: make(map[visit]bool)}
 	// The key may be the culprit as well.
@@ -29,7 +29,7 @@ func remedy(p txn.Pair) string {
 
 // finder looks through a value for what gob cannot encode.
 type finder struct {
-	left int            // values still to look at: an error has to come soon
+	left int            // values still to look at, so that the error comes soon
 	seen map[visit]bool // a value may contain itself
 }
 
@@ -43,8 +43,8 @@ type visit struct {
 // findDepth is how deep a finder goes.
 const findDepth = 1000
 
-// held looks at a value that an interface holds, for which gob wants to be told
-// the type. It returns the remedy, or nothing.
+// held looks at a value in an interface, whose type gob has to know. It returns the
+// remedy, or "".
 func (f *finder) held(v reflect.Value, depth int) string {
 	if v.Kind() == reflect.Pointer && v.IsNil() {
 		return fmt.Sprintf("gob cannot encode a nil pointer of type %s: store nil as such", v.Type())
@@ -58,7 +58,7 @@ func (f *finder) held(v reflect.Value, depth int) string {
 	return f.inside(v, depth)
 }
 
-// inside looks at what a value consists of.
+// inside looks at the parts of a value.
 func (f *finder) inside(v reflect.Value, depth int) string {
 	f.left--
 	if f.left < 0 || depth > findDepth || gobstream.EncodesItself(v.Type()) {
@@ -100,7 +100,7 @@ func (f *finder) inside(v reflect.Value, depth int) string {
 			}
 		}
 	case reflect.Struct:
-		// gob leaves out the other fields.
+		// gob skips the other fields.
 		for i := 0; found == "" && i < v.NumField(); i++ {
 			if v.Type().Field(i).IsExported() {
 				found = f.inside(v.Field(i), depth+1)
@@ -139,11 +139,11 @@ func unfit(t reflect.Type) string {
 	return ""
 }
 
-// registered tells whether gob was told of the type, by an empty value of it.
+// registered reports whether the type is registered with gob, by encoding a zero value.
 func registered(t reflect.Type) (ok bool) {
 	defer func() {
 		if recover() != nil {
-			ok = true // Its own method met the empty value: so gob knows it.
+			ok = true // Its own method panicked on the zero value, so gob knows the type.
 		}
 	}()
 	v := reflect.New(t).Elem()
@@ -154,7 +154,7 @@ func registered(t reflect.Type) (ok bool) {
 	return err == nil || !strings.Contains(err.Error(), "type not registered for interface")
 }
 
-// literal writes an expression of the type for the advice to register it.
+// literal returns an expression of the type, for the advice to register it.
 func literal(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -10,17 +10,17 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// folder is an open folder: RootDir, or one in it. No path leads out of it, and
-// opening one never blocks. Its two implementations are osRoot, for any system,
-// and linuxFolder, which takes far fewer system calls.
+// folder is an open folder: RootDir, or one in it. No path leads out of it, and opening a
+// file never blocks. There are two implementations: osRoot, for any system, and
+// linuxFolder, which takes far fewer system calls.
 type folder interface {
 	// sub opens a folder in it.
 	sub(path string) (folder, error)
-	// open opens a file for reading. It may turn out not to be a regular one.
+	// open opens a file for reading, which may not be a regular file.
 	open(path string) (file, error)
 	// create opens a new file for writing, of mode 0600.
 	create(name string) (file, error)
-	// stat tells about a link, not about what it leads to.
+	// stat describes a link, not its target.
 	stat(path string) (info, error)
 
 	// The rest are methods of os.Root. All but OpenFile take a name without slashes.
@@ -96,7 +96,7 @@ func openFolder(root folder, id string) (folder, error) {
 	return nil, err
 }
 
-// makeFolder is openFolder for those who put something into it.
+// makeFolder is openFolder, but creates the folder.
 func (b *Backend) makeFolder(root folder, id string) (folder, error) {
 	dir, err := openFolder(root, id)
 	if !errors.Is(err, driver.ErrNotFound) {
@@ -127,7 +127,7 @@ func folderName(id string) string {
 	return id[:1] + "/" + id[1:2]
 }
 
-// notFolder tells whether something else is in the place of an ID's folders.
+// notFolder reports whether something other than a folder is where an ID's folders belong.
 func notFolder(root folder, id string) bool {
 	for _, path := range []string{id[:1], folderName(id)} {
 		if fi, err := root.stat(path); err == nil && !fi.mode.IsDir() {
@@ -137,5 +137,5 @@ func notFolder(root folder, id string) bool {
 	return false
 }
 
-// shut closes what has only been read, so that there is nothing to lose.
+// shut closes what has only been read, so its error does not matter.
 func shut(c io.Closer) { _ = c.Close() }

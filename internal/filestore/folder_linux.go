@@ -24,7 +24,7 @@ type linuxFolder struct {
 	cleanup runtime.Cleanup
 
 	mu     sync.Mutex
-	calls  int // under way; the last one closes what Close has left open
+	calls  int // under way; the last one closes the descriptor after Close
 	closed bool
 }
 
@@ -149,7 +149,7 @@ func (d *linuxFolder) Close() error {
 	return d.closeIdle()
 }
 
-// closeIdle closes the descriptor if nobody will use it any more.
+// closeIdle closes the descriptor if nobody will use it again.
 func (d *linuxFolder) closeIdle() error {
 	if !d.closed || d.calls > 0 {
 		return nil

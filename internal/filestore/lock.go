@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// lockCount is the number of lock files. It is known to every process that
-	// shares a RootDir, as is the way from an ID to its lock: neither may change.
+	// lockCount is the number of lock files. All processes that share a RootDir rely on
+	// it, and on how an ID maps to its lock: neither may change.
 	lockCount = 256
 	lockDir   = ".locks"
 )
 
-// lock is a lock file, and a lock of this process in front of it: of the
-// goroutines that want the file, only one at a time asks the system. Except on
-// Windows, the file stays open from one use to the next.
+// lock is a lock file, with a lock of this process in front of it: only one goroutine at
+// a time asks the system for the file lock. Except on Windows, the file stays open from
+// one use to the next.
 type lock struct {
 	turn chan struct{} // full while a goroutine has the lock; the fields below are that goroutine's
 	file *os.File
@@ -31,13 +31,13 @@ type lock struct {
 	id   fs.FileInfo // for os.SameFile
 }
 
-// lockNumber is that of an ID's lock.
+// lockNumber is the number of an ID's lock.
 func lockNumber(id string) int {
 	return int(crc32.ChecksumIEEE([]byte(id)) % lockCount)
 }
 
-// lockAll takes the locks of the IDs, always in the same order, so that no two
-// wait for each other. It also returns the RootDir that the locks belong to.
+// lockAll takes the locks of the IDs, always in the same order, so that two callers
+// cannot deadlock. It also returns the RootDir that the locks belong to.
 func (b *Backend) lockAll(ctx context.Context, ids []string) (*rootFolder, func(), error) {
 	numbers := make([]int, 0, 2)
 	for _, id := range ids {
@@ -66,12 +66,12 @@ func (b *Backend) lockAll(ctx context.Context, ids []string) (*rootFolder, func(
 		if b.root.opened() == root {
 			return root, unlock, nil
 		}
-		unlock() // RootDir was exchanged meanwhile.
+		unlock() // RootDir was replaced meanwhile.
 	}
 }
 
-// lock takes one lock, or returns an error when the context has ended. A lock
-// ends with its process, however that ends.
+// lock takes one lock, or returns an error when the context has ended. A lock ends with
+// its process, even after kill -9.
 func (b *Backend) lock(ctx context.Context, n int) error {
 	l := &b.locks[n]
 	select {
@@ -126,8 +126,8 @@ func (b *Backend) closeIdle(n int) {
 	}
 }
 
-// close does not leave the unlocking to the closing: a child process that is
-// just being started may hold a copy of the handle for a moment.
+// close unlocks before it closes: a child process that is just starting may hold a copy
+// of the handle for a moment.
 func (l *lock) close() {
 	if l.file != nil {
 		_ = unlockFile(l.file)
@@ -136,7 +136,7 @@ func (l *lock) close() {
 	}
 }
 
-// openLock opens a lock file unless it is open.
+// openLock opens a lock file if it is not open.
 func (b *Backend) openLock(n int) error {
 	l := &b.locks[n]
 	if l.file != nil {
@@ -160,10 +160,9 @@ func (b *Backend) openLock(n int) error {
 	return lockError(err)
 }
 
-// waitLock asks again and again instead of waiting in the kernel, from which no
-// context gets a goroutine back: the holder may be a stopped process. The waits
-// stay short, for the holder is usually through in a fraction of a millisecond,
-// and a busy one leaves gaps that must be hit.
+// waitLock polls instead of waiting in the kernel, where a context cannot interrupt the
+// wait: the holder may be a stopped process. The waits are short, since the holder
+// usually needs only a fraction of a millisecond, and a busy one leaves only short gaps.
 func waitLock(ctx context.Context, f *os.File) error {
 	var timer *time.Timer
 	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 2*time.Millisecond) {
@@ -186,9 +185,9 @@ func waitLock(ctx context.Context, f *os.File) error {
 	}
 }
 
-// sameLock compares the locked file with the one that others find, and gives it
-// a time of modification far ahead, for which the collector of v1.6.6 leaves it
-// alone: that removes whatever looks old.
+// sameLock compares the locked file with the one that others find. It also sets the
+// file's modification time far ahead, so that the garbage collection of v1.6.6, which
+// removes whatever looks old, leaves it alone.
 func (b *Backend) sameLock(n int) (bool, error) {
 	l := &b.locks[n]
 	found, err := os.Lstat(l.path)
@@ -201,7 +200,7 @@ func (b *Backend) sameLock(n int) (bool, error) {
 	const month = 30 * 24 * time.Hour
 	if now := time.Now(); found.ModTime().Before(now.Add(month)) {
 		if dir, err := b.root.opened().sub(lockDir); err == nil {
-			_ = dir.Chtimes(filepath.Base(l.path), time.Time{}, now.Add(12*month)) // It is a mere help.
+			_ = dir.Chtimes(filepath.Base(l.path), time.Time{}, now.Add(12*month)) // Best effort.
 			shut(dir)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// openFlags keep a pipe, which nobody writes to, from blocking who opens it.
+// openFlags keep the open of a pipe without a writer from blocking.
 const openFlags = syscall.O_NONBLOCK
 
 // tryLock locks a file until it is unlocked or the process ends, unless it

@@ -17,19 +17,18 @@ import (
 )
 
 const (
-	// maxSize bounds what is read into memory: no session is that large, so
-	// whatever is larger is not a session.
+	// maxSize bounds what is read into memory. Whatever is larger is not a session.
 	maxSize = 64 << 20
 	// tempPrefix is how temporary names begin. No ID has such characters.
 	tempPrefix = ".tmp-"
-	// tempAge is when a temporary file belongs to a process that died. Writing
-	// takes milliseconds.
+	// tempAge is the age from which a temporary file must be that of a process that died.
+	// Writing takes milliseconds.
 	tempAge = time.Hour
 	// settles is how long a file system may take to empty a file.
 	settles = 50 * time.Millisecond
 )
 
-// load reads a record from wherever it belongs.
+// load reads the record of an ID.
 func (b *Backend) load(ctx context.Context, root folder, id string) (driver.Record, error) {
 	for first := time.Now(); ; {
 		rec, err := b.read(root, folderName(id)+"/"+id)
@@ -47,18 +46,18 @@ func (b *Backend) load(ctx context.Context, root folder, id string) (driver.Reco
 	}
 }
 
-// Unsettled tells whether v1.6.6 may be writing to a file that made no sense at
-// first. It empties a file before it fills it, so that while servers of both
-// versions run, one may be found empty, or filled in part. The time of such a
-// file is the present, but only a moment after the content is gone.
+// Unsettled reports whether v1.6.6 may be writing to a file that could not be decoded at
+// first. v1.6.6 empties a file before it fills it, so while servers of both versions run,
+// a file may be found empty or incomplete. Its modification time is then the present,
+// but only a moment after the content is gone.
 func (b *Backend) Unsettled(r driver.Record, first time.Time) bool {
 	now := time.Now()
 	return now.Sub(first) < settles || now.Sub(r.Expiry.Add(-b.lifetime)).Abs() < time.Second
 }
 
-// read returns a record, or ErrNotFound also for links, folders, pipes and
-// devices in the place of one. A file whose bytes cannot be had is unreadable,
-// and costs a visitor that session as one full of nonsense does.
+// read returns a record, or ErrNotFound, also for a link, folder, pipe or device of that
+// name. A file whose bytes cannot be read costs the visitor that session, like one that
+// cannot be decoded.
 func (b *Backend) read(dir folder, path string) (driver.Record, error) {
 	f, err := dir.open(path)
 	if err != nil {
@@ -71,14 +70,14 @@ func (b *Backend) read(dir folder, path string) (driver.Record, error) {
 	}
 	data := make([]byte, fi.size)
 	n, err := io.ReadFull(f, data)
-	// Only v1.6.6 makes a file shorter while it is being read.
+	// Only v1.6.6 shortens a file while it is being read.
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return driver.Record{}, err
 	}
 	return driver.Record{Data: data[:n], Expiry: fi.mtime.Add(b.lifetime)}, nil
 }
 
-// checkFile tells whether something can be a session file.
+// checkFile returns an error if something cannot be a session file.
 func checkFile(fi info, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -107,10 +106,10 @@ func notOpened(dir folder, path string, err error) error {
 	return err
 }
 
-// write puts a record in place as a whole, or nothing. The caller has the lock.
+// write stores a record atomically. The caller holds the lock.
 func (b *Backend) write(dir folder, id string, r driver.Record) (err error) {
 	if len(r.Data) > maxSize {
-		return fmt.Errorf("the session takes %d bytes encoded, and %d are the most that the file store keeps: store large values elsewhere and their keys in the session", len(r.Data), maxSize)
+		return fmt.Errorf("the session takes %d bytes encoded, and the file store keeps at most %d: store large values elsewhere and their keys in the session", len(r.Data), maxSize)
 	}
 	temp := tempName(time.Now().Unix(), rand.Uint64())
 	f, err := dir.create(temp)
@@ -129,7 +128,7 @@ func (b *Backend) write(dir folder, id string, r driver.Record) (err error) {
 	if err != nil {
 		return err
 	}
-	// Only now: some systems set the time once more when a written file is closed.
+	// Not earlier: some systems set the time again when a written file is closed.
 	if err = b.setExpiry(dir, temp, r.Expiry); err != nil {
 		return err
 	}
@@ -144,8 +143,8 @@ func (b *Backend) write(dir folder, id string, r driver.Record) (err error) {
 	return b.syncFolder(dir)
 }
 
-// syncFolder brings the names in a folder to the disk, if that is wanted.
-// Windows has no such call.
+// syncFolder writes the names in a folder to the disk, if Sync is on. Windows has no such
+// call.
 func (b *Backend) syncFolder(dir folder) error {
 	if !b.sync || runtime.GOOS == "windows" {
 		return nil
@@ -173,7 +172,7 @@ var (
 	}()
 )
 
-// setExpiry writes the expiry the way that v1.6.6 reads it.
+// setExpiry writes the expiry as v1.6.6 reads it.
 func (b *Backend) setExpiry(dir folder, name string, expiry time.Time) error {
 	mtime := expiry.Add(-b.lifetime)
 	switch {
@@ -185,13 +184,12 @@ func (b *Backend) setExpiry(dir folder, name string, expiry time.Time) error {
 	return dir.Chtimes(name, time.Time{}, mtime)
 }
 
-// tempName carries the time of its making, since the file's own time is the
-// session's.
+// tempName contains its creation time, since the file's own time is the session's.
 func tempName(unix int64, random uint64) string {
 	return tempPrefix + strconv.FormatInt(unix, 36) + "-" + strconv.FormatUint(random, 36)
 }
 
-// staleTemp tells whether the name is one of tempName's from long ago.
+// staleTemp reports whether the name is an old one of tempName.
 func staleTemp(name string, now time.Time) bool {
 	rest, ok := strings.CutPrefix(name, tempPrefix)
 	made, random, dash := strings.Cut(rest, "-")

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// openFast opens RootDir as a folder that takes fewer system calls than os.Root,
-// on systems that have one. If it fails, os.Root it is.
+// openFast opens RootDir as a folder that takes fewer system calls than os.Root, on
+// systems that have one. If it fails, os.Root is used.
 var openFast func(path string) (folder, error)
 
 // rootFolder is RootDir, open.
@@ -23,9 +23,9 @@ type rootFolder struct {
 	id fs.FileInfo // for os.SameFile
 }
 
-// rootDir keeps RootDir open. It is opened anew when the path leads to another
-// folder, so that a server recovers when somebody has removed or replaced it, and
-// goes on using the same files as the other servers.
+// rootDir keeps RootDir open. It opens it again if the path leads to another folder, so
+// that a server recovers when somebody has removed or replaced the folder, and uses the
+// same files as the other servers.
 type rootDir struct {
 	path   string // absolute
 	handle atomic.Pointer[rootFolder]
@@ -33,10 +33,10 @@ type rootDir struct {
 	mu     sync.Mutex // for changing the handle
 }
 
-// opened returns the folder without a look at the path.
+// opened returns the folder without checking the path.
 func (r *rootDir) opened() *rootFolder { return r.handle.Load() }
 
-// current returns the folder under the path, and makes it if there is none.
+// current returns the folder under the path, and creates it if there is none.
 func (r *rootDir) current() (*rootFolder, error) {
 	if now, err := r.look(); now != nil || err != nil {
 		return now, err
@@ -50,7 +50,7 @@ func (r *rootDir) current() (*rootFolder, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The former one is left to the garbage collector, since others may be using it.
+	// The garbage collector closes the old one, since others may be using it.
 	r.handle.Store(now)
 	return now, nil
 }
@@ -82,7 +82,7 @@ func (r *rootDir) close() error {
 }
 
 func openRoot(path string) (*rootFolder, error) {
-	// It fails on a pipe, which would block who opens it.
+	// It fails on a pipe, which would block the open.
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func openRoot(path string) (*rootFolder, error) {
 	return &rootFolder{dir, id}, err
 }
 
-// open makes sure, at start, that RootDir is fit for use.
+// open checks at start that RootDir can be used.
 func (b *Backend) open(path string) error {
 	abs, err := filepath.Abs(path)
 	if err == nil {
@@ -135,7 +135,7 @@ func (b *Backend) try() error {
 	if err = errors.Join(f.Close(), root.Remove(temp)); err != nil {
 		return err
 	}
-	// That another process has the lock at the moment is all right.
+	// Another process may have the lock at the moment.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	err = b.lock(ctx, 0)

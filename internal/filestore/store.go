@@ -1,5 +1,5 @@
-// Package filestore keeps records in files, for session.FileIniter. What a user
-// has to know of it is said at session.FileConfig.
+// Package filestore keeps records in files, for session.FileIniter. session.FileConfig
+// says what users have to know.
 package filestore
 
 import (
@@ -17,13 +17,12 @@ import (
 
 // Backend is a driver.Backend.
 //
-// Readers take no lock: a record is written under a temporary name and renamed,
-// so that whatever they open is one whole version. Whoever changes a record
-// holds the lock of its ID against goroutines and processes (lock.go), which
-// makes 'compare, then rename' one step.
+// Readers take no lock: a record is written under a temporary name and renamed, so they
+// always open one whole version. Writers hold the lock of the ID against goroutines and
+// processes (lock.go), which makes 'compare, then rename' atomic.
 //
-// Everything in RootDir goes through a folder (folder.go): nothing that is planted
-// there leads out of it, and on Windows a file can be replaced while others read it.
+// All access to RootDir goes through a folder (folder.go): nothing planted there leads
+// out of it, and on Windows a file can be replaced while others read it.
 type Backend struct {
 	lifetime time.Duration
 	sync     bool
@@ -34,14 +33,13 @@ type Backend struct {
 
 var _ driver.Counter = (*Backend)(nil)
 
-// mostLifetime is the most that is taken from an expiry to make a file's time.
-// More would lead before 1970 for a session with a short lifetime of its own, which
-// then would last until 1970 and the lifetime.
+// mostLifetime is the most that is subtracted from an expiry for a file's time. With
+// more, the time for a session with a short lifetime of its own would be before 1970, and
+// the session would last too long.
 const mostLifetime = 40 * 365 * 24 * time.Hour
 
-// Open opens the folder of the sessions, or makes it. The lifetime is FileConfig's,
-// by which expiries become times of files; with sync, a write survives a power
-// failure.
+// Open opens the folder of the sessions, or creates it. The lifetime is FileConfig's; it
+// relates expiries to file times. With sync, a write survives a power failure.
 func Open(dir string, lifetime time.Duration, sync bool) (*Backend, error) {
 	b := &Backend{lifetime: min(lifetime, mostLifetime), sync: sync}
 	for i := range b.locks {
@@ -50,7 +48,7 @@ func Open(dir string, lifetime time.Duration, sync bool) (*Backend, error) {
 	return b, b.open(dir)
 }
 
-// Close lets go of RootDir. Later calls fail.
+// Close closes RootDir. Later calls fail.
 func (b *Backend) Close() error {
 	err := b.root.close()
 	for n := range b.locks {
@@ -67,7 +65,7 @@ func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	root := b.root.opened()
 	rec, err := b.load(ctx, root, id)
 	if errors.Is(err, driver.ErrNotFound) {
-		// Before it is called missing: is this still the folder that the path names?
+		// Before it counts as missing: does the path still lead to this folder?
 		now, rootErr := b.root.current()
 		if rootErr != nil {
 			return driver.Record{}, fail("load", rootErr)
@@ -109,10 +107,9 @@ func (b *Backend) Replace(ctx context.Context, id string, old, r driver.Record) 
 	}))
 }
 
-// Move implements driver.Backend. It cannot put two names into one step. A
-// process killed between 2 and 3 leaves the old session as it was, and the new one
-// under an ID that nobody was told; the other way round, the visitor would have
-// neither.
+// Move implements driver.Backend. It cannot change two names in one step. A process killed
+// between steps 2 and 3 leaves the old session as it was, and the new one under an ID that
+// nobody knows; the other way round, the visitor would have neither.
 func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	return missingIsConflict(b.exclusive(ctx, "move", []string{id, newID}, func(root folder) error {
 		// 1. The old record must be what the caller saw.
@@ -138,8 +135,8 @@ func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Reco
 			return err
 		}
 
-		// 3. Only one may stay. If the old one is gone by now, somebody who takes no
-		// locks (v1.6.6, an administrator) ended the session.
+		// 3. Only one may stay. If the old one is gone by now, something that takes no
+		// locks (v1.6.6, an administrator) has ended the session.
 		if err = from.Remove(id); err != nil {
 			_ = to.Remove(newID)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -151,8 +148,8 @@ func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Reco
 	}))
 }
 
-// Touch implements driver.Backend. It takes the lock as well, or a sweep that has
-// just found the session expired could remove it after Touch has reported success.
+// Touch implements driver.Backend. It takes the lock too: otherwise a sweep that has just
+// found the session expired could remove it after Touch has reported success.
 func (b *Backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
 	return missingIsConflict(b.exclusive(ctx, "touch", []string{id}, func(root folder) error {
 		dir, err := openFolder(root, id)
@@ -167,8 +164,8 @@ func (b *Backend) Touch(ctx context.Context, id string, old driver.Record, expir
 	}))
 }
 
-// Delete implements driver.Backend. It leaves alone what is not a regular file,
-// since that holds no record.
+// Delete implements driver.Backend. It leaves anything but a regular file alone, since
+// only that holds a record.
 func (b *Backend) Delete(ctx context.Context, id string) error {
 	err := b.exclusive(ctx, "delete", []string{id}, func(root folder) error {
 		dir, err := openFolder(root, id)
@@ -212,8 +209,8 @@ func (b *Backend) compare(dir folder, id string, old []byte) error {
 	return err
 }
 
-// check is for whatever a caller other than the library might pass, and for
-// the device names of Windows ("nul", "con"), which make valid IDs.
+// check rejects what a caller other than the library might pass, and the device names of
+// Windows ("nul", "con"), which are valid IDs.
 func check(ctx context.Context, ids ...string) error {
 	for _, id := range ids {
 		if !driver.ValidID(id) || !filepath.IsLocal(id) {
@@ -223,8 +220,8 @@ func check(ctx context.Context, ids ...string) error {
 	return ctx.Err()
 }
 
-// sessionFile returns what is known of a session file, or ErrNotFound if there
-// is nothing, or something else.
+// sessionFile describes a session file, or returns ErrNotFound if there is nothing, or
+// something else.
 func sessionFile(dir folder, id string) (info, error) {
 	fi, err := dir.stat(id)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.mode.IsRegular() {
@@ -233,7 +230,7 @@ func sessionFile(dir folder, id string) (info, error) {
 	return fi, err
 }
 
-// free returns ErrExists if anything at all has the name.
+// free returns ErrExists if anything has the name.
 func free(dir folder, id string) error {
 	_, err := dir.stat(id)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -252,8 +249,8 @@ func missingIsConflict(err error) error {
 	return err
 }
 
-// fail names what could not be done. The conditions that callers look for
-// stay as they are.
+// fail adds the operation to an error. The sentinels that callers check for stay as they
+// are.
 func fail(op string, err error) error {
 	for _, known := range []error{nil, driver.ErrNotFound, driver.ErrExists, driver.ErrConflict} {
 		if errors.Is(err, known) {
@@ -263,7 +260,7 @@ func fail(op string, err error) error {
 	return fmt.Errorf("file: %s: %w", op, bare(err))
 }
 
-// bare takes the path off an error, for it has the ID in it.
+// bare removes the path from an error, since it contains the ID.
 func bare(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {

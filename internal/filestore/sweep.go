@@ -13,22 +13,21 @@ import (
 )
 
 const (
-	// letters are what IDs, and therefore folders, are made of.
+	// letters are the characters of IDs, and therefore of folders.
 	letters = "0123456789abcdefghijklmnopqrstuvwxyz"
 	folders = len(letters) * len(letters)
-	// sweepWait is how long a sweep waits for a lock. Whatever it has to leave
-	// behind is for the next sweep.
+	// sweepWait is how long a sweep waits for a lock. What it has to skip is left for the
+	// next sweep.
 	sweepWait = 100 * time.Millisecond
 )
 
 // cursor is the number of the folder where the next sweep begins.
 type cursor struct{ atomic.Int64 }
 
-// DeleteExpired implements driver.Backend. It looks into one folder after the
-// other. When it has reached the limit it stops, and the next call goes on from
-// there, so that however many calls it takes to remove everything, they walk the
-// tree once, or twice with the last one, which finds no more. It touches nothing
-// but session files in their places, and temporary files of processes that died.
+// DeleteExpired implements driver.Backend. It goes through the folders one by one. At the
+// limit it stops, and the next call goes on from there. So all calls together walk the
+// tree once, and the last one, which finds no more, once again. It touches only session
+// files in their places, and temporary files of processes that died.
 func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	root, err := b.root.current()
 	if err != nil {
@@ -57,7 +56,7 @@ func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 	return s.removed, fail("sweep", s.trouble)
 }
 
-// placeOf is what the IDs in the n-th folder begin with.
+// placeOf is the prefix of the IDs in the n-th folder.
 func placeOf(n int) string {
 	return string(letters[n/len(letters)]) + string(letters[n%len(letters)])
 }
@@ -74,8 +73,8 @@ type sweep struct {
 	trouble error           // the first
 }
 
-// note keeps an error for the end: one bad file must not keep all others from
-// being swept. That somebody else removed something first is no trouble.
+// note keeps an error for the end: one bad file must not keep all others from being
+// swept. It is not an error that somebody else removed a file first.
 func (s *sweep) note(err error) {
 	if s.trouble == nil && !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 		s.trouble = err
@@ -95,7 +94,7 @@ func (s *sweep) folder(ctx context.Context, dir folder, place string) error {
 	})
 }
 
-// each calls do for every name in a folder, until that fails.
+// each calls do for every name in a folder, until do fails.
 func each(ctx context.Context, dir folder, do func(name string) error) error {
 	list, err := dir.OpenFile(".", os.O_RDONLY, 0)
 	if err != nil {
@@ -139,8 +138,8 @@ func (s *sweep) file(ctx context.Context, dir folder, place, name string) error 
 		return errSweepLimit
 	}
 
-	// Only under the lock can nobody slide the expiry, or put a newer version in
-	// its place, between this look and the removal.
+	// The lock keeps others from sliding the expiry, or storing a newer version, between
+	// this check and the removal.
 	wait, cancel := context.WithTimeout(ctx, sweepWait)
 	defer cancel()
 	if err := s.b.lock(wait, lock); err != nil {
@@ -160,7 +159,7 @@ func (s *sweep) file(ctx context.Context, dir folder, place, name string) error 
 	return err
 }
 
-// inPlace tells whether a file of this name is a session where it is.
+// inPlace reports whether a file of this name is a session in this place.
 func inPlace(name, place string) bool {
 	return driver.ValidID(name) && name[:2] == place
 }
@@ -173,8 +172,8 @@ func (b *Backend) expired(dir folder, name string, now time.Time) (bool, error) 
 	return !fi.mtime.Add(b.lifetime).After(now), nil
 }
 
-// Count implements driver.Counter. It looks at the time of each file, and opens
-// none. A folder that cannot be read is an error: the number would be too low.
+// Count implements driver.Counter. It looks at the time of each file, and opens none. A
+// folder that cannot be read is an error, since the number would be too low.
 func (b *Backend) Count(ctx context.Context, now time.Time) (int, error) {
 	root, err := b.root.current()
 	if err != nil {

@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// session reads the whole stream. If that turns up something that only
-// encoding/gob can decode (p.other), it goes on to the end all the same, since
-// gob must not see a stream that was not checked; the pairs mean nothing then.
+// session reads the whole stream. If it finds something that only encoding/gob can decode
+// (p.other), it still goes on to the end, since gob must not see an unchecked stream; the
+// pairs are then invalid.
 //
-// What follows the value is not looked at. A Decoder, too, would leave it for
-// the next call.
+// It ignores what follows the value. A Decoder, too, would leave that for the next call.
 func (p *parser) session() []Pair {
 	id := p.typeOfValue(false)
 	if !p.types.find(id).is(kindMap, idInterface, idInterface) || p.uint() != 0 {
@@ -35,8 +34,8 @@ func (p *parser) session() []Pair {
 	return pairs
 }
 
-// hasDuplicates expects keys that are strings. Comparing all with all is
-// cheaper than a map as long as there are few.
+// hasDuplicates expects string keys. As long as there are few, comparing all with all is
+// cheaper than a map.
 func hasDuplicates(pairs []Pair) bool {
 	if len(pairs) > 32 {
 		seen := make(map[any]struct{}, len(pairs))
@@ -68,7 +67,7 @@ func (p *parser) value() any {
 	outer := p.limit
 	p.startOfPart()
 	v := p.named(name, id)
-	// gob skips by the length what it has no use for: it must be the true one.
+	// gob uses the length to skip what it does not need, so the length must be right.
 	p.endOfPart()
 	p.limit = outer
 	return v
@@ -84,7 +83,7 @@ func (p *parser) named(name []byte, id int32) any {
 		if p.err != nil {
 			return nil
 		}
-		// Whatever is not ok lies in one message, so going back is safe.
+		// Everything that is not ok is in one message, so going back is safe.
 		p.pos, p.other = start, true
 	}
 	p.walkWhole(id)
@@ -124,7 +123,7 @@ func (p *parser) common(name []byte, id int32) (v any, ok bool) {
 	return nil, false
 }
 
-// intNamed returns the number as the type that the name tells.
+// intNamed returns the number as the type with this name.
 func intNamed(name []byte, x int64) (v any, ok bool) {
 	// A conversion in a switch does not allocate.
 	switch string(name) {
@@ -144,7 +143,7 @@ func intNamed(name []byte, x int64) (v any, ok bool) {
 	return nil, false
 }
 
-// uintNamed does the same for numbers without a sign.
+// uintNamed does the same for unsigned numbers.
 func uintNamed(name []byte, x uint64) (v any, ok bool) {
 	switch string(name) {
 	case "uint":
@@ -161,8 +160,7 @@ func uintNamed(name []byte, x uint64) (v any, ok bool) {
 	return nil, false
 }
 
-// floatNamed minds that a float32 has infinities, but nothing between them and
-// its largest number.
+// floatNamed rejects numbers between a float32's largest value and its infinities.
 func floatNamed(name []byte, x float64) (v any, ok bool) {
 	switch string(name) {
 	case "float64":

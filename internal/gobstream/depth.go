@@ -7,10 +7,9 @@ import (
 	"sync"
 )
 
-// checkDepth keeps values from encoding/gob that would overflow its stack, which
-// no recover survives: they lie too deep in one another, as in a circle. It goes
-// where gob goes, and counts levels generously, since the result is looked at
-// once more.
+// checkDepth rejects values that would overflow the stack of encoding/gob, which recover
+// cannot handle: they are nested too deeply, as in a cycle. It goes where gob goes, and
+// counts levels generously, since the result is checked again.
 func checkDepth(v reflect.Value, left int) error {
 	for range 2 * maxDepth { // Bounds pointers to themselves, which gob refuses.
 		if !v.IsValid() || !nests(v.Type()) {
@@ -62,8 +61,8 @@ func checkDepth(v reflect.Value, left int) error {
 // nesting remembers the answers of nests, as there are few types and many values.
 var nesting sync.Map // reflect.Type to bool
 
-// nests reports whether values of the type can be as deep as they like: there is
-// an interface in it, or the type itself.
+// nests reports whether values of the type can be nested without a limit: the type
+// contains an interface, or itself.
 func nests(t reflect.Type) bool {
 	if known, ok := nesting.Load(t); ok {
 		return known.(bool)

@@ -2,11 +2,11 @@
 // are an ordinary gob stream of one map[interface{}]interface{}, which any gob
 // Decoder reads; only the way there is shorter.
 //
-// encoding/gob describes every type at the start of every stream, and compiles
-// a decoder for it on the other side. For a session of a few values that is
-// most of the work. So maps with string keys and common values take a
-// hand-written coder (encode.go, decode.go), and whatever that one does not
-// know is left, as a whole, to encoding/gob. The two agree on every stream.
+// encoding/gob describes every type at the start of every stream, and compiles a decoder
+// for it on the other side. For a session of a few values that is most of the work. So
+// maps with string keys and common values use a hand-written coder (encode.go,
+// decode.go), and a session with anything else is left as a whole to encoding/gob. The two
+// agree on every stream.
 //
 // Stored bytes are not trusted. Before encoding/gob gets to see any, parser.go
 // and walk.go follow their structure to the end, because gob allocates what a
@@ -20,13 +20,13 @@ import (
 	"reflect"
 )
 
-// Pair is a key of the session, of a type that can be the key of a map, and its
-// value. Pairs spare both sides the map, which costs more than the coding.
+// Pair is a key of the session, of a type that can be a map key, and its value. Pairs
+// avoid a map on both sides, which would cost more than the coding.
 type Pair struct{ Key, Value any }
 
 const (
-	// maxDepth bounds how deep values may lie in one another, in both directions:
-	// what is written can be read. It costs gob about 12 MB of stack.
+	// maxDepth bounds how deep values may be nested, in both directions: what is written
+	// can be read. It costs gob about 12 MB of stack.
 	maxDepth = 10_000
 	// maxTypes bounds the types that a stream defines, their fields included. The
 	// time gob takes to compile them can grow with the square of it.
@@ -36,23 +36,21 @@ const (
 	shareLimit = 1024
 	// keepSize is the longest buffer, in bytes, that is kept for the next Encode.
 	keepSize = 64 << 10
-	// sizeHint caps the entries for which memory is taken before they were seen,
-	// where many such claims can be nested in one another.
+	// sizeHint caps the entries for which memory is allocated before they are read, where
+	// such claims can be nested.
 	sizeHint = 16
 )
 
-var errTooDeep = fmt.Errorf("values lie more than %d deep in one another (does one contain itself?)", maxDepth)
+var errTooDeep = fmt.Errorf("values are nested more than %d deep (does one contain itself?)", maxDepth)
 
 // Encode returns the stream of a map with these pairs, whose keys must differ.
 // It may be called concurrently, also while other goroutines read the values.
 //
-// It fails on exactly the values on which encoding/gob fails, with gob's error
-// as it is, since the caller knows what it was about to do: types not registered
-// with gob.Register, nil pointers, channels and functions. A nil as such is
-// kept. It also fails where gob panics, and on values that lie more than 10,000
-// deep in one another, as they do in a map that contains itself, of whatever
-// types they are. Each list, map and struct is a level, and so is an interface
-// that holds an interface.
+// It fails on exactly the values on which encoding/gob fails, with gob's own error: types
+// not registered with gob.Register, nil pointers, channels and functions. A plain nil is
+// kept. It also fails where gob panics, and on values nested more than 10,000 deep, of
+// any types, as in a map that contains itself. Each list, map and struct is a level, and
+// so is an interface that holds an interface.
 func Encode(pairs []Pair) ([]byte, error) {
 	b, err := encodeCommon(pairs)
 	if b != nil || err != nil {
@@ -64,10 +62,9 @@ func Encode(pairs []Pair) ([]byte, error) {
 // Decode returns the pairs of a stream, in no particular order, each key once.
 // The result shares no memory with b. It may be called concurrently.
 //
-// Streams that no Encoder writes (lengths that point outside, types that are
-// not defined, nesting beyond 10,000, interfaces whose value is not as long as
-// they state) are an error, never a panic, and take
-// memory in proportion to their length at most.
+// Streams that no Encoder writes (lengths beyond the end, undefined types, nesting beyond
+// 10,000, interfaces whose value does not have the stated length) are an error, never a
+// panic, and take memory in proportion to their length at most.
 func Decode(b []byte) ([]Pair, error) {
 	p := parser{b: b}
 	if len(b) <= shareLimit {
@@ -80,12 +77,12 @@ func Decode(b []byte) ([]Pair, error) {
 	if !p.other {
 		return pairs, nil
 	}
-	// The stream is sound as far as can be told, and has something uncommon in it.
+	// The stream looks sound, and has something uncommon in it.
 	return decodeAny(b, len(pairs))
 }
 
-// encodeAny leaves the work to encoding/gob. It recovers, because a session is
-// stored where a panic could no longer be answered with an error page.
+// encodeAny leaves the work to encoding/gob. It recovers, because a session is stored
+// where a panic could no longer become an error page.
 func encodeAny(pairs []Pair) (b []byte, err error) {
 	defer recoverAs(&err)
 	m := make(map[any]any, len(pairs))

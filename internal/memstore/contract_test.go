@@ -14,7 +14,7 @@ import (
 	"github.com/flamego/session/sessiontest"
 )
 
-// TestContract holds the memory against what a driver.Backend promises.
+// TestContract checks that the memory engine keeps the contract of a driver.Backend.
 func TestContract(t *testing.T) {
 	sessiontest.Backend(t, func(*testing.T) func() session.Backend {
 		b := backend{memstore.New()}
@@ -22,8 +22,8 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// backend makes the memory look like a Backend. The data are a value in the session,
-// and the version is what the memory compares.
+// backend makes the memory engine look like a Backend. The data are a value in the
+// session, and Version is what the engine compares.
 type backend struct{ e *memstore.Engine }
 
 func put(data []byte) *txn.Changes {
@@ -41,7 +41,7 @@ func (b backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	return driver.Record{Data: bytes.Clone(data.([]byte)), Expiry: v.Record.Expiry, Version: v}, ctx.Err()
 }
 
-// with calls do with the version that is the old record, until nobody came between.
+// with calls do with the version of the old record, again if another call came first.
 func (b backend) with(ctx context.Context, id string, old driver.Record, do func(txn.Version) error) error {
 	for {
 		if err := ctx.Err(); err != nil {

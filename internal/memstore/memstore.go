@@ -1,5 +1,5 @@
-// Package memstore is the engine of sessions that live in this process, as the Go
-// values that they are.
+// Package memstore is the engine for sessions in this process. It keeps Go values as
+// they are.
 package memstore
 
 import (
@@ -15,8 +15,8 @@ import (
 
 const shardCount = 256 // A power of two.
 
-// Engine implements txn.Engine. A record is a pointer to values which never change, so
-// compare-and-swap is a comparison of pointers.
+// Engine implements txn.Engine. A record is a pointer to immutable values, so
+// compare-and-swap compares pointers.
 type Engine struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
@@ -107,8 +107,8 @@ func (e *Engine) Move(_ context.Context, old txn.Version, newID string, ch *txn.
 	return v, nil
 }
 
-// lockBoth takes two locks in the order of the shards, so that two moves cannot wait
-// for each other.
+// lockBoth takes two locks in the order of the shards, so that two moves cannot
+// deadlock.
 func (e *Engine) lockBoth(a, b *shard) (unlock func()) {
 	if a == b {
 		a.mu.Lock()
@@ -148,8 +148,8 @@ func (e *Engine) Delete(_ context.Context, id string) error {
 	return nil
 }
 
-// Sweep goes once through all shards, in steps that hold a lock for a fraction of a
-// millisecond. It deletes all there is to delete, and so reports nothing left to do.
+// Sweep goes through all shards once, in steps that hold a lock for a fraction of a
+// millisecond. It deletes everything that has expired, so it returns 0.
 func (e *Engine) Sweep(ctx context.Context, now time.Time, _ int) (int, error) {
 	at := now.UnixNano()
 	for i := range e.shards {
@@ -163,8 +163,8 @@ func (e *Engine) Sweep(ctx context.Context, now time.Time, _ int) (int, error) {
 	return 0, nil
 }
 
-// Count implements driver.Counter. It goes through the shards as Sweep does, but
-// beside those who read.
+// Count implements driver.Counter. It goes through the shards as Sweep does, but does not
+// block readers.
 func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
 	n, at := 0, now.UnixNano()
 	for i := range e.shards {

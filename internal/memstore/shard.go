@@ -8,11 +8,11 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// sweepStep is how many sessions are looked at before the lock is let go.
+// sweepStep is how many sessions a sweep looks at before it releases the lock.
 const sweepStep = 1024
 
-// shard is a part of the sessions with a lock of its own. The sessions stand
-// densely in parallel slices, in no order: the sweep runs over the times alone.
+// shard is a part of the sessions with its own lock. The sessions are in parallel
+// slices, without gaps and in no order, so the sweep reads only the expiries.
 type shard struct {
 	mu     sync.RWMutex
 	index  map[uint64]uint32 // by a hash of the ID: a map without pointers costs the garbage collector nothing
@@ -20,7 +20,7 @@ type shard struct {
 	hashes []uint64
 	vals   []*txn.Values
 	expiry []int64 // Unix nanoseconds; atomic under a read lock
-	swept  int     // where the next sweep goes on
+	swept  int     // where the next step of the sweep begins
 
 	_ [64]byte // A neighbour's lock on the same cache line would slow this one.
 }
@@ -52,7 +52,7 @@ func (sh *shard) add(k key, v *txn.Values, expiry time.Time) {
 	sh.expiry = append(sh.expiry, expiry.UnixNano())
 }
 
-// drop fills the gap with the last one.
+// drop fills the gap with the last session.
 func (sh *shard) drop(i uint32) {
 	last := len(sh.ids) - 1
 	delete(sh.index, sh.hashes[i])
@@ -64,11 +64,11 @@ func (sh *shard) drop(i uint32) {
 	sh.ids, sh.hashes, sh.vals, sh.expiry = sh.ids[:last], sh.hashes[:last], sh.vals[:last], sh.expiry[:last]
 }
 
-// sweep does one step, and tells whether there is another.
+// sweep does one step, and reports whether there is another.
 func (sh *shard) sweep(at int64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	// Backwards: what fills a gap then has been looked at already.
+	// Backwards, so that what fills a gap has already been looked at.
 	if sh.swept <= 0 || sh.swept > len(sh.ids) {
 		sh.swept = len(sh.ids)
 	}
@@ -82,7 +82,7 @@ func (sh *shard) sweep(at int64) bool {
 	return end > 0
 }
 
-// count tells how many are not over.
+// count returns how many have not expired.
 func (sh *shard) count(at int64) (n int) {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()

@@ -11,8 +11,7 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// TestExtend checks that the memory slides the expiry of the version that was loaded,
-// and of no other.
+// TestExtend checks that Extend slides the expiry of the loaded version, and of no other.
 func TestExtend(t *testing.T) {
 	e, ctx := New(), t.Context()
 	first, later := time.Unix(1e9, 0), time.Unix(2e9, 0)

@@ -14,11 +14,11 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Unsettled is a Backend whose records may be seen half written, because others than
-// this library write to them: files, while servers of v1.6.6 run as well.
+// Unsettled is a Backend whose records may be read half written, because not only this
+// library writes them: files, while servers of v1.6.6 run too.
 type Unsettled interface {
-	// Unsettled tells whether to load a record again that could not be decoded when
-	// it was loaded at first, nor since.
+	// Unsettled reports whether to load a record again. It could not be decoded when it
+	// was first loaded, nor since.
 	Unsettled(r driver.Record, first time.Time) bool
 }
 
@@ -67,7 +67,7 @@ func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 	}
 }
 
-// next encodes the version that the changes make of the old one, and has do store it.
+// next encodes the old version with the changes applied, and calls do to store it.
 func (e *Engine) next(old txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (txn.Version, error) {
 	v, vals := old.Next(ch, id, expiry)
 	raw, err := e.codec.Marshal(vals)
@@ -128,12 +128,12 @@ func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
 func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
 	c, ok := e.backend.(driver.Counter)
 	if !ok {
-		return 0, fmt.Errorf("%w: %T has no method Count: add it, as session.Counter says", errors.ErrUnsupported, e.backend)
+		return 0, fmt.Errorf("%w: %T has no method Count: add it, see session.Counter", errors.ErrUnsupported, e.backend)
 	}
 	return c.Count(ctx, now)
 }
 
-// Close closes the backend, if that is to be closed.
+// Close closes the backend, if it has a Close method.
 func (e *Engine) Close() error {
 	if c, ok := e.backend.(io.Closer); ok {
 		return c.Close()

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// unreadable remembers records that could not be decoded, so that each is looked
-// at more than once, and reported, only now and then, however often its visitor
-// comes.
+// unreadable remembers records that could not be decoded, so that each is retried and
+// reported only from time to time, however often its visitor returns.
 type unreadable struct {
 	mu   sync.Mutex
 	seen map[uint64]time.Time
@@ -32,7 +31,7 @@ func (u *unreadable) known(id string, data []byte) bool {
 	return ok && time.Since(at) < unreadableFor
 }
 
-// add tells whether the record is new here.
+// add reports whether the record is new.
 func (u *unreadable) add(id string, data []byte) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// Load implements driver.Backend. A row with an expired_at that cannot be read,
-// or of year 1, counts as expired, and like one that cannot be decoded it stays
-// where it is: failing here would lock its visitor out. NULL is empty data.
+// Load implements driver.Backend. A row whose expired_at cannot be read, or is of year 1,
+// counts as expired, and stays where it is, like one that cannot be decoded: an error
+// would lock its visitor out. NULL is empty data.
 func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	data, expiry, err := b.row(ctx, id)
 	switch {
@@ -27,8 +27,8 @@ func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	return driver.Record{Data: data, Expiry: expiry.t}, nil
 }
 
-// Create implements driver.Backend. It is a plain INSERT, so that the primary key
-// decides between those who come with the same ID.
+// Create implements driver.Backend. It is a plain INSERT, so the primary key decides
+// between calls with the same ID.
 func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error {
 	_, err := b.exec(ctx, b.create, blob(r.Data), b.time(r.Expiry), id)
 	if err != nil && b.d.Class(err) == Exists {
@@ -47,8 +47,8 @@ func (b *Backend) Replace(ctx context.Context, id string, old, r driver.Record) 
 	return b.fail("replace", err)
 }
 
-// isAlready returns ErrConflict, unless a row was not counted because it holds what
-// it was to be set to.
+// isAlready returns ErrConflict, unless a row was not counted because it already holds
+// the new values.
 func (b *Backend) isAlready(ctx context.Context, id string, old, r driver.Record) error {
 	if !b.d.ChangedRows || !bytes.Equal(old.Data, r.Data) {
 		return driver.ErrConflict
@@ -64,8 +64,8 @@ func (b *Backend) isAlready(ctx context.Context, id string, old, r driver.Record
 	return nil
 }
 
-// Move implements driver.Backend. It changes the key of the row in place, so that
-// no moment has two records, or none.
+// Move implements driver.Backend. It changes the key of the row in place, so there are
+// never two records, or none.
 func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	n, err := b.exec(ctx, b.move, blob(r.Data), b.time(r.Expiry), newID, id, blob(old.Data))
 	switch {
@@ -92,8 +92,8 @@ func (b *Backend) Delete(ctx context.Context, id string) error {
 	return b.fail("delete", err)
 }
 
-// DeleteExpired implements driver.Backend. Microseconds are cut off from now as
-// they were from the expiry, so a row never goes early.
+// DeleteExpired implements driver.Backend. now is truncated like the expiry, so a row is
+// never deleted early.
 func (b *Backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	n, err := b.exec(ctx, b.sweep, b.time(now), limit)
 	return int(n), b.fail("delete expired", err)
@@ -105,7 +105,7 @@ func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
 	return n, b.fail("count", err)
 }
 
-// Close ends the statements, and the pools if they are the library's.
+// Close closes the statements, and the pools if they are the library's.
 func (b *Backend) Close() error {
 	var errs []error
 	for _, s := range []Statement{b.load, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
@@ -139,12 +139,12 @@ func (b *Backend) fail(op string, err error) error {
 	return fmt.Errorf("%s: %s: %w", b.d.Name, op, err)
 }
 
-// time cuts off what the columns do not hold, since servers may round it up.
+// time truncates to what the columns hold, since servers may round up.
 func (b *Backend) time(t time.Time) any {
 	return b.d.Time(t.UTC().Truncate(time.Microsecond))
 }
 
-// blob makes sure that no data is an empty value: drivers take nil for NULL.
+// blob returns an empty value for no data, since drivers take nil for NULL.
 func blob(data []byte) []byte {
 	if data == nil {
 		return []byte{}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Dialect is what the flow of statements needs to know of an SQL system. A
-// backend fills one in when it opens, so fields may depend on the server found.
+// Dialect is what the shared statements need to know about an SQL system. A backend
+// fills one in when it opens, so fields may depend on the server.
 type Dialect struct {
 	// Name is the package of the backend; it begins the text of errors.
 	Name string
@@ -26,38 +26,37 @@ type Dialect struct {
 	// as many as its second, and none that has been touched meanwhile. It is a
 	// template: see Backend.statement.
 	Sweep string
-	// Schema returns the statements that make the table and an index on expired_at.
-	// One that fails with Exists is as good as done.
+	// Schema returns the statements that create the table and an index on expired_at. A
+	// statement that fails with Exists counts as done.
 	Schema func(t Table) []string
-	// Time makes a parameter of a time, which comes in UTC and in whole
-	// microseconds. It must not become later on its way into the column. Default is
-	// the time itself.
+	// Time converts a time, in UTC and whole microseconds, to a parameter. It must not
+	// become later on its way into the column. Default is the time itself.
 	Time func(t time.Time) any
-	// ParseTime reads an expired_at as the driver delivers it, a []byte only until
-	// it returns. Default takes a time.Time only.
+	// ParseTime converts an expired_at from the driver's type; a []byte is valid only
+	// until it returns. Default accepts only a time.Time.
 	ParseTime func(v any) (time.Time, bool)
-	// Class sorts an error of the driver.
+	// Class classifies an error of the driver.
 	Class func(err error) Class
 	// ChangedRows says that a row that an UPDATE leaves as it was may not be
 	// counted, as in MySQL without clientFoundRows.
 	ChangedRows bool
 }
 
-// Class is what the flow of statements can do about an error.
+// Class says what can be done about an error.
 type Class int
 
 const (
 	// Other means giving up.
 	Other Class = iota
-	// Exists means that a key is taken, or that a table or an index is there.
+	// Exists means that a key is taken, or that a table or an index exists.
 	Exists
-	// Busy means that the statement had no effect, because others were at it, and
-	// is to be tried again: a lock, a deadlock, a serialization failure.
+	// Busy means that the statement had no effect because of other transactions, and
+	// should be retried: a lock, a deadlock, a serialization failure.
 	Busy
 	// NoTable means that there is no such table.
 	NoTable
-	// Refused means that the server is up, and that waiting does not help: a wrong
-	// user, password or database, a right or a column that is missing.
+	// Refused means that the server is up, and waiting does not help: a wrong user,
+	// password or database, a missing permission or column.
 	Refused
 )
 
@@ -68,9 +67,9 @@ type Table struct {
 	quote  string
 }
 
-// ParseTable reads a name of the form table or schema.table. A part that holds a
-// dot itself must be quoted, with quotes in it doubled; others are taken as they
-// are, with quotes or spaces or anything in them.
+// ParseTable parses a name of the form table or schema.table. A part that contains a dot
+// must be quoted, with quotes in it doubled. Other parts are used as they are, including
+// quotes, spaces or anything else.
 func ParseTable(s string, quote byte) (Table, error) {
 	t := Table{quote: string(quote)}
 	var parts []string
@@ -96,8 +95,8 @@ func ParseTable(s string, quote byte) (Table, error) {
 	return t, nil
 }
 
-// cutPart splits the first part off a name. A quoted one ends at a quote that is
-// not doubled, and only the end or a dot may follow.
+// cutPart splits the first part off a name. A quoted part ends at a quote that is not
+// doubled, followed by a dot or the end.
 func cutPart(s, quote string) (part, rest string, more, ok bool) {
 	if !strings.HasPrefix(s, quote) {
 		part, rest, more = strings.Cut(s, ".")

@@ -1,9 +1,9 @@
 // Package sqlstore is the flow of statements that the SQL backends share. A
 // backend contributes a Dialect and an open Pool.
 //
-// The table has the columns key, data and expired_at. Each method of Backend is
-// one statement outside of any transaction, so the database makes it whole and
-// orders it against others; compare-and-swap is a condition on the old bytes.
+// The table has the columns key, data and expired_at. Each method of Backend is one
+// statement without a transaction, so the database makes it atomic and orders it against
+// others. Compare-and-swap is a condition on the old bytes.
 package sqlstore
 
 import (
@@ -25,13 +25,12 @@ type Options struct {
 	// Table is the name of the table, or schema.table: see ParseTable. Default is
 	// DefaultTable.
 	Table string
-	// InitTable makes the table, unless there is one, and its index.
+	// InitTable creates the table and its index, if missing.
 	InitTable bool
-	// Lazy leaves a server that is down to be met by the requests. It does not
-	// hold with InitTable, nor for a table that is missing, nor if the server is up
-	// and refuses.
+	// Lazy means that a server that is down is not an error of New. It does not hold
+	// with InitTable, nor for a missing table, nor if the server is up and refuses.
 	Lazy bool
-	// Close ends what the backend opened, after the statements, or when New fails.
+	// Close closes what the backend opened, after the statements, or when New fails.
 	// Default is nothing: the pools are the user's.
 	Close func() error
 }
@@ -53,7 +52,7 @@ var (
 	_ driver.Counter = (*Backend)(nil)
 )
 
-// New returns a Backend that has found its table usable.
+// New returns a Backend, and checks that its table can be used.
 func New(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	b, err := open(ctx, d, o)
 	if err != nil {
@@ -101,7 +100,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	if err := b.check(ctx); err != nil {
 		class := d.Class(err)
 		if class == NoTable {
-			return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to have it made, or Config.Table to the name of yours: %w", d.Name, table, err)
+			return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to create it, or Config.Table to the name of yours: %w", d.Name, table, err)
 		}
 		if !o.Lazy || o.InitTable || class == Refused {
 			return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, err)
@@ -136,8 +135,8 @@ func (b *Backend) initTable(ctx context.Context, p Pool) error {
 	return nil
 }
 
-// check reads and deletes under an ID that no session has, which fails if the
-// table, a column or a permission is missing.
+// check reads and deletes under an ID that no session has. It fails if the table, a
+// column or a permission is missing.
 func (b *Backend) check(ctx context.Context) error {
 	_, _, err := b.row(ctx, "")
 	if err == nil || errors.Is(err, sql.ErrNoRows) {

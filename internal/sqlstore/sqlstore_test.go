@@ -19,8 +19,8 @@ import (
 	"github.com/flamego/session/internal/sqlstore"
 )
 
-// The tests run on SQLite by a dialect as bare as can be, and with the features
-// that only other systems need. Those of package sqlite are tested there.
+// The tests run on SQLite, with a minimal dialect and with the features that only other
+// systems need. Package sqlite tests its own.
 func bare() sqlstore.Dialect {
 	return sqlstore.Dialect{
 		Name:  "bare",
@@ -81,7 +81,7 @@ func TestFlow(t *testing.T) {
 			with(&d)
 			db := newDB(t, filepath.Join(t.TempDir(), "s.db"))
 			b := newBackend(t, d, db)
-			newBackend(t, d, db) // Nothing is left to be made.
+			newBackend(t, d, db) // Nothing is left to create.
 
 			_, err := b.Load(ctx, "aaa")
 			require.ErrorIs(t, err, driver.ErrNotFound)
@@ -109,8 +109,8 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// MySQL does not count a row that an UPDATE leaves as it was. A trigger has
-// SQLite behave like that.
+// MySQL does not count a row that an UPDATE does not change. A trigger makes SQLite
+// behave like that.
 func TestUncountedRows(t *testing.T) {
 	d, ctx := bare(), t.Context()
 	d.ChangedRows = true

@@ -47,8 +47,8 @@ type statement struct {
 	prepared atomic.Pointer[sql.Stmt]
 }
 
-// prepare returns the prepared statement, which database/sql prepares again on
-// each connection that it meets.
+// prepare returns the prepared statement, which database/sql prepares again on each
+// connection.
 func (s *statement) prepare(ctx context.Context) (*sql.Stmt, error) {
 	if p := s.prepared.Load(); p != nil {
 		return p, nil
@@ -91,13 +91,13 @@ func (s *statement) Close() error {
 	return nil
 }
 
-// maxPause bounds the time between two tries. It is short because a lock that is
-// waited for by asking goes to who asks most often.
+// maxPause bounds the time between two tries. It is short because a lock that is polled
+// goes to whoever polls most often.
 const maxPause = 50 * time.Millisecond
 
-// Retry calls do until it returns something else than a Busy error, or until the
-// context ends. The pauses between the calls are random, so that those who meet
-// do not meet again, and grow from 1 ms to 50 ms at most.
+// Retry calls do until it returns something other than a Busy error, or until the context
+// ends. The pauses between the calls are random, so that two callers do not collide
+// again, and grow from 1 ms to at most 50 ms.
 func Retry(ctx context.Context, class func(error) Class, do func() error) error {
 	for bound := time.Millisecond; ; bound = min(2*bound, maxPause) {
 		err := do()
@@ -114,8 +114,8 @@ func Retry(ctx context.Context, class func(error) Class, do func() error) error 
 	}
 }
 
-// withCause makes an error tell that the context ended, which drivers report in
-// words of their own.
+// withCause makes an error say that the context ended, which drivers report in their own
+// words.
 func withCause(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
 		return err

@@ -9,41 +9,39 @@ import (
 type change struct {
 	key, val any
 	deleted  bool
-	// updates are the functions of Update, in order, when the new value depends on
-	// the stored one. val is then their result on the version that the transaction
-	// has read.
+	// updates are the functions of Update, in order, if the new value depends on the
+	// stored one. val is then their result on the version that the transaction read.
 	updates []func(any) any
 }
 
-// Changes are what a transaction did to its session. They are kept apart from the
-// data, so that a commit which comes second can be rebased on the version that came
-// first. There is at most one change per key: a later one absorbs the earlier.
+// Changes are what a transaction did to its session. They are separate from the data,
+// so that the second of two commits can be rebased on the first. There is at most one
+// change per key: a later change absorbs an earlier one.
 type Changes struct {
 	flushed bool // everything before list was deleted
 	list    []change
 }
 
-// TakeFlash is the change that takes the flash out. An engine that cannot compare
-// versions conflicts if the flash is gone: another request has taken it.
+// TakeFlash is the change that removes the flash. An engine that cannot compare versions
+// returns a conflict if the flash is gone: another request has taken it.
 var TakeFlash = &Changes{list: []change{{key: FlashKey, deleted: true}}}
 
-// Set sets a key. With nil it deletes it: to Get, a key without a value and no key
-// look the same.
+// Set sets a key. nil deletes it: to Get, a nil value and a missing key look the same.
 func (c *Changes) Set(key, val any) { c.put(change{key: key, val: val, deleted: val == nil}) }
 
 // Delete deletes a key.
 func (c *Changes) Delete(key any) { c.put(change{key: key, deleted: true}) }
 
-// Flush deletes everything but the library's own keys, which belong to the
-// session, not to what is in it.
+// Flush deletes everything except the library's own keys, which belong to the session,
+// not to its contents.
 func (c *Changes) Flush() {
 	*c = Changes{flushed: true, list: slices.DeleteFunc(slices.Clone(c.list), func(ch change) bool { return !isOwn(ch.key) })}
 }
 
-// Empty tells whether there is nothing to store.
+// Empty reports whether there is nothing to store.
 func (c *Changes) Empty() bool { return !c.flushed && len(c.list) == 0 }
 
-// Replay does the changes one by one, in an order that comes to the same.
+// Replay makes the changes one by one, in an equivalent order.
 func (c *Changes) Replay(flush func(), set func(key, val any), del func(key any)) {
 	if c.flushed {
 		flush()
@@ -66,7 +64,7 @@ func (c *Changes) find(key any) *change {
 	return nil
 }
 
-// get returns the value of a key, and whether the changes alone decide it.
+// get returns the value of a key, and whether the changes alone determine it.
 func (c *Changes) get(key any) (val any, known bool) {
 	if ch := c.find(key); ch != nil {
 		return ch.val, true
@@ -74,13 +72,13 @@ func (c *Changes) get(key any) (val any, known bool) {
 	return nil, c.flushed && !isOwn(key)
 }
 
-// updates tells whether any change depends on the stored version.
+// updates reports whether any change depends on the stored version.
 func (c *Changes) updates() bool {
 	return slices.ContainsFunc(c.list, func(ch change) bool { return ch.updates != nil })
 }
 
-// creates tells whether the changes are a reason to create a session. What the
-// library keeps for itself is none.
+// creates reports whether the changes create a session. Those of the library's own keys
+// alone do not.
 func (c *Changes) creates() bool {
 	return slices.ContainsFunc(c.list, func(ch change) bool { return !ch.deleted && !isOwn(ch.key) })
 }
@@ -98,7 +96,7 @@ func (c *Changes) clone() *Changes {
 	return &Changes{flushed: c.flushed, list: slices.Clone(c.list)}
 }
 
-// update records fn, whose result on what this transaction sees is val.
+// update records fn, whose result for this transaction is val.
 func (c *Changes) update(key any, fn func(any) any, val any) {
 	old := c.find(key)
 	switch {
@@ -107,7 +105,7 @@ func (c *Changes) update(key any, fn func(any) any, val any) {
 		fns := make([]func(any) any, 0, len(old.updates)+1)
 		*old = change{key: key, val: val, deleted: val == nil, updates: append(append(fns, old.updates...), fn)}
 	case old != nil || c.flushed:
-		c.Set(key, val) // It depends on this transaction's own doing only.
+		c.Set(key, val) // It depends only on this transaction's own changes.
 	default:
 		c.put(change{key: key, val: val, deleted: val == nil, updates: []func(any) any{fn}})
 	}
@@ -129,9 +127,9 @@ func (c *Changes) append(later *Changes) {
 	}
 }
 
-// Rebase returns the changes on top of another version: every Update runs again.
-// The functions are the user's and may panic, in a hook of the response, where
-// nobody would recover it.
+// Rebase returns the changes rebased on another version: every Update runs again. The
+// user's functions may panic while the response is being written, where nobody would
+// recover it.
 func (c *Changes) Rebase(base View) (_ *Changes, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -153,7 +151,7 @@ func (c *Changes) Rebase(base View) (_ *Changes, err error) {
 	return rebased, nil
 }
 
-// keeps tells whether Flush, if there was one, has left the key alone.
+// keeps reports whether Flush, if there was one, left the key alone.
 func (c *Changes) keeps(key any) bool { return !c.flushed || isOwn(key) }
 
 // Apply returns the version that follows v, which is nil for a new session.

@@ -33,7 +33,7 @@ func TestChangesProperty(t *testing.T) {
 				fn := func(v any) any { n, _ := v.(int); return 3*n + 1 }
 				want[key] = fn(want[key])
 				current.update(key, fn, want[key])
-			case 5: // A commit began: what follows is kept apart, and joined later.
+			case 5: // A commit began: later changes are kept apart, and appended after it.
 				all.append(&current)
 				current = Changes{}
 			default:
@@ -60,8 +60,8 @@ func rebase(t *testing.T, ch *Changes, base View) *Changes {
 	return rebased
 }
 
-// TestChangesOnNewer checks that Update hangs on the newer version, Set does
-// not, and that the first version is not touched.
+// TestChangesOnNewer checks that Update depends on the newer version, that Set does not,
+// and that the newer version is not modified.
 func TestChangesOnNewer(t *testing.T) {
 	var ch Changes
 	ch.Set("set", "mine")
@@ -74,7 +74,7 @@ func TestChangesOnNewer(t *testing.T) {
 	assert.Equal(t, map[any]any{"set": "theirs", "n": 5, "gone": 1, "new": 1}, newer.Map())
 	val, known := ch.get("n")
 	assert.True(t, known)
-	assert.Equal(t, 20, val, "what the request knew is as it was")
+	assert.Equal(t, 20, val, "the request still sees its own result")
 }
 
 func TestValuesIndex(t *testing.T) {

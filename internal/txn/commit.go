@@ -10,19 +10,19 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// plan is what one commit is going to do. It does not change once made.
+// plan is what one commit will do. It is immutable.
 type plan struct {
 	life     *life    // whose changes
-	doomed   []string // records to be deleted before anything else
+	doomed   []string // records to delete before anything else
 	do       action
 	at       Version  // what the changes were made on
-	id, next string   // of the record to be created; where the record is to move
+	id, next string   // of the record to create; where the record will move
 	changes  *Changes // nil if there is nothing to store
 	rebase   bool     // at is newer than what the changes were made on
 	sealed   bool     // the client cannot be told anything any more
 	guarded  bool     // nothing is created in the place of a session that has moved
 	fixed    bool     // the application has seen the ID
-	refresh  bool     // it comes with a persistent cookie that is sent again
+	refresh  bool     // a persistent cookie is sent again with it
 	optional bool     // it does nothing else, so it may fail
 	err      error    // the outcome, unless something else fails
 }
@@ -35,8 +35,8 @@ const (
 	replace // or move, if there is a next ID
 )
 
-// Commit stores what has changed. If it fails the changes stay, and the next commit
-// tries again; only ErrEnded drops them. It waits for the context.
+// Commit stores the changes. If it fails, they stay for the next commit; only ErrEnded
+// drops them. It waits until the context ends.
 func (s *Session) Commit(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
 		return err
@@ -46,9 +46,9 @@ func (s *Session) Commit(ctx context.Context) error {
 	return err
 }
 
-// Seal is the commit after which the client is told what there is, and cannot be told
-// anything any more: what needs that from then on fails as too late. It waits for a
-// commit under way. refresh asks for a persistent cookie to be sent again.
+// Seal is the last commit before the client is told. Later changes that the client would
+// have to be told of fail as too late. Seal waits for a commit under way. refresh asks
+// for a persistent cookie to be sent again.
 func (s *Session) Seal(ctx context.Context, refresh bool) (State, error) {
 	if err := s.lock(ctx); err != nil {
 		s.mu.Lock()
@@ -78,7 +78,7 @@ func (s *Session) SealClean() (State, bool) {
 	return s.state(), true
 }
 
-// Abandon is Seal without a commit: what is stored stands, and what is not is late.
+// Abandon is Seal without a commit: what is stored stands, the rest is too late.
 func (s *Session) Abandon() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *Session) Abandon() State {
 }
 
 func (s *Session) lock(ctx context.Context) error {
-	for !s.committing.TryLock() { // Another goroutine of the request is at it, which is rare.
+	for !s.committing.TryLock() { // Another goroutine of the request is committing, which is rare.
 		if err := Wait(ctx, time.Millisecond); err != nil {
 			return fmt.Errorf("session: commit: %w", err)
 		}
@@ -95,7 +95,7 @@ func (s *Session) lock(ctx context.Context) error {
 	return nil
 }
 
-// Dirty tells whether a commit has anything to do, or to wait for.
+// Dirty reports whether a commit has anything to do, or to wait for.
 func (s *Session) Dirty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,8 +132,8 @@ func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err
 	case err == nil:
 		return false, p.err
 	case p.optional:
-		// The response is as good without, and if another request came first, the next
-		// one sees to it.
+		// The response is fine without it. If another request came first, the next one
+		// tries again.
 		if !errors.Is(err, ErrEnded) && !errors.Is(err, driver.ErrConflict) {
 			s.store.Report(fmt.Errorf("session: refresh the cookie: %w", err))
 		}
@@ -184,7 +184,7 @@ func (s *Session) plan(refresh bool) (p plan) {
 		return p
 	case unsaved:
 		if !l.pending.creates() {
-			l.id = "" // What was set is gone again, or is only to be the lifetime of a session.
+			l.id = "" // What was set is gone again, or is only a lifetime.
 			return p
 		}
 		p.do, p.guarded = create, true
@@ -201,22 +201,22 @@ func (s *Session) plan(refresh bool) (p plan) {
 		return p
 	}
 	if l.id == "" {
-		l.id = s.host.NewID() // Now, so that ID agrees when it is called meanwhile.
+		l.id = s.host.NewID() // Now, so that ID returns the same meanwhile.
 	}
 	p.id, p.changes, p.rebase, p.optional = l.id, &l.flight, l.rebased, optional
 	l.pending, l.inflight, l.rebased = Changes{}, p.changes, false
 	return p
 }
 
-// stamp adds what the library itself has to say to what is going to be written, and
-// tells whether that is that a persistent cookie is sent. It needs mu.
+// stamp adds the library's own keys to what will be written, and reports whether they
+// say that a persistent cookie is sent. It needs mu.
 func (s *Session) stamp(l *life, ch *Changes, refresh bool) (sends bool) {
 	t, now := l.at.terms.with(ch), s.store.Now().UnixMilli()
 	if !s.store.hasCreated(t) {
 		ch.Set(CreatedKey, now)
 	}
 	if l.phase == stored && ch.Empty() && !refresh {
-		return false // Nothing is going to be written.
+		return false // Nothing will be written.
 	}
 	if place := s.host.Place(); place != "" && t.place == "" {
 		ch.Set(placeKey, place)
@@ -228,7 +228,7 @@ func (s *Session) stamp(l *life, ch *Changes, refresh bool) (sends bool) {
 	return sends
 }
 
-// dropUntellable drops what the client would have to be told of. It needs mu.
+// dropUntellable drops what the client would have to be told. It needs mu.
 func (s *Session) dropUntellable() error {
 	l := s.life
 	creates := l.phase == exposed || l.phase == renewed || l.phase == unsaved && l.pending.creates()
@@ -252,16 +252,15 @@ func (s *Session) dropUntellable() error {
 	return nil
 }
 
-// run carries out the plan. A panic of the backend is an error like any other: the
-// changes must not be lost on the way out.
+// run carries out the plan. A panic of the backend becomes an error, so that the changes
+// are not lost.
 func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
-	// 1. Delete the records of sessions that were destroyed. Nothing new is stored
-	// before they are gone.
+	// 1. Delete the records of destroyed sessions, before anything new is stored.
 	for _, id := range p.doomed {
 		if err := s.store.end(ctx, id); err != nil {
 			return Version{}, fmt.Errorf("destroy: %w", err)
@@ -279,8 +278,7 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 			return Version{}, err
 		}
 	}
-	// 2. Store the changes, in a new record or in place of the version they were made
-	// on.
+	// 2. Store the changes, in a new record or over the version that they were made on.
 	switch p.do {
 	case create:
 		return s.create(ctx, p, ch)
@@ -290,7 +288,7 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 	return Version{}, nil
 }
 
-// settle brings the outcome back: the new version, or everything as it was.
+// settle applies the outcome: the new version, or the changes as they were.
 func (s *Session) settle(p *plan, at Version, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

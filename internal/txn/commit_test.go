@@ -42,9 +42,9 @@ func (e *stopEngine) Create(ctx context.Context, id string, ch *txn.Changes, exp
 	return e.Engine.Create(ctx, id, ch, expiry)
 }
 
-// TestDestroyBetweenTheSteps has another goroutine destroy the session in the middle of
-// a commit that deletes and creates. All of its records have to go, also what it puts in
-// afterwards (G6).
+// TestDestroyBetweenTheSteps destroys the session in another goroutine, in the middle of
+// a commit that deletes and creates. All its records have to go, including one that is
+// stored afterwards (G6).
 func TestDestroyBetweenTheSteps(t *testing.T) {
 	for _, name := range []string{"delete", "create"} {
 		t.Run(name, func(t *testing.T) {

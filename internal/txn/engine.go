@@ -1,17 +1,16 @@
 // Package txn is the core: a session in use is an optimistic transaction. It reads a
-// version, collects changes, and commits them by compare-and-swap; when another
-// transaction came first, the changes are rebased on the newer version.
+// version, collects changes, and commits them by compare-and-swap; if another
+// transaction committed first, the changes are rebased on the newer version.
 //
 // It knows neither HTTP nor storage. An Engine keeps the versions, and a Host, which
-// is an HTTP request or a caller of Store.Read, decides what the client is told.
+// is an HTTP request or a caller of Store.Read, tells the client.
 //
 //	values.go changes.go   what a version holds, and what a transaction changed
 //	terms.go               how long a session lasts
 //	engine.go store.go     loading: find, take the flash, slide the expiry
 //	session.go             a transaction under way
 //	commit.go run.go       plan → run → settle
-
-// forward.go             what a rotation leaves under the old ID
+//	forward.go             what a rotation leaves under the old ID
 package txn
 
 import (
@@ -26,10 +25,10 @@ import (
 // Version is one stored version of a session. It does not change.
 type Version struct {
 	ID    string
-	Token string // what the client presents, where that is not the ID
+	Token string // what the client presents, if that is not the ID
 	View  View
-	// Record is what a driver compares. Data is set where there are bytes, Expiry
-	// always; where the engine decides about idleness itself, it is in the far future.
+	// Record is what a driver compares. Data is set if there are bytes, Expiry always;
+	// if the engine itself decides about idleness, Expiry is in the far future.
 	Record driver.Record
 
 	terms terms
@@ -47,29 +46,28 @@ func (v *Version) Place() string { return v.terms.place }
 // values are those of an engine whose views are of that type.
 func (v *Version) values() *Values { vals, _ := v.View.(*Values); return vals }
 
-// Next returns the version that the changes make of v, for engines whose views are
-// Values.
+// Next returns v with the changes applied, for engines whose views are Values.
 func (v *Version) Next(ch *Changes, id string, expiry time.Time) (Version, *Values) {
 	vals := ch.Apply(v.values())
 	return Version{ID: id, View: vals, Record: driver.Record{Expiry: expiry}}, vals
 }
 
-// Engine keeps the versions of sessions. The errors are the sentinels of package
-// driver, ErrUnreadable from Load among them. On any other error of Create, Replace
-// or Move it may have been done all the same; the version that is returned beside
-// the error is then what was to be stored, and the zero Version if nothing was.
+// Engine keeps the versions of sessions. Its errors are the sentinels of package
+// driver, including ErrUnreadable from Load. After any other error, Create, Replace or
+// Move may still have been done: the version returned with the error is what was to be
+// stored, or the zero Version if nothing was.
 type Engine interface {
-	// Valid tells whether a string may be a handle: nothing that comes from a client
-	// gets further before this said yes. least is the length of the shortest ID.
+	// Valid reports whether a string may be a handle. Nothing from a client gets past
+	// it unless it does. least is the length of the shortest ID.
 	Valid(handle string, least int) bool
-	// Load returns the version that the handle leads to, expired or not.
+	// Load returns the version under the handle, expired or not.
 	Load(ctx context.Context, handle string) (Version, error)
 	// Create and Replace store the changes on top of nothing or of the old version,
 	// Move does the same under a new ID.
 	Create(ctx context.Context, id string, ch *Changes, expiry time.Time) (Version, error)
 	Replace(ctx context.Context, old Version, ch *Changes, expiry time.Time) (Version, error)
 	Move(ctx context.Context, old Version, newID string, ch *Changes, expiry time.Time) (Version, error)
-	// Extend gives the old version a later expiry: it touches, seals or encrypts it
+	// Extend gives the old version a later expiry, by touching, sealing or encrypting it
 	// again.
 	Extend(ctx context.Context, old Version, expiry time.Time) (Version, error)
 	Delete(ctx context.Context, id string) error
@@ -87,19 +85,19 @@ type Traits struct {
 	// Client: the client keeps the session. Every version has a new handle, nothing
 	// can be stored once the response has started, and nobody else can change it.
 	Client bool
-	// OwnExpiry: it decides itself when a session has been idle for too long.
+	// OwnExpiry: the engine itself decides when a session has been idle for too long.
 	OwnExpiry bool
 	// Forwards: a rotation can leave a forward under the old ID.
 	Forwards bool
-	// Shared: sessions of several Managers may meet in it, so its records say which
-	// cookie or header they belong to.
+	// Shared: several Managers may share it, so its records say which cookie or header
+	// they belong to.
 	Shared bool
 }
 
-// The sentinels that callers of this package look for, besides those of driver.
+// The sentinels that callers of this package check for, besides those of driver.
 var (
 	ErrEnded      = errors.New("session: ended")
 	ErrLate       = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
-	ErrLateID     = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps the ID that it has: call it before writing")
-	ErrLateClient = errors.New("session: changed or ended after the response had started: the session is kept by the client, who could not be told, so it stays as it was: do it before writing")
+	ErrLateID     = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps its ID: call it before writing")
+	ErrLateClient = errors.New("session: changed or ended after the response had started: the session is kept by the client, which could not be told, so it stays as it was: do it before writing")
 )

@@ -11,23 +11,23 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// A rotation leaves a forward: a record under an ID derived from the old one that
-// names the new one, stored before the session moves. It serves two purposes.
+// A rotation leaves a forward: a record under an ID derived from the old one, which
+// names the new one. It is stored before the session moves, for two purposes.
 //
-// A request that signs out may know the old ID only. Its Delete of the old record
-// either comes before the move, which then conflicts, or finds the forward, and what
-// that names is deleted as well.
+// A request that signs out may know only the old ID. Its Delete of the old record
+// either comes before the move, which then conflicts, or finds the forward, and deletes
+// the session that it names as well.
 //
 // A request that arrives with the old ID finds no session. What it sets must not go
-// into a new one, whose cookie would replace that of the session that moved.
+// into a new session, whose cookie would replace that of the one that moved.
 //
 // A forward never signs anybody in, and no client can present its ID as a session: a
 // stolen or planted old ID is worth nothing.
 
 const (
 	forwardFor = 5 * time.Minute
-	// staleFor is how long what comes with the old ID is dropped. A client whose answer
-	// to the rotation was lost gets through after that.
+	// staleFor is how long the changes of a request with the old ID are dropped. After
+	// that, a client that did not get the response to the rotation can start again.
 	staleFor = 10 * time.Second
 )
 
@@ -36,8 +36,8 @@ func forwardID(id string) string {
 	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }
 
-// forward names newID in the forward of id, beside the IDs that other rotations of the
-// same session have named.
+// forward adds newID to the forward of id, next to the IDs that racing rotations of the
+// same session have added.
 func (s *Store) forward(ctx context.Context, id, newID string) error {
 	if !s.Traits.Forwards {
 		return nil
@@ -55,7 +55,7 @@ func (s *Store) forward(ctx context.Context, id, newID string) error {
 	return err
 }
 
-// forwards returns what the forward of id names: nothing, if there is none.
+// forwards returns the IDs in the forward of id, none if there is no forward.
 func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 	if !s.Traits.Forwards {
 		return nil, nil
@@ -67,7 +67,7 @@ func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 	return strings.Fields(forward.terms.forward), err
 }
 
-// end deletes a session and whatever it has moved to.
+// end deletes a session, and follows its forward to those that it has moved to.
 func (s *Store) end(ctx context.Context, id string) error {
 	err := s.Engine.Delete(ctx, id)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Store) end(ctx context.Context, id string) error {
 	return err
 }
 
-// movedLately tells whether the session under the ID has moved a moment ago.
+// movedLately reports whether the session has left this ID a moment ago.
 func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
 	if !s.Traits.Forwards {
 		return false, nil

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Queues make those in this process that change the same session wait for each
-// other, instead of failing each other's compare-and-swap again and again.
+// Queues serialize the commits in this process that change the same session, so that
+// they do not make each other's compare-and-swap fail again and again.
 type Queues struct {
 	mu    sync.Mutex
-	lines map[string]*line // of the sessions that somebody waits for, or is at
+	lines map[string]*line // of the sessions with a turn held or waited for
 }
 
 type line struct {
@@ -19,7 +19,7 @@ type line struct {
 	heads int // how many hold it or wait for it
 }
 
-// Enter waits for the turn of a session, or for the end of the context.
+// Enter waits for a turn at the session, or for the end of the context.
 func (q *Queues) Enter(ctx context.Context, id string) (leave func(), err error) {
 	q.mu.Lock()
 	l := q.lines[id]
@@ -50,8 +50,8 @@ func (q *Queues) drop(id string, l *line) {
 	}
 }
 
-// Pause waits a random time before the given retry, up to 20 ms, so that other
-// processes do not come back in step.
+// Pause waits for a random time before the given retry, up to 20 ms, so that processes
+// do not retry in step.
 func Pause(ctx context.Context, retry int) error {
 	most := min(200*time.Microsecond<<min(retry, 10), 20*time.Millisecond)
 	return Wait(ctx, rand.N(most))
@@ -75,7 +75,7 @@ type turn struct {
 	tries int
 }
 
-// next waits for its turn and returns the version to try on.
+// next waits for the turn and returns the latest version.
 func (t *turn) next(ctx context.Context, s *Store, id string) (Version, error) {
 	var err error
 	if t.leave == nil {

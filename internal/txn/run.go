@@ -9,8 +9,7 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// createTries bounds how often an ID is looked for, or the record under it. More than
-// one try is for the unlikely.
+// createTries bounds the attempts to create a record. More than one is rarely needed.
 const createTries = 5
 
 // create makes a record under a free ID (G8).
@@ -50,8 +49,8 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 	}
 }
 
-// merge is create where there is a record already. One that has expired counts as
-// none: nothing of it stays. The record may be gone again by now.
+// merge is create where a record exists. If that has expired, it is replaced as a whole.
+// It may also be gone again by now.
 func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (Version, error) {
 	old, err := s.store.load(ctx, id)
 	if err != nil {
@@ -65,7 +64,7 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (V
 		return s.swap(ctx, p, old, ch)
 	}
 	anew := &Changes{flushed: true, list: slices.Clone(ch.list)}
-	for _, key := range ownKeys { // What Flush leaves alone.
+	for _, key := range ownKeys { // Flush leaves them alone.
 		if anew.find(key) == nil {
 			anew.Delete(key)
 		}
@@ -73,8 +72,8 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (V
 	return s.store.replace(ctx, old, anew, s.store.expiry(now, terms{}.with(anew)))
 }
 
-// swap puts the changes on top of the stored version, by compare-and-swap, until
-// nobody came between.
+// swap stores the changes by compare-and-swap. After a conflict it rebases them on the
+// newer version and tries again.
 func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (Version, error) {
 	var turn turn
 	defer turn.end()
@@ -115,7 +114,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 		}
 		fresh, err := turn.next(ctx, s.store, at.ID)
 		if next != "" && errors.Is(err, driver.ErrNotFound) {
-			// Nobody else knows the new ID: an earlier try has moved it, and then failed.
+			// Nobody else knows the new ID: an earlier try has moved it before failing.
 			if fresh, err = s.store.Find(ctx, next); err == nil {
 				next = ""
 			}
@@ -126,7 +125,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 	}
 }
 
-// follow goes on with the version that was found, or ends with the session.
+// follow rebases on the version that was found, or returns ErrEnded if there is none.
 func (s *Session) follow(p *plan, found Version, ch *Changes, err error) (Version, *Changes, error) {
 	if errors.Is(err, driver.ErrNotFound) {
 		return found, ch, ErrEnded
@@ -137,7 +136,7 @@ func (s *Session) follow(p *plan, found Version, ch *Changes, err error) (Versio
 	return found, ch, err
 }
 
-// rebase puts the changes on another version, and lets the request see it.
+// rebase rebases the changes on another version, and lets the request see it.
 func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
 	rebased, err := ch.Rebase(at.View)
 	if err != nil {
@@ -152,8 +151,8 @@ func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
 	return rebased, nil
 }
 
-// inDoubt asks what has become of a version when the store has failed, but may have
-// done its work: the answer may have been lost on the way.
+// inDoubt finds out whether a version was stored, when the store returned an error but
+// may have done the work: its answer may have been lost.
 func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next string, failure error) (Version, error) {
 	if next != "" {
 		return s.movedInDoubt(ctx, at, next, failure)
@@ -164,18 +163,19 @@ func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next 
 	ch := p.life.inflight
 	switch {
 	case err == nil && bytes.Equal(now.Record.Data, tried.Record.Data) && (ch == nil || !ch.updates()):
-		// The same result of an Update could be another request's, and says nothing.
+		// The same result of an Update could be another request's, so it proves nothing.
 		return now, nil
 	case err == nil && bytes.Equal(now.Record.Data, at.Record.Data) || ch == nil:
 		return Version{}, failure
 	}
-	// It cannot be told any more. A flash is not stored again: somebody may have seen
-	// it, and it is shown at most once (G5).
+	// Nobody can tell any more. A flash is not stored again: a request may have taken
+	// it, and it is delivered at most once (G5).
 	ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == FlashKey && !c.deleted })
 	return Version{}, failure
 }
 
-// movedInDoubt leaves the session under its new ID, or nothing there.
+// movedInDoubt is inDoubt for a move. It leaves the session under its new ID, or nothing
+// there.
 func (s *Session) movedInDoubt(ctx context.Context, at Version, next string, failure error) (Version, error) {
 	_, err := s.store.load(ctx, at.ID)
 	if err == nil {
@@ -189,8 +189,8 @@ func (s *Session) movedInDoubt(ctx context.Context, at Version, next string, fai
 	if err != nil {
 		return Version{}, failure
 	}
-	// It is there, but another rotation may have come between the two halves of the move:
-	// then this is a copy as well.
+	// It is there, but another rotation may have come between the two steps of the move.
+	// Then this is a copy as well.
 	to, _ := s.store.forwards(ctx, at.ID)
 	for _, other := range to {
 		if _, err := s.store.Find(ctx, other); err == nil && other != next {

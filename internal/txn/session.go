@@ -8,65 +8,65 @@ import (
 )
 
 // Host is what a session in use belongs to: an HTTP request, or a caller of
-// Store.Read. Its methods may be called by several goroutines.
+// Store.Read. Its methods may be called concurrently.
 type Host interface {
-	// NewID returns an ID that nobody has.
+	// NewID returns a new ID.
 	NewID() string
 	// Place is the cookie or header that records say they belong to, or "".
 	Place() string
-	// Sends tells whether the client will be sent a persistent cookie because of a
-	// commit that gives the session a new handle, or this Max-Age.
+	// Sends reports whether the client will get a persistent cookie after a commit that
+	// gives the session a new handle, or this Max-Age.
 	Sends(newHandle bool, maxAge int) bool
 }
 
-// Session is a session in use, by a request or by a caller of Store.Read. Its
-// methods may be called concurrently. One that was not told by Begin, Ended or Adopt
-// which session it is, is that of a visitor who has none.
+// Session is a session in use, by a request or by a caller of Store.Read. Its methods
+// may be called concurrently. Without a call of Begin, Ended or Adopt it is that of a
+// visitor who has none.
 type Session struct {
 	store *Store
 	host  Host
-	stale string // a dead ID that the request came with
-	adopt bool   // a record of the same ID is merged with, not avoided
+	stale string // a dead ID that the request brought
+	adopt bool   // an existing record of the same ID is merged with, not avoided
 
 	committing sync.Mutex // one commit at a time; taken before mu
 
 	mu      sync.Mutex // never held while waiting for a store or running foreign code
 	life    *life
-	first   life     // room for the usual case
-	doomed  []string // IDs of records to be deleted with the next commit
+	first   life     // saves an allocation in the usual case
+	doomed  []string // IDs of records to delete with the next commit
 	edits   int      // counts changes, for Update
 	changed bool
 	lost    bool // it was ended elsewhere: the client may hold a newer one
-	sealed  bool // the client cannot be told anything any more
+	sealed  bool // it is too late to tell the client anything
 }
 
-// life is what a session goes through from its first value to its end. One that
-// ended is replaced by another, never reset.
+// life is a session from its first value to its end. A life that ended is replaced,
+// never reset.
 type life struct {
 	phase     phase
-	id        string   // of the record, or of the one to be; "" if not chosen yet
-	next      string   // the ID that the record is to move to
+	id        string   // of the record, or of the one to create; "" if not chosen yet
+	next      string   // the ID that the record will move to
 	at        Version  // what is stored
 	pending   Changes  // made since the last commit
 	inflight  *Changes // being committed right now
 	flight    Changes  // room for them
-	rebased   bool     // at is another version than pending was made on: its Updates are to run again
+	rebased   bool     // at is newer than what pending was made on: its Updates have to run again
 	refused   error    // why something that was set cannot be stored; every commit returns it
-	inherited Changes  // made before the Store was told to destroy the session of before
+	inherited Changes  // of the previous life, which the Store was told to destroy
 }
 
 type phase int
 
 const (
-	unsaved phase = iota // no record; the first value that is set is the reason for one
-	exposed              // no record, but the application was given the ID: one is due, even without a value
-	renewed              // the same, because RegenerateID asked for a session
+	unsaved phase = iota // no record; setting a value creates one (lazy creation)
+	exposed              // no record, but the application has the ID: one is created even without a value
+	renewed              // the same, because RegenerateID was called
 	stored               // there is a record
-	moving               // there is a record, to be moved to next
+	moving               // there is a record, which will move to next
 	ended                // it was ended elsewhere, and nothing may take its place
 )
 
-// New readies s, which must not be used before.
+// New prepares s, which must not be used before.
 func (s *Session) New(store *Store, host Host) {
 	s.store, s.host = store, host
 	s.life = &s.first
@@ -77,25 +77,25 @@ func (s *Session) Begin(v Version) {
 	s.first = life{phase: stored, id: v.ID, at: v}
 }
 
-// Stale says that the request came with a dead ID. For a while nothing is created in
-// the place of a session that has moved.
+// Stale says that the request brought a dead ID. If that session has just moved, nothing
+// is created in its place for a while.
 func (s *Session) Stale(id string) { s.stale = id }
 
-// Ended says that the session was there a moment ago. It has moved or ended, and
-// nothing may take its place.
+// Ended says that the session existed a moment ago, but has moved or ended since.
+// Nothing may take its place.
 func (s *Session) Ended() { s.first.phase = ended }
 
-// Adopt starts with an ID under which there was nothing. If there is something by the
-// time of a commit, the changes are merged with it.
+// Adopt starts with an ID that has no record. If there is one by the time of a commit,
+// the changes are merged with it.
 func (s *Session) Adopt(id string) {
 	s.adopt = true
 	s.first = life{phase: exposed, id: id}
 }
 
-// renew replaces a life that is over.
+// renew starts a new life.
 func (s *Session) renew(p phase) *life {
 	s.life = &life{phase: p}
-	s.edits++ // An Update under way has read what is gone.
+	s.edits++ // An Update under way has read the old life.
 	return s.life
 }
 
@@ -116,7 +116,7 @@ func (s *Session) ID() string {
 	return l.id
 }
 
-// Known returns the ID if there is a session, or something that makes one.
+// Known returns the ID if there is a session, or one will be created.
 func (s *Session) Known() string {
 	s.mu.Lock()
 	none := s.life.phase == unsaved && s.life.id == "" && !s.life.pending.creates()
@@ -127,8 +127,8 @@ func (s *Session) Known() string {
 	return s.ID()
 }
 
-// Is tells whether the ID is that of the session, or the one that it is going to
-// leave, and whether there is a record.
+// Is reports whether the ID is that of the session, or the one that it will leave, and
+// whether there is a record.
 func (s *Session) Is(id string) (own, left, saved bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +140,7 @@ func (s *Session) Is(id string) (own, left, saved bool) {
 }
 
 // Rotate gives the session a new ID with the next commit. newID is called without a
-// lock, with the version that is going to move if there is one.
+// lock, with the version that will move, if there is one.
 func (s *Session) Rotate(newID func(at *Version) (string, error)) error {
 	for {
 		s.mu.Lock()
@@ -206,8 +206,8 @@ func (l *life) get(key any) (any, bool) {
 	return l.at.View.Get(key)
 }
 
-// Set sets a key. One of the library's own is refused by the next commit: there is
-// nobody to return an error to.
+// Set sets a key. If it is one of the library's own, the next commit returns an error,
+// since Set cannot.
 func (s *Session) Set(key, val any) {
 	if !s.refuses(key) {
 		s.SetOwn(key, val)
@@ -235,7 +235,7 @@ func (s *Session) DeleteOwn(key any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.life
-	// A change that came to nothing so far could come to something on a newer version.
+	// A pending change without effect so far could have one on a newer version.
 	untouched := l.pending.find(key) == nil && (l.inflight == nil || l.inflight.find(key) == nil)
 	if _, ok := l.get(key); !ok && untouched {
 		s.changed = true
@@ -251,7 +251,7 @@ func (s *Session) Flush() {
 	s.edit().Flush()
 }
 
-// edit returns the changes for another one to be added. It needs mu.
+// edit returns the changes, to add another one. It needs mu.
 func (s *Session) edit() *Changes {
 	s.changed = true
 	s.edits++
@@ -277,9 +277,9 @@ func mustCompare(key any) {
 	}
 }
 
-// Update sets a key to what fn makes of its value, and returns that. fn runs without
-// a lock, since it may well use the session; when something changed meanwhile, or
-// another transaction commits first, it runs again.
+// Update sets a key to fn of its value, and returns that. fn runs without a lock, since
+// it may use the session; if something changes meanwhile, or another transaction commits
+// first, it runs again.
 func (s *Session) Update(key any, fn func(any) any) any {
 	mustCompare(key)
 	if s.refuses(key) {
@@ -307,9 +307,8 @@ func (s *Session) Update(key any, fn func(any) any) any {
 // one.
 func (s *Session) Destroy() { s.destroy(false) }
 
-// Part is Destroy for the Store that handlers get. Handlers written for v1.6.6
-// destroy the old session there when they ask for a new ID, before or after: what
-// they have set goes along then.
+// Part is Destroy for the Store that handlers get. Handlers written for v1.6.6 call it
+// for the old session, before or after RegenerateID; then their changes move along.
 func (s *Session) Part() { s.destroy(true) }
 
 func (s *Session) destroy(bequeath bool) {
@@ -349,23 +348,23 @@ func (s *Session) Encode() ([]byte, error) {
 	return b, nil
 }
 
-// Changed tells whether anything was changed since the start.
+// Changed reports whether anything was changed since the start.
 func (s *Session) Changed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changed
 }
 
-// State is what the client has to know of a session.
+// State is what the client has to learn about a session.
 type State struct {
 	Handle    string // what it presents to come back, "" if there is no session
-	MaxAge    int    // what the session asks of the cookie, in seconds, or 0
+	MaxAge    int    // the session's own Max-Age for the cookie, in seconds, or 0
 	Lost      bool   // it was ended elsewhere: the client may hold a newer one
 	Undeleted bool   // it was destroyed, but its record may still be there
 	Refreshed bool   // the record says that a persistent cookie is being sent now
 }
 
-// State returns what the client has to know now.
+// State returns what the client has to learn now.
 func (s *Session) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,20 +9,20 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// Store is an engine with the rules of how long sessions last. Its fields are set
-// before it is used; its methods may be called concurrently.
+// Store is an engine with the rules for how long sessions last. Its fields are set
+// before use; its methods may be called concurrently.
 type Store struct {
 	Engine   Engine
 	Traits   Traits           // of the engine
 	Now      func() time.Time // the clock
 	Idle     time.Duration    // idle timeout of sessions that have none of their own
 	Absolute time.Duration    // absolute timeout, 0 for none
-	Report   func(error)      // hears of what went wrong without anybody being worse off
+	Report   func(error)      // is called with errors that fail no request
 
 	queues Queues
 }
 
-// NewStore returns a Store on the system's clock.
+// NewStore returns a Store with the system's clock.
 func NewStore(e Engine, idle time.Duration) *Store {
 	return &Store{Engine: e, Traits: e.Traits(), Idle: idle, Now: time.Now, Report: func(error) {}}
 }
@@ -48,9 +48,9 @@ func (s *Store) Find(ctx context.Context, handle string) (Version, error) {
 	return v, nil
 }
 
-// Open readies a version that was found for use by a request. Whoever removes the
-// flash from the record has it (G5). It returns ErrNotFound if the session has ended
-// or moved meanwhile.
+// Open prepares a found version for use by a request: it takes the flash, or slides the
+// expiry. The request that removes the flash from the record gets it (G5). Open returns
+// ErrNotFound if the session has ended or moved meanwhile.
 func (s *Store) Open(ctx context.Context, v Version) (_ Version, flash any, err error) {
 	taken := false
 	if _, ok := v.View.Get(FlashKey); ok {
@@ -63,7 +63,7 @@ func (s *Store) Open(ctx context.Context, v Version) (_ Version, flash any, err 
 	}
 	v, err = s.Extend(ctx, v)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		s.Report(fmt.Errorf("session: touch: %w", err)) // The session is good all the same.
+		s.Report(fmt.Errorf("session: touch: %w", err)) // The session can still be used.
 		err = nil
 	}
 	return v, nil, err
@@ -93,9 +93,9 @@ func (s *Store) takeFlash(ctx context.Context, v Version) (_ Version, flash any,
 	}
 }
 
-// Extend slides the expiry. If somebody else has just written the record, then with
-// the right expiry: that version is returned, and nothing is written. It returns
-// ErrNotFound if the session is gone, and with any other error the version as it was.
+// Extend slides the expiry. If another request has just written the record, it has done
+// that already: Extend returns that version, and writes nothing. It returns ErrNotFound
+// if the session is gone, and the unchanged version with any other error.
 func (s *Store) Extend(ctx context.Context, v Version) (Version, error) {
 	next, err := s.Engine.Extend(ctx, v, s.expiry(s.Now(), v.terms))
 	switch {

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// What the library keeps in a record next to the data, under keys of its own. The
-// numbers are int64, which every gob decoder knows, that of v1.6.6 included; for
-// other codecs see WholeNumber.
+// The library's own keys in a record. Their numbers are int64, which every gob decoder
+// knows, including that of v1.6.6; for other codecs see WholeNumber.
 const (
 	OwnPrefix   = "flamego::session::"
 	FlashKey    = OwnPrefix + "flash"
@@ -20,16 +19,16 @@ const (
 	RememberKey = OwnPrefix + "remember" // Max-Age of the cookie in seconds
 	sentKey     = OwnPrefix + "sent"     // when a persistent cookie was last sent, in Unix milliseconds
 	placeKey    = OwnPrefix + "place"    // the cookie or header that it was made for, a string
-	forwardKey  = OwnPrefix + "forward"  // in place of a session: the IDs that one has moved to
+	forwardKey  = OwnPrefix + "forward"  // in a forward, instead of a session: the IDs that it moved to
 )
 
-// MaxLifetime keeps every expiry within what all storage systems can hold.
+// MaxLifetime keeps every expiry within the range of all storage systems.
 const MaxLifetime = 100 * 365 * 24 * time.Hour
 
 var ownKeys = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, forwardKey}
 
-// isOwn tells the keys that only the library may change. The flash is not among
-// them, since v1.6.6 let applications set it by its key.
+// isOwn reports whether only the library may change the key. The flash key is not one
+// of those, since v1.6.6 let applications set it.
 func isOwn(key any) bool {
 	name, ok := key.(string)
 	return ok && strings.HasPrefix(name, OwnPrefix) && slices.Contains(ownKeys, key)
@@ -42,7 +41,7 @@ func ownKeyError(key any) error {
 	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime or session.Remember, or a key that does not start with %q", key, OwnPrefix)
 }
 
-// terms are what a session says of itself. What it does not say is 0.
+// terms are what a session's own keys say. What they do not say is 0.
 type terms struct {
 	created, lifetime, remember, sent int64
 	place, forward                    string
@@ -69,9 +68,9 @@ func (t *terms) read(key, val any) {
 	}
 }
 
-// WholeNumber is what another Encoder has made of an int64: for JSON that is a
-// float64. If that counted as nothing, a session's absolute timeout would never
-// come. What is no number counts as not said.
+// WholeNumber converts what another Encoder has made of an int64, such as JSON's
+// float64. Otherwise a session's absolute timeout would never come. Anything that is
+// not a number is 0.
 func WholeNumber(val any) int64 {
 	if n, ok := val.(int64); ok || val == nil {
 		return n
@@ -108,7 +107,7 @@ func termsOf(v View) (t terms) {
 	return t
 }
 
-// with are the terms with changes on top.
+// with returns the terms with the changes applied.
 func (t terms) with(c *Changes) terms {
 	for i := range c.list {
 		t.read(c.list[i].key, c.list[i].val)
@@ -116,11 +115,10 @@ func (t terms) with(c *Changes) terms {
 	return t
 }
 
-// MaxCookieAge is the most that browsers grant (RFC 6265bis, section 5.5).
+// MaxCookieAge is the most that browsers allow (RFC 6265bis, section 5.5).
 const MaxCookieAge = 400 * 24 * time.Hour
 
-// maxAge is the Max-Age that the session asks for, in seconds, or 0 for that of the
-// options.
+// maxAge is the session's own Max-Age in seconds, or 0 for that of the options.
 func (t terms) maxAge() int {
 	if t.remember > 0 && t.remember <= int64(MaxCookieAge/time.Second) {
 		return int(t.remember)
@@ -136,8 +134,8 @@ func (s *Store) idle(t terms) time.Duration {
 	return s.Idle
 }
 
-// deadline is when the absolute timeout ends the session, or zero if never. What has no
-// time of creation yet is about to get the present one.
+// deadline is when the absolute timeout ends the session, or zero for never. A session
+// without a creation time is about to get the current time.
 func (s *Store) deadline(t terms, now time.Time) time.Time {
 	if s.Absolute == 0 {
 		return time.Time{}
@@ -148,8 +146,8 @@ func (s *Store) deadline(t terms, now time.Time) time.Time {
 	return now.Add(s.Absolute)
 }
 
-// expiry is when a record ends that is written or touched now. The twentieth on top
-// lets most accesses go without a write: see isFresh.
+// expiry is the expiry of a record that is written or touched now. The extra twentieth
+// saves most accesses a write: see isFresh.
 func (s *Store) expiry(now time.Time, t terms) time.Time {
 	idle := s.idle(t)
 	expiry := now.Add(idle + idle/20)
@@ -159,9 +157,10 @@ func (s *Store) expiry(now time.Time, t terms) time.Time {
 	return expiry
 }
 
-// isFresh tells whether a record will do for an access now: it must have a whole
-// idle timeout left, or all that it may ever have, but for the second that an old
-// table cuts off. One that was written under a longer timeout has too much.
+// isFresh reports whether an access now need not slide the expiry. The record must have
+// a whole idle timeout left, or as much as the absolute timeout allows, less the second
+// that an old table truncates. It must not have more than it should, as one written
+// under a longer timeout has.
 func (s *Store) isFresh(v *Version, now time.Time) bool {
 	left, idle := v.Record.Expiry.Sub(now), s.idle(v.terms)
 	if left > idle+idle/20+time.Second {
@@ -171,7 +170,7 @@ func (s *Store) isFresh(v *Version, now time.Time) bool {
 	return left >= idle || !end.IsZero() && v.Record.Expiry.After(end.Add(-time.Second))
 }
 
-// expired tells whether the session has come to its end.
+// expired reports whether the session has expired.
 func (s *Store) expired(v *Version, now time.Time) bool {
 	if !now.Before(v.Record.Expiry) {
 		return true
@@ -179,11 +178,11 @@ func (s *Store) expired(v *Version, now time.Time) bool {
 	return s.Absolute != 0 && !now.Before(s.deadline(v.terms, now))
 }
 
-// hasCreated tells whether the session needs no time of creation, or has one.
+// hasCreated reports whether the session has a creation time, or needs none.
 func (s *Store) hasCreated(t terms) bool { return s.Absolute == 0 || t.created != 0 }
 
-// CookieDue tells whether a persistent cookie with this Max-Age in seconds is to be
-// sent again: when a twentieth of it is gone, so that who keeps coming keeps it.
+// CookieDue reports whether a persistent cookie with this Max-Age in seconds has to be
+// sent again: when a twentieth of it has passed, so that an active visitor keeps it.
 func (s *Store) CookieDue(v Version, maxAge int) bool {
 	if maxAge <= 0 {
 		return false

@@ -2,8 +2,8 @@ package txn
 
 import "github.com/flamego/session/internal/gobstream"
 
-// Pair is one key of a session with its value, as the coder of records sees it, so
-// that nothing has to be copied in between.
+// Pair is one key of a session with its value. It is gobstream's type, so that nothing
+// has to be copied.
 type Pair = gobstream.Pair
 
 // View is what a version of a session holds.
@@ -14,10 +14,9 @@ type View interface {
 // indexFrom is the number of keys from which a map beats walking the pairs.
 const indexFrom = 16
 
-// Values is a View that never changes once made, so any number of requests may
-// read it without a lock. The keys are in a slice because the usual session has
-// few of them: it takes a third of a map's memory, which matters at a million
-// sessions.
+// Values is an immutable View, so any number of requests may read it without a lock.
+// The keys are in a slice because the usual session has few of them: a slice takes a
+// third of a map's memory, which matters at a million sessions.
 type Values struct {
 	Pairs []Pair
 	index map[any]int // only with indexFrom pairs or more

@@ -112,7 +112,7 @@ func (p *Process) Output() string {
 	return p.output.String()
 }
 
-// WaitLine waits for a line of the standard output that the function accepts.
+// WaitLine waits for a line of the standard output for which the function returns true.
 func (p *Process) WaitLine(accept func(line string) bool) {
 	p.t.Helper()
 	timeout := time.After(patience)
@@ -174,8 +174,8 @@ func StartOnPort(t *testing.T, dir, program string, env func(addr string) []stri
 	return nil, ""
 }
 
-// waitPort waits until the address answers, or returns false when another process
-// was faster to take the port.
+// waitPort waits until the address answers. It returns false if another process took the
+// port first.
 func (p *Process) waitPort(addr string) bool {
 	p.t.Helper()
 	err := wait.Until(patience, func() error {

@@ -12,17 +12,17 @@ import (
 	"github.com/flamego/session/internal/hook"
 )
 
-// Clock is the time of a program that runs within its test. It starts at the real
-// time, and stands still but for Advance. It may be used concurrently.
+// Clock is the clock of a program that runs within its test. It starts at the real time,
+// and only Advance moves it. It may be used concurrently.
 type Clock struct {
 	start time.Time
 	off   atomic.Int64
 }
 
-// NewClock returns a clock of its own.
+// NewClock returns a new clock.
 func NewClock() *Clock { return &Clock{start: time.Now()} }
 
-// Now is the present time.
+// Now returns the current time.
 func (c *Clock) Now() time.Time { return c.start.Add(time.Duration(c.off.Load())) }
 
 // Advance lets time go by.

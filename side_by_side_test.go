@@ -22,7 +22,7 @@ type (
 	thirdFlash   interface{}
 )
 
-// manager returns one more Manager, with a cookie of its own.
+// manager returns another Manager, with its own cookie.
 func manager(t *testing.T, cookie string, change ...func(*session.Options)) *session.Manager {
 	opt := session.Options{Cookie: session.CookieOptions{Name: cookie}}
 	for _, fn := range change {
@@ -84,8 +84,8 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// TestSideBySideFails has one of two stores fail: the client gets 500, and only
-// what was stored is told.
+// TestSideBySideFails makes one of two stores fail: the client gets 500, and is told
+// only what was stored.
 func TestSideBySideFails(t *testing.T) {
 	for _, adminFirst := range []bool{false, true} {
 		a := newApp(t)
@@ -164,8 +164,9 @@ func TestSideBySideErrors(t *testing.T) {
 	}
 }
 
-// TestSideBySideTells has one of two stores fail when the other has stored already,
-// or stores all the same: the client must hear of the ID that its session moved to.
+// TestSideBySideTells makes one of two stores fail after the other has stored, or
+// return an error after storing: the client must learn the ID that its session moved
+// to.
 func TestSideBySideTells(t *testing.T) {
 	for i := range 8 {
 		write, adminFirst, ended := i&1 != 0, i&2 != 0, i&4 != 0
@@ -210,8 +211,8 @@ func TestSideBySideTells(t *testing.T) {
 	}
 }
 
-// TestMappedManager has the application map the Manager for itself, which is not
-// to be taken for a middleware that was here before.
+// TestMappedManager maps the Manager in the application, which must not be mistaken for
+// its middleware.
 func TestMappedManager(t *testing.T) {
 	m := manager(t, "user")
 	a := &app{Flame: silent(), m: m}
