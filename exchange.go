@@ -19,7 +19,7 @@ import (
 // response, and discards what the handler writes.
 type exchange struct {
 	w        flamego.ResponseWriter // what handlers write to
-	slot     *http.ResponseWriter   // where that keeps what it sends through: inner, then the exchange
+	slot     carry.Slot             // where that keeps what it sends through: inner, then the exchange
 	inner    http.ResponseWriter
 	r        *http.Request
 	requests []*request
@@ -36,11 +36,11 @@ type exchange struct {
 // or nil if it has one already.
 func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *request, outermost bool, err error) {
 	w := c.ResponseWriter()
-	slot, err := carry.Inner(w)
+	slot, err := carry.FindSlot(w)
 	if err != nil {
 		return nil, nil, false, fmt.Errorf("session: %w", err)
 	}
-	if x, ok := (*slot).(*exchange); ok {
+	if x, ok := slot.Get().(*exchange); ok {
 		for _, q := range x.requests {
 			if again, err := m.clashes(q, as); again || err != nil {
 				return x, nil, false, err
@@ -48,7 +48,7 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 		}
 		return x, &request{}, false, nil
 	}
-	x = &exchange{w: w, slot: slot, inner: *slot, r: c.Request().Request}
+	x = &exchange{w: w, slot: slot, inner: slot.Get(), r: c.Request().Request}
 	x.requests = x.list[:0]
 	return x, &x.first, true, nil
 }
@@ -97,7 +97,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 
 // serve runs the handlers.
 func (x *exchange) serve(c flamego.Context) {
-	*x.slot = x
+	x.slot.Set(x)
 	panicking := true
 	defer func() {
 		if panicking {

@@ -48,7 +48,7 @@ func NewManager(opts Options) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	// Find out now if this Flamego's writer does not let us send a 500.
-	if _, err := carry.Inner(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
+	if _, err := carry.FindSlot(flamego.NewResponseWriter(http.MethodGet, nil)); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	m := &Manager{

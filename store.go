@@ -244,7 +244,7 @@ func (s *store) Exist(ctx context.Context, sid string) bool {
 func (s *store) Read(ctx context.Context, sid string) (Session, error) {
 	l := &live{store: s}
 	l.txn.New(s.core, s)
-	var err error = ErrNotFound
+	err := ErrNotFound
 	if s.core.Engine.Valid(sid, driver.MinIDLength) {
 		var v txn.Version
 		if v, err = s.core.Find(ctx, sid); err == nil {

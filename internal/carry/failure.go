@@ -10,20 +10,28 @@ import (
 
 const failureText = "Internal Server Error\n"
 
-// Inner returns the place where Flamego's writer keeps the writer that it sends
-// through. NewManager calls it once, so that a version of Flamego without that place is
-// noticed before the first request.
-func Inner(w http.ResponseWriter) (*http.ResponseWriter, error) {
+// Slot is where Flamego's writer keeps the writer that it sends through.
+type Slot struct{ p *http.ResponseWriter }
+
+// Get returns that writer.
+func (s Slot) Get() http.ResponseWriter { return *s.p }
+
+// Set puts another writer in its place.
+func (s Slot) Set(w http.ResponseWriter) { *s.p = w }
+
+// FindSlot finds it. It is also called at start, so that a version of Flamego without
+// it is noticed before the first request.
+func FindSlot(w http.ResponseWriter) (Slot, error) {
 	v := reflect.ValueOf(w)
 	if v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
-		// It is embedded as the first field. Looking it up by name would take longer.
+		// The first field, since it is embedded. Looking for its name would take longer.
 		if v = v.Elem(); v.NumField() > 0 && v.Field(0).CanSet() {
-			if inner, ok := v.Field(0).Addr().Interface().(*http.ResponseWriter); ok {
-				return inner, nil
+			if p, ok := v.Field(0).Addr().Interface().(*http.ResponseWriter); ok {
+				return Slot{p}, nil
 			}
 		}
 	}
-	return nil, fmt.Errorf("the response writer %T has no settable field ResponseWriter: use a version of flamego that this package was tested with", w)
+	return Slot{}, fmt.Errorf("the response writer %T has no settable field ResponseWriter: use a version of flamego that this package was tested with", w)
 }
 
 // DropTrailers removes trailers that a handler has put into a header that it took before

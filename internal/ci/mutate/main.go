@@ -24,7 +24,7 @@ const explorer = "./internal/explore TestExplore"
 var mutants = []mutant{
 	{"G1_RoundTrip", "internal/txn/changes.go", "pairs = append(pairs, Pair{Key: ch.key, Value: ch.val})", "pairs = append(pairs, Pair{Key: ch.key})", ""},
 	{"G1_UnencodableValue", "internal/codec/codec.go", "KeyName(p.Key), p.Value, remedy(p), oneErr)", "\"\", p.Value, \"\", oneErr)", ""},
-	{"G2_ReadYourWrites", "exchange.go", "	*x.slot = x\n", "", ""},
+	{"G2_ReadYourWrites", "exchange.go", "	x.slot.Set(x)\n", "", ""},
 	{"G2_Streaming", "exchange.go", "\tif x.begun.Load() {\n", "\tif x.begun.Load() {\n\t\treturn\n", ""},
 	{"G3_AcknowledgedMeansStored", "exchange.go", "\t\tcarry.SendFailure(x.inner, x.render)\n\t\treturn\n", "\t\tx.unseen = nil\n", ""},
 	{"G3_LateChangeIsReported", "internal/txn/commit.go", "\t\treturn ErrLate\n", "\t\treturn nil\n", ""},
