@@ -379,6 +379,8 @@ func TestExplore(t *testing.T) {
 			}
 		}
 	}
+	// A flash that may be stored, and taken, before it is stored again.
+	plans = append(plans, plan{"session", [][]string{{"flash", "commit"}, {"get"}}, 1})
 	for _, p := range short { // A session that moves on and on.
 		plans = append(plans, plan{"session", [][]string{p, {"rotate", "commit", "rotate"}}, 0})
 	}

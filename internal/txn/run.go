@@ -161,16 +161,14 @@ func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ch := p.life.inflight
-	switch {
-	case err == nil && bytes.Equal(now.Record.Data, tried.Record.Data) && (ch == nil || !ch.updates()):
-		// The same result of an Update could be another request's, so it proves nothing.
-		return now, nil
-	case err == nil && bytes.Equal(now.Record.Data, at.Record.Data) || ch == nil:
-		return Version{}, failure
+	if err == nil && bytes.Equal(now.Record.Data, tried.Record.Data) && (ch == nil || !ch.updates()) {
+		return now, nil // The same result of an Update could be another request's, and says nothing.
 	}
-	// Nobody can tell any more. A flash is not stored again: a request may have taken
-	// it, and it is delivered at most once (G5).
-	ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == FlashKey && !c.deleted })
+	if ch != nil {
+		// A flash is not stored again: somebody may have taken it, after which the record
+		// can look as it did before. It is shown at most once (G5).
+		ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == FlashKey && !c.deleted })
+	}
 	return Version{}, failure
 }
 

@@ -85,7 +85,7 @@ var mutants = []mutant{
 	{"G7 rotation", "internal/txn/run.go", "\t\t\tv, err = s.store.move(ctx, at, next, ch, expiry)\n", "\t\t\tv, err = s.store.create(ctx, next, ch, expiry)\n", explorer},
 	{"G4 no lost", "internal/txn/run.go", "\treturn rebased, nil\n", "\treturn ch, nil\n", explorer},
 	{"G4 no lost", "internal/txn/changes.go", "\t\tfor _, fn := range ch.updates {\n\t\t\tch.val = fn(ch.val)\n\t\t}\n", "\t\tch.val = ch.updates[0](nil)\n", explorer},
-	{"G4 no lost", "internal/txn/run.go", " && (ch == nil || !ch.updates()):", ":", explorer},
+	{"G4 no lost", "internal/txn/run.go", " && (ch == nil || !ch.updates()) {", " {", explorer},
 	{"G5 a flash", "internal/txn/store.go", "\t\tnext, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), v.terms))\n", "\t\tnext, err := v, error(nil)\n", explorer},
 	{"G5 a flash", "internal/txn/run.go", "return c.key == FlashKey && !c.deleted", "return false", explorer},
 	{"no record", "internal/txn/run.go", "\t\t\t\t_ = s.store.Engine.Delete(ctx, id) // It may be there all the same, and nobody knows of it.\n", "", explorer},
