@@ -386,10 +386,14 @@ func TestExplore(t *testing.T) {
 	}
 	for _, p := range long[len(short):] {
 		plans = append(plans, plan{"session", [][]string{p}, 1})
+		if !thorough {
+			continue
+		}
+		for _, q := range short {
+			plans = append(plans, plan{"session", [][]string{p, q}, 1})
+		}
 		for _, q := range long {
-			if thorough {
-				plans = append(plans, plan{"session", [][]string{p, q}, 0})
-			}
+			plans = append(plans, plan{"session", [][]string{p, q}, 0})
 		}
 	}
 	bubble(t, func(a *app) {
