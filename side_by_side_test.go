@@ -24,7 +24,7 @@ type (
 
 // manager returns another Manager, with its own cookie.
 func manager(t *testing.T, cookie string, change ...func(*session.Options)) *session.Manager {
-	opt := session.Options{Cookie: session.CookieOptions{Name: cookie}}
+	opt := session.Options{Cookie: session.CookieOptions{Name: cookie}, GCInterval: 1e6 * time.Hour}
 	for _, fn := range change {
 		fn(&opt)
 	}
