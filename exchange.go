@@ -90,6 +90,10 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 	}
 	x.requests = append(x.requests, q)
 	q.inject(flash)
+	if status := x.w.Status(); x.begun.Load() || status != 0 && !isInformational(status) {
+		x.begun.Store(true) // A handler in front has written already.
+		q.state = q.live.txn.Abandon()
+	}
 	if outermost {
 		x.serve(c)
 	}
@@ -130,7 +134,7 @@ func (x *exchange) Header() http.Header {
 // WriteHeader stores the sessions, then starts the response. An informational response
 // (RFC 9110, section 15.2), such as 103 Early Hints, does not start it.
 func (x *exchange) WriteHeader(status int) {
-	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+	if isInformational(status) {
 		x.inner.WriteHeader(status)
 		return
 	}
@@ -144,6 +148,10 @@ func (x *exchange) WriteHeader(status int) {
 		return
 	}
 	x.inner.WriteHeader(status)
+}
+
+func isInformational(status int) bool {
+	return status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
 }
 
 func (x *exchange) Write(b []byte) (int, error) {
@@ -254,10 +262,12 @@ func (x *exchange) finish() {
 		}
 		return
 	}
-	if x.settle(); x.closed.Load() {
+	if x.settle(); !x.closed.Load() {
+		return
+	}
+	if x.w.Written() { // Flamego takes an informational response for the final one.
+		carry.SendFailure(x, nil)
+	} else {
 		carry.SendFailure(x.w, nil)
-		if !x.begun.Load() { // Flamego takes an informational response for the final one.
-			carry.SendFailure(x, nil)
-		}
 	}
 }

@@ -63,9 +63,8 @@ func (e *foreignEngine) Create(ctx context.Context, id string, ch *txn.Changes, 
 		return txn.Version{}, err
 	}
 	defer leave()
-	if e.outer.Exist(ctx, id) {
-		return txn.Version{}, ErrExists
-	}
+	// If there is one already, it is the handler that has saved it: nobody else knows
+	// the ID.
 	sess, err := e.outer.Read(ctx, id)
 	if err != nil {
 		return txn.Version{}, err
@@ -96,7 +95,8 @@ func (e *foreignEngine) Replace(ctx context.Context, old txn.Version, ch *txn.Ch
 	return e.save(ctx, old.ID, now.View.(*foreignView).Session, ch)
 }
 
-// Move stores the request's session, which already has the new ID.
+// Move stores the request's session, which already has the new ID, with what others have
+// stored meanwhile.
 func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string, ch *txn.Changes, _ time.Time) (txn.Version, error) {
 	leave, err := e.queues.Enter(ctx, old.ID)
 	if err != nil {
@@ -104,14 +104,28 @@ func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string,
 	}
 	defer leave()
 	v := old.View.(*foreignView)
-	if !v.left && !e.outer.Exist(ctx, old.ID) {
+	now, err := e.Load(ctx, old.ID)
+	switch {
+	case e.visits.ended(old.ID), errors.Is(err, ErrNotFound) && !v.left:
 		return txn.Version{}, ErrConflict
+	case err == nil && now.View.(*foreignView).Session != v.Session:
+		if ch, err = ch.Rebase(now.View); err != nil {
+			return txn.Version{}, err
+		}
+		if vals, err := valuesOf(now.View.(*foreignView).Session); err == nil {
+			v.Flush()
+			for _, p := range vals.Pairs {
+				v.Set(p.Key, p.Value)
+			}
+		}
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return txn.Version{}, err
 	}
 	next, err := e.save(ctx, newID, v.Session, ch)
 	if err != nil {
 		return txn.Version{}, err
 	}
-	return next, e.outer.Destroy(ctx, old.ID)
+	return next, e.Delete(ctx, old.ID)
 }
 
 func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *txn.Changes) (txn.Version, error) {
@@ -138,7 +152,10 @@ func (e *foreignEngine) Extend(ctx context.Context, old txn.Version, _ time.Time
 	return old, e.outer.Touch(ctx, old.ID)
 }
 
-func (e *foreignEngine) Delete(ctx context.Context, id string) error { return e.outer.Destroy(ctx, id) }
+func (e *foreignEngine) Delete(ctx context.Context, id string) error {
+	e.visits.end(id)
+	return e.outer.Destroy(ctx, id)
+}
 
 func (e *foreignEngine) Sweep(ctx context.Context, _ time.Time, _ int) (int, error) {
 	return 0, e.outer.GC(ctx)
@@ -197,7 +214,10 @@ type visits struct {
 	at map[string]*guests
 }
 
-type guests struct{ here, came int }
+type guests struct {
+	here, came int
+	over       bool // this library has deleted the record: a sign-out, or a rotation
+}
 
 // enter is called for every request with a session.
 func (e *foreignEngine) enter(id string) (leave func()) {
@@ -228,4 +248,19 @@ func (v *visits) alone(id string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.at[id] == nil || v.at[id].came == 1
+}
+
+// end notes for the requests that are here that the session is over under this ID.
+func (v *visits) end(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if g := v.at[id]; g != nil {
+		g.over = true
+	}
+}
+
+func (v *visits) ended(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.at[id] != nil && v.at[id].over
 }

@@ -2,8 +2,12 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
+
+	"github.com/flamego/flamego"
+	"github.com/stretchr/testify/assert"
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/sessiontest"
@@ -78,4 +82,86 @@ func TestForeignStore(t *testing.T) {
 			}
 		},
 	}.Run(t)
+}
+
+// foreignApp is an application with such a Store. A request to /rotate waits, between
+// RegenerateID and its end, for the test to do something.
+func foreignApp(t *testing.T) (a *app, store *plainStore, meanwhile *func()) {
+	store, meanwhile = &plainStore{rows: make(map[string][]byte)}, new(func())
+	a = newApp(t, func(o *session.Options) {
+		o.Initer = func(context.Context, ...interface{}) (session.Store, error) { return store, nil }
+	})
+	a.Get("/set/{key}", func(c flamego.Context, s session.Session) { s.Set(c.Param("key"), 1) })
+	a.Get("/get/{key}", func(c flamego.Context, s session.Session) string { return fmt.Sprint(s.Get(c.Param("key"))) })
+	a.Get("/destroy", func(s session.Session) { session.Destroy(s) })
+	a.Get("/rotate", func(c flamego.Context, s session.Session) error {
+		err := s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+		if fn := *meanwhile; fn != nil {
+			*meanwhile = nil
+			fn()
+		}
+		return err
+	})
+	return a, store, meanwhile
+}
+
+// TestForeignRotation has another request come between RegenerateID and the response,
+// on a Store without compare-and-swap: its change goes along (G4), its sign-out holds
+// (G6), and of two rotations one wins (G7).
+func TestForeignRotation(t *testing.T) {
+	t.Run("change", func(t *testing.T) {
+		a, _, meanwhile := foreignApp(t)
+		_, id := a.get("/set/k", "")
+		*meanwhile = func() { a.get("/set/other", id) }
+		_, moved := a.get("/rotate", id)
+		for _, key := range []string{"k", "other"} {
+			rec, _ := a.get("/get/"+key, moved)
+			assert.Equal(t, "1", rec.Body.String(), key)
+		}
+	})
+	for _, path := range []string{"/destroy", "/rotate"} {
+		t.Run(path, func(t *testing.T) {
+			a, store, meanwhile := foreignApp(t)
+			_, id := a.get("/set/k", "")
+			*meanwhile = func() { a.get(path, id) }
+			_, moved := a.get("/rotate", id)
+			assert.Empty(t, moved)
+			if path == "/destroy" {
+				assert.Empty(t, store.rows)
+			} else {
+				assert.Len(t, store.rows, 1, "two copies")
+			}
+		})
+	}
+}
+
+// TestForeignRotationBesideCommit has two goroutines of a handler rotate and store the
+// session at the same time.
+func TestForeignRotationBesideCommit(t *testing.T) {
+	a, _, _ := foreignApp(t)
+	a.Get("/both", func(c flamego.Context, s session.Session) {
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, s.RegenerateID(c.ResponseWriter(), c.Request().Request)) })
+		wg.Go(func() { assert.NoError(t, session.Commit(c.Request().Context(), s)) })
+		wg.Wait()
+	})
+	_, id := a.get("/set/k", "")
+	for range 100 {
+		_, id = a.get("/both", id)
+		rec, _ := a.get("/get/k", id)
+		assert.Equal(t, "1", rec.Body.String())
+	}
+}
+
+// TestForeignSave has a handler save a new session by itself, as with v1.6.6.
+func TestForeignSave(t *testing.T) {
+	a, _, _ := foreignApp(t)
+	a.Get("/save", func(c flamego.Context, s session.Session, store session.Store) error {
+		s.Set("k", 1)
+		return store.Save(c.Request().Context(), s)
+	})
+	rec, id := a.get("/save", "")
+	assert.Equal(t, 200, rec.Code)
+	rec, _ = a.get("/get/k", id)
+	assert.Equal(t, "1", rec.Body.String())
 }

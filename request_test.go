@@ -372,3 +372,47 @@ func TestTouchFails(t *testing.T) {
 	assert.Equal(t, "1", rec.Body.String())
 	assert.ErrorIs(t, a.errs.last(), errDown)
 }
+
+// TestBehindAWriter has the middleware come after a handler that has written: nobody
+// can be told anything any more (G3).
+func TestBehindAWriter(t *testing.T) {
+	a := newApp(t)
+	a.Get("/set", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	_, id := a.get("/set", "")
+
+	late := &app{Flame: flamego.NewWithLogger(io.Discard), m: a.m}
+	var rotated error
+	late.Use(func(c flamego.Context) { c.ResponseWriter().WriteHeader(http.StatusAccepted); c.Next() }, a.m.Sessioner())
+	late.Get("/rotate", func(c flamego.Context, s session.Session) {
+		rotated = s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+	})
+	late.Get("/set", func(s session.Session) { s.Set("k", 2) })
+	rec, told := late.get("/rotate", id)
+	assert.Equal(t, http.StatusAccepted, rec.Code)
+	assert.Error(t, rotated)
+	assert.Empty(t, told)
+	records := len(a.b.records)
+	late.get("/set", "")
+	assert.ErrorContains(t, a.errs.last(), "use the session before writing")
+	assert.Len(t, a.b.records, records)
+	rec, _ = a.get("/read", id)
+	assert.Equal(t, "1", rec.Body.String(), "the session is where it was")
+}
+
+// TestFailureAfterEarlyHints has the store fail when all that was written is an
+// informational response.
+func TestFailureAfterEarlyHints(t *testing.T) {
+	a := newApp(t)
+	a.Get("/", func(w http.ResponseWriter, s session.Session) {
+		w.WriteHeader(http.StatusEarlyHints)
+		s.Set("k", 1)
+	})
+	srv := httptest.NewServer(a)
+	defer srv.Close()
+	a.b.fail.Store(true)
+	res, err := http.Get(srv.URL)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	assert.Equal(t, http.StatusInternalServerError, res.StatusCode)
+}

@@ -165,11 +165,21 @@ func (l *live) RegenerateID(_ http.ResponseWriter, r *http.Request) error {
 	if l.req != nil && l.req.x.begun.Load() {
 		return errRotateLate
 	}
-	return l.txn.Rotate(func(at *txn.Version) (string, error) {
-		if e, ok := l.store.core.Engine.(idChooser); ok && at != nil {
-			return e.chooseID(at, r)
+	e, ok := l.store.core.Engine.(idChooser)
+	if !ok {
+		return l.txn.Rotate(l.host().NewID())
+	}
+	ctx := r.Context()
+	if l.req != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = l.req.m.deadline(ctx)
+		defer cancel()
+	}
+	return l.txn.RotateBy(ctx, func(at *txn.Version) (string, error) {
+		if at == nil {
+			return l.host().NewID(), nil
 		}
-		return l.host().NewID(), nil
+		return e.chooseID(at, r)
 	})
 }
 

@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -139,31 +140,42 @@ func (s *Session) Is(id string) (own, left, saved bool) {
 	return l.id != "" && id == l.id, false, l.phase == stored
 }
 
-// Rotate gives the session a new ID with the next commit. newID is called without a
-// lock, with the version that will move, if there is one.
-func (s *Session) Rotate(newID func(at *Version) (string, error)) error {
-	for {
-		s.mu.Lock()
-		l, at := s.life, (*Version)(nil)
-		if l.phase == stored || l.phase == moving {
-			v := l.at
-			at = &v
-		}
-		s.mu.Unlock()
-
-		id, err := newID(at)
-		if err != nil {
-			return err
-		}
-
-		s.mu.Lock()
-		if s.life == l && (at != nil) == (l.phase == stored || l.phase == moving) {
-			s.rotate(id)
-			s.mu.Unlock()
-			return nil
-		}
-		s.mu.Unlock()
+// Rotate gives the session a new ID with the next commit.
+func (s *Session) Rotate(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sealed {
+		return ErrLateID
 	}
+	s.rotate(id)
+	return nil
+}
+
+// RotateBy is Rotate for an engine whose sessions choose their own IDs. choose gets the
+// version that will move, or nil, and is called while no commit runs.
+func (s *Session) RotateBy(ctx context.Context, choose func(at *Version) (string, error)) error {
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.committing.Unlock()
+	s.mu.Lock()
+	l, at := s.life, (*Version)(nil)
+	if l.phase == stored || l.phase == moving {
+		at = &Version{}
+		*at = l.at
+	}
+	s.mu.Unlock()
+	id, err := choose(at)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	same := s.life == l // Or it was destroyed meanwhile.
+	s.mu.Unlock()
+	if !same {
+		id = s.host.NewID()
+	}
+	return s.Rotate(id)
 }
 
 func (s *Session) rotate(id string) {

@@ -130,7 +130,7 @@ func TestProxyCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	px.upstream = l.Addr().String()
+	px.forwardTo(l.Addr().String())
 	conn, err := net.Dial("tcp", px.addr())
 	if err != nil {
 		t.Fatal(err)

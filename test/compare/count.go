@@ -82,7 +82,9 @@ func (b *bench) countTripsOf(ctx context.Context, st *store, p peer, trips map[s
 		if err != nil {
 			return "", nil, err
 		}
-		dsn, px.upstream = st.through(dsn, px.addr())
+		var upstream string
+		dsn, upstream = st.through(dsn, px.addr())
+		px.forwardTo(upstream)
 		return dsn, drop, nil
 	}
 	r, err := b.startOn(ctx, &behind, p)
@@ -156,6 +158,13 @@ func newProxy() (*proxy, error) {
 	return p, nil
 }
 
+// forwardTo says where connections lead from now on.
+func (p *proxy) forwardTo(upstream string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.upstream = upstream
+}
+
 func (p *proxy) addr() string { return p.l.Addr().String() }
 
 func (p *proxy) close() error {
@@ -187,7 +196,10 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer func() { _ = client.Close() }()
-	server, err := net.DialTimeout("tcp", p.upstream, 10*time.Second)
+	p.mu.Lock()
+	upstream := p.upstream
+	p.mu.Unlock()
+	server, err := net.DialTimeout("tcp", upstream, 10*time.Second)
 	if err != nil || !p.keep(server) {
 		return
 	}
