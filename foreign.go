@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func foreignVersion(id string, sess Session) txn.Version {
 	return txn.Version{ID: id, View: &foreignView{Session: sess}, Record: Record{Expiry: farFuture}}
 }
 
-func (e *foreignEngine) Traits() txn.Traits { return txn.Traits{OwnExpiry: true} }
+func (e *foreignEngine) Traits() txn.Traits { return txn.Traits{OwnExpiry: true, HandlersSave: true} }
 
 func (e *foreignEngine) Valid(id string, least int) bool {
 	return len(id) >= least && driver.ValidID(id)
@@ -63,8 +64,9 @@ func (e *foreignEngine) Create(ctx context.Context, id string, ch *txn.Changes, 
 		return txn.Version{}, err
 	}
 	defer leave()
-	// If there is one already, it is the handler that has saved it: nobody else knows
-	// the ID.
+	if e.outer.Exist(ctx, id) {
+		return txn.Version{}, ErrExists
+	}
 	sess, err := e.outer.Read(ctx, id)
 	if err != nil {
 		return txn.Version{}, err
@@ -108,7 +110,7 @@ func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string,
 	switch {
 	case e.visits.ended(old.ID), errors.Is(err, ErrNotFound) && !v.left:
 		return txn.Version{}, ErrConflict
-	case err == nil && now.View.(*foreignView).Session != v.Session:
+	case err == nil && !isSameSession(now.View.(*foreignView).Session, v.Session):
 		if ch, err = ch.Rebase(now.View); err != nil {
 			return txn.Version{}, err
 		}
@@ -127,6 +129,10 @@ func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string,
 	}
 	return next, e.Delete(ctx, old.ID)
 }
+
+// isSameSession reports whether the Store hands out one live session to all requests. A
+// session of a type that cannot be compared is a copy.
+func isSameSession(a, b Session) bool { return reflect.ValueOf(a).Comparable() && a == b }
 
 func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *txn.Changes) (txn.Version, error) {
 	flush := func() {

@@ -165,3 +165,38 @@ func TestForeignSave(t *testing.T) {
 	rec, _ = a.get("/get/k", id)
 	assert.Equal(t, "1", rec.Body.String())
 }
+
+// valueStore hands out sessions of a type that cannot be compared.
+type valueStore struct{ *plainStore }
+
+type valueSession struct {
+	*session.BaseSession
+	_ map[string]int
+}
+
+func (s valueStore) Read(ctx context.Context, sid string) (session.Session, error) {
+	sess, err := s.plainStore.Read(ctx, sid)
+	if err != nil {
+		return nil, err
+	}
+	return valueSession{BaseSession: sess.(*session.BaseSession)}, nil
+}
+
+// TestForeignSessionByValue rotates a session that cannot be compared.
+func TestForeignSessionByValue(t *testing.T) {
+	a := newApp(t, func(o *session.Options) {
+		o.Initer = func(context.Context, ...interface{}) (session.Store, error) {
+			return valueStore{&plainStore{rows: make(map[string][]byte)}}, nil
+		}
+	})
+	a.Get("/set", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/rotate", func(c flamego.Context, s session.Session) error {
+		return s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+	})
+	a.Get("/get", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	_, id := a.get("/set", "")
+	rec, moved := a.get("/rotate", id)
+	assert.Equal(t, 200, rec.Code)
+	rec, _ = a.get("/get", moved)
+	assert.Equal(t, "1", rec.Body.String())
+}

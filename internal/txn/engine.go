@@ -87,6 +87,9 @@ type Traits struct {
 	Client bool
 	// OwnExpiry: the engine itself decides when a session has been idle for too long.
 	OwnExpiry bool
+	// HandlersSave: handlers may have stored a new session by themselves, under an ID
+	// that they have asked for.
+	HandlersSave bool
 	// Forwards: a rotation can leave a forward under the old ID.
 	Forwards bool
 	// Shared: several Managers may share it, so its records say which cookie or header

@@ -36,7 +36,7 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 			return Version{}, err
 		case try == createTries:
 			return Version{}, err
-		case s.adopt: // Somebody else was first.
+		case s.adopt || p.fixed && s.store.Traits.HandlersSave: // Somebody else was first.
 			v, err = s.merge(ctx, p, id, ch)
 			if !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrConflict) {
 				return v, err
