@@ -1,9 +1,12 @@
 package session
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 
+	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -118,4 +121,20 @@ func (s *BaseSession) values() *txn.Values {
 	s.lock.RLock()
 	defer s.lock.RUnlock()
 	return txn.ValuesOf(s.data)
+}
+
+// ErrMinimumSIDLength is returned by a Store for an ID of fewer than three characters.
+var ErrMinimumSIDLength = fmt.Errorf("session: the ID is shorter than %d characters", driver.MinIDLength)
+
+var errInvalidID = errors.New("session: the ID has characters other than 0-9 and a-z, or too many of them")
+
+// checkID says what is wrong with an ID that an application passes.
+func checkID(id string) error {
+	switch {
+	case len(id) < driver.MinIDLength:
+		return ErrMinimumSIDLength
+	case !driver.ValidID(id):
+		return errInvalidID
+	}
+	return nil
 }

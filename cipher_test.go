@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // cipherKey returns a key that differs with n.
@@ -227,7 +227,7 @@ func TestCipherConcurrently(t *testing.T) {
 }
 
 func TestFileRawStorage(t *testing.T) {
-	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+	backendtest.Encrypted(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
 		dir := t.TempDir()
 		opt := session.Options{
 			Initer: session.FileIniter(),

@@ -107,7 +107,7 @@ func Sessioner(opts ...Options) flamego.Handler {
 // and, instead of the handlers' response, if their changes cannot be stored. Put
 // flamego.Recovery, if you use it, in front.
 func (m *Manager) Sessioner() flamego.Handler {
-	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, plain) })
+	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, ordinary) })
 }
 
 // SessionerAs returns the middleware for a second Manager on the same requests, say
@@ -133,11 +133,11 @@ func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
 		panic("session: SessionerAs: the Manager is nil: make one with NewManager")
 	case s.Kind() != reflect.Interface || !reflect.TypeFor[*live]().Implements(s):
 		panic(fmt.Sprintf("session: SessionerAs: %s can't hold a session: declare `type %s interface{ session.Session }`", s, s.Name()))
-	case s == plain.session:
+	case s == ordinary.session:
 		panic("session: SessionerAs: session.Session is the type of the first Manager: declare a type of your own, `type AdminSession interface{ session.Session }`")
 	case f.Kind() != reflect.Interface || f.NumMethod() != 0 || f.Name() == "":
 		panic(fmt.Sprintf("session: SessionerAs: %s can't hold a flash: declare `type AdminFlash interface{}`", f))
-	case f == plain.flash:
+	case f == ordinary.flash:
 		panic("session: SessionerAs: session.Flash is the type of the first Manager: declare a type of your own, `type AdminFlash interface{}`")
 	}
 	as := newInjection(s, f, true)

@@ -284,7 +284,7 @@ var (
 	managerType = reflect.TypeFor[*Manager]()
 	storeType   = reflect.TypeFor[Store]()
 	contextType = reflect.TypeFor[flamego.Context]()
-	plain       = newInjection(reflect.TypeFor[Session](), reflect.TypeFor[Flash](), false)
+	ordinary    = newInjection(reflect.TypeFor[Session](), reflect.TypeFor[Flash](), false)
 )
 
 func newInjection(session, flash reflect.Type, extra bool) *injection {

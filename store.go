@@ -35,13 +35,7 @@ var (
 	ErrConflict = driver.ErrConflict
 )
 
-// ErrMinimumSIDLength is returned by a Store for an ID of fewer than three characters.
-var ErrMinimumSIDLength = fmt.Errorf("session: the ID is shorter than %d characters", driver.MinIDLength)
-
-var (
-	errInvalidID = errors.New("session: the ID has characters other than 0-9 and a-z, or too many of them")
-	errInClient  = errors.New("the sessions of this Store are kept by their clients, out of reach: only a request of the session itself can change or end it")
-)
+var errInClient = errors.New("the sessions of this Store are kept by their clients, out of reach: only a request of the session itself can change or end it")
 
 // Store is a session store with capabilities of checking, reading, destroying and GC
 // sessions. The one that the library injects into handlers knows its request: its
@@ -260,17 +254,6 @@ func (s *store) Read(ctx context.Context, sid string) (Session, error) {
 	}
 	l.txn.Adopt(sid)
 	return l, nil
-}
-
-// checkID says what is wrong with an ID that an application passes.
-func checkID(id string) error {
-	switch {
-	case len(id) < driver.MinIDLength:
-		return ErrMinimumSIDLength
-	case !driver.ValidID(id):
-		return errInvalidID
-	}
-	return nil
 }
 
 func (s *store) Destroy(ctx context.Context, sid string) error {

@@ -13,7 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/readpref"
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
 
-	"github.com/flamego/session/internal/backendtest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // Wrong configurations are errors at the start, which name the field and the

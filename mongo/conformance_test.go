@@ -8,8 +8,8 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 func TestConformance(t *testing.T) {
@@ -39,7 +39,7 @@ func TestProcesses(t *testing.T) {
 
 func TestRawStorage(t *testing.T) {
 	server := start(t)
-	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+	backendtest.Encrypted(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
 		s := server.fresh()
 		cfg := s.config()
 		cfg.Encoder, cfg.Decoder = enc, dec

@@ -16,8 +16,8 @@ import (
 	"go.mongodb.org/mongo-driver/bson/primitive"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // patient is a backend that repeats what was given up in a deadlock.

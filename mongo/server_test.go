@@ -15,9 +15,9 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/testserver"
 	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 func TestMain(m *testing.M) {

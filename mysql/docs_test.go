@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/sqlstore"
+	"github.com/flamego/session/test/backendtest"
 )
 
 func TestDocumentedSchema(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/backendtest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // testWrongConfig checks that every wrong configuration is found at start, and

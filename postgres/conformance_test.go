@@ -9,9 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/backendtest"
-	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // serverOf makes the options of a server. The argument is the table and the DSN.
@@ -43,7 +42,7 @@ func testProcesses(t *testing.T, dsn string) {
 }
 
 func testRawStorage(t *testing.T, dsn string) {
-	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+	backendtest.Encrypted(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
 		cfg := Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true, Encoder: enc, Decoder: dec}
 		return session.Options{Initer: Initer(), Config: cfg}, func(t *testing.T) []byte {
 			conn, err := pgx.Connect(t.Context(), dsn)

@@ -3,7 +3,7 @@ package redis
 import (
 	"testing"
 
-	"github.com/flamego/session/internal/backendtest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 func BenchmarkBackend(b *testing.B) {

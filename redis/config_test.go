@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/testserver"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // Wrong configurations are errors at the start, which name the field and the

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // TestKinds runs what holds on every kind of set-up on each of them.
@@ -76,7 +76,7 @@ func processes(t *testing.T, server setup) {
 func TestRawStorage(t *testing.T) {
 	server := kinds[0].start(t)
 	admin := server.admin(t)
-	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+	backendtest.Encrypted(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
 		s := server.fresh()
 		c := s.client()
 		if c != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/testserver"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // A server that is gone: calls fail soon, each with an error that is none of the

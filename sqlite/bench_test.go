@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/flamego/session/internal/backendtest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 func BenchmarkBackend(b *testing.B) {

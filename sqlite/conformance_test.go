@@ -8,9 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/backendtest"
-	"github.com/flamego/session/internal/ciphertest"
 	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // serverOf makes the options of a server on the database file.
@@ -41,7 +40,7 @@ func TestProcesses(t *testing.T) {
 }
 
 func TestRawStorage(t *testing.T) {
-	ciphertest.Run(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
+	backendtest.Encrypted(t, func(t *testing.T, enc session.Encoder, dec session.Decoder) (session.Options, func(*testing.T) []byte) {
 		dir := t.TempDir()
 		opt := session.Options{
 			Initer: Initer(),

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/backendtest"
 	"github.com/flamego/session/internal/sqlstore"
 	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 // What all backends are tested with.

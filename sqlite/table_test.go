@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/backendtest"
+	"github.com/flamego/session/test/backendtest"
 )
 
 func TestTableNames(t *testing.T) {

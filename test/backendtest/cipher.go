@@ -1,6 +1,4 @@
-// Package ciphertest tests that a backend's raw storage shows nothing of the
-// sessions in it when they are encrypted.
-package ciphertest
+package backendtest
 
 import (
 	"bytes"
@@ -14,15 +12,14 @@ import (
 	"github.com/flamego/session"
 )
 
-// Open prepares an empty store. It returns the options of a server on it, with
-// the given coding, and a function that returns all bytes which the storage
-// system keeps of it, however it can be had.
-type Open func(t *testing.T, enc session.Encoder, dec session.Decoder) (opt session.Options, dump func(t *testing.T) []byte)
+// OpenRaw prepares an empty store. It returns the options of a server on it, with the
+// given coding, and a function that returns all bytes that the storage system keeps.
+type OpenRaw func(t *testing.T, enc session.Encoder, dec session.Decoder) (opt session.Options, dump func(t *testing.T) []byte)
 
-// Run stores a session and looks for its contents in the raw storage: with
-// encryption nothing may be found, without it everything must be, or else the
-// dump would prove nothing.
-func Run(t *testing.T, open Open) {
+// Encrypted stores a session and looks for its contents in the raw storage: with
+// encryption nothing may be found, without it everything must be, or else the dump
+// would prove nothing.
+func Encrypted(t *testing.T, open OpenRaw) {
 	t.Helper()
 	key := bytes.Repeat([]byte{7}, 32)
 	c, err := session.NewCipher(key)
