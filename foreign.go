@@ -137,7 +137,7 @@ func isSameSession(a, b Session) bool { return reflect.ValueOf(a).Comparable() &
 func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *txn.Changes) (txn.Version, error) {
 	flush := func() {
 		kept := make(map[any]any)
-		for _, key := range txn.OwnKeys() {
+		for _, key := range txn.KeptKeys() {
 			if val := sess.Get(key); val != nil {
 				kept[key] = val
 			}

@@ -66,6 +66,14 @@ type Options struct {
 	// StoreTimeout bounds how long a request waits for the store, once to load its
 	// session and once to store it. Default is 5 seconds.
 	StoreTimeout time.Duration
+	// MaxPerOwner is how many sessions an owner may have at a time. If a sign-in would
+	// make one more, the oldest ends. Default is 0, which is any number. It needs a
+	// Store that can list sessions: see SetOwner.
+	MaxPerOwner int
+	// RefuseOverMax refuses such a sign-in instead: Commit returns ErrTooMany, and what
+	// was set since the last commit is dropped, so the handler can say why. Without a
+	// Commit in the handler the client gets 500. Default is false.
+	RefuseOverMax bool
 
 	now func() time.Time
 }
@@ -106,6 +114,12 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to a second at least, or leave it out for none", o.AbsoluteLifetime)
 	case o.AbsoluteLifetime > txn.MaxLifetime:
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to 100 years at most, or leave it out for none", o.AbsoluteLifetime)
+	}
+	switch {
+	case o.MaxPerOwner < 0:
+		return o, errors.New("MaxPerOwner is negative: leave it out for any number")
+	case o.RefuseOverMax && o.MaxPerOwner == 0:
+		return o, errors.New("RefuseOverMax needs a limit: set MaxPerOwner")
 	}
 	switch {
 	case o.IDLength < driver.MinIDLength:

@@ -209,6 +209,7 @@ func (s *store) attach(m *Manager) error {
 		}
 	}
 	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
+	s.core.MaxPerOwner, s.core.RefuseOverMax = m.opt.MaxPerOwner, m.opt.RefuseOverMax
 	if e, ok := s.core.Engine.(interface{ Attach(place string) error }); ok {
 		return e.Attach(at.String())
 	}
@@ -276,7 +277,7 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 	// A record that expired, but is still there, must not come back.
 	v, err := s.core.Find(ctx, sid)
 	if err == nil {
-		_, err = s.core.Extend(ctx, v)
+		_, err = s.core.Slide(ctx, v)
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("session: touch: %w", err)

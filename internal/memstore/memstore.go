@@ -32,7 +32,7 @@ func New() *Engine {
 }
 
 // Traits implements txn.Engine.
-func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, Forwards: true} }
+func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, OwnRecords: true} }
 
 // Valid implements txn.Engine.
 func (e *Engine) Valid(id string, least int) bool { return len(id) >= least && driver.ValidID(id) }

@@ -33,7 +33,7 @@ type Engine struct {
 func New(b driver.Backend, c codec.Codec) *Engine { return &Engine{backend: b, codec: c} }
 
 // Traits implements txn.Engine.
-func (e *Engine) Traits() txn.Traits { return txn.Traits{Forwards: true, Shared: true} }
+func (e *Engine) Traits() txn.Traits { return txn.Traits{OwnRecords: true, Shared: true} }
 
 // Attach checks the codec.
 func (e *Engine) Attach(string) error { return e.codec.Check() }

@@ -32,10 +32,10 @@ func (c *Changes) Set(key, val any) { c.put(change{key: key, val: val, deleted: 
 // Delete deletes a key.
 func (c *Changes) Delete(key any) { c.put(change{key: key, deleted: true}) }
 
-// Flush deletes everything except the library's own keys, which belong to the session,
-// not to its contents.
+// Flush deletes everything except the keys that belong to the session, not to its
+// contents.
 func (c *Changes) Flush() {
-	*c = Changes{flushed: true, list: slices.DeleteFunc(slices.Clone(c.list), func(ch change) bool { return !isOwn(ch.key) })}
+	*c = Changes{flushed: true, list: slices.DeleteFunc(slices.Clone(c.list), func(ch change) bool { return !isKept(ch.key) })}
 }
 
 // Empty reports whether there is nothing to store.
@@ -69,7 +69,7 @@ func (c *Changes) get(key any) (val any, known bool) {
 	if ch := c.find(key); ch != nil {
 		return ch.val, true
 	}
-	return nil, c.flushed && !isOwn(key)
+	return nil, c.flushed && !isKept(key)
 }
 
 // updates reports whether any change depends on the stored version.
@@ -77,10 +77,10 @@ func (c *Changes) updates() bool {
 	return slices.ContainsFunc(c.list, func(ch change) bool { return ch.updates != nil })
 }
 
-// creates reports whether the changes create a session. Those of the library's own keys
-// alone do not.
+// creates reports whether the changes create a session. Those of the keys that Flush
+// leaves alone do not.
 func (c *Changes) creates() bool {
-	return slices.ContainsFunc(c.list, func(ch change) bool { return !ch.deleted && !isOwn(ch.key) })
+	return slices.ContainsFunc(c.list, func(ch change) bool { return !ch.deleted && !isKept(ch.key) })
 }
 
 func (c *Changes) put(ch change) {
@@ -152,7 +152,7 @@ func (c *Changes) Rebase(base View) (_ *Changes, err error) {
 }
 
 // keeps reports whether Flush, if there was one, left the key alone.
-func (c *Changes) keeps(key any) bool { return !c.flushed || isOwn(key) }
+func (c *Changes) keeps(key any) bool { return !c.flushed || isKept(key) }
 
 // Apply returns the version that follows v, which is nil for a new session.
 func (c *Changes) Apply(v *Values) *Values {

@@ -12,8 +12,8 @@ import (
 
 // plan is what one commit will do. It is immutable.
 type plan struct {
-	life     *life    // whose changes
-	doomed   []string // records to delete before anything else
+	life     *life     // whose changes
+	doomed   []Version // records to delete before anything else
 	do       action
 	at       Version  // what the changes were made on
 	id, next string   // of the record to create; where the record will move
@@ -22,6 +22,7 @@ type plan struct {
 	sealed   bool     // the client cannot be told anything any more
 	guarded  bool     // nothing is created in the place of a session that has moved
 	fixed    bool     // the application has seen the ID
+	list     *listing // what to put on the owner's list first, or nil
 	refresh  bool     // a persistent cookie is sent again with it
 	optional bool     // it does nothing else, so it may fail
 	err      error    // the outcome, unless something else fails
@@ -128,6 +129,9 @@ func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err
 	s.settle(&p, at, err)
 	switch {
 	case err == nil && p.err == nil:
+		if p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew) {
+			s.store.unlist(ctx, s.host.Place(), &p.at) // It is somebody else's now, or nobody's.
+		}
 		return p.refresh && p.do != nothing, s.overtaken(ctx, &p)
 	case err == nil:
 		return false, p.err
@@ -138,7 +142,7 @@ func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err
 			s.store.Report(fmt.Errorf("session: refresh the cookie: %w", err))
 		}
 		return false, nil
-	case errors.Is(err, ErrEnded):
+	case errors.Is(err, ErrEnded), errors.Is(err, ErrTooMany):
 		return false, err
 	}
 	return false, fmt.Errorf("session: commit: %w", err)
@@ -203,9 +207,34 @@ func (s *Session) plan(refresh bool) (p plan) {
 	if l.id == "" {
 		l.id = s.host.NewID() // Now, so that ID returns the same meanwhile.
 	}
+	p.list = s.listing(l, &p)
 	p.id, p.changes, p.rebase, p.optional = l.id, &l.flight, l.rebased, optional
 	l.pending, l.inflight, l.rebased = Changes{}, p.changes, false
 	return p
+}
+
+// listing returns what the plan has to put on the owner's list, or nil. It needs mu.
+func (s *Session) listing(l *life, p *plan) *listing {
+	t := l.at.terms.with(&l.flight)
+	_, relisted := l.flight.get(listedKey)
+	if t.listed == 0 || p.next == "" && !relisted {
+		return nil
+	}
+	text := func(key string) string { val, _ := l.get(key); text, _ := val.(string); return text }
+	_, isNew := l.flight.get(ownerKey)
+	return &listing{place: s.host.Place(), owner: text(ownerKey), handle: text(handleKey), until: time.UnixMilli(t.listed), isNew: isNew}
+}
+
+// listedIDs are the IDs under which the session may be found while it moves. What
+// belonged to another owner, or to nobody, is not on the list.
+func (p *plan) listedIDs(id string) []string {
+	switch {
+	case p.next == "":
+		return []string{id}
+	case p.list.isNew:
+		return []string{p.next}
+	}
+	return []string{id, p.next}
 }
 
 // stamp adds the library's own keys to what will be written, and reports whether they
@@ -222,6 +251,9 @@ func (s *Session) stamp(l *life, ch *Changes, refresh bool) (sends bool) {
 		ch.Set(placeKey, place)
 	}
 	newHandle := l.phase != stored || s.store.Traits.Client
+	if until, due := s.store.listUntil(s.store.Now(), t); due {
+		ch.Set(listedKey, until.UnixMilli())
+	}
 	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {
 		ch.Set(sentKey, now)
 	}
@@ -247,6 +279,10 @@ func (s *Session) dropUntellable() error {
 		return ErrLate
 	case l.phase == moving:
 		l.phase, l.next = stored, ""
+		if _, ok := l.pending.get(ownerKey); ok { // A new owner needs a new ID.
+			l.pending = Changes{}
+			s.edits++
+		}
 		return ErrLateID
 	}
 	return nil
@@ -261,13 +297,14 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 		}
 	}()
 	// 1. Delete the records of destroyed sessions, before anything new is stored.
-	for _, id := range p.doomed {
-		if err := s.store.end(ctx, id); err != nil {
+	for _, v := range p.doomed {
+		if err := s.store.end(ctx, v.ID); err != nil {
 			return Version{}, fmt.Errorf("destroy: %w", err)
 		}
 		s.mu.Lock()
-		s.doomed = slices.DeleteFunc(s.doomed, func(d string) bool { return d == id })
+		s.doomed = slices.DeleteFunc(s.doomed, func(d Version) bool { return d.ID == v.ID })
 		s.mu.Unlock()
+		s.store.unlist(ctx, s.host.Place(), &v)
 	}
 	if errors.Is(p.err, ErrEnded) {
 		return Version{}, p.err
@@ -298,12 +335,19 @@ func (s *Session) settle(p *plan, at Version, err error) {
 	switch {
 	case s.life != l: // Destroyed meanwhile.
 		if err == nil && p.do != nothing {
-			s.doom(at.ID)
+			s.doom(at)
 		}
 	case p.optional && err != nil:
 	case errors.Is(err, ErrEnded):
 		s.renew(ended)
 		s.lost = true
+	case errors.Is(err, ErrTooMany): // It stays as it was, so that the handler can respond.
+		if l.phase < stored {
+			s.renew(unsaved)
+		} else {
+			l.phase, l.next, l.pending = stored, "", Changes{}
+			s.edits++
+		}
 	case err != nil && ch != nil:
 		ch.append(&l.pending)
 		l.pending, l.rebased = *ch, l.rebased || p.rebase

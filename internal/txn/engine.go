@@ -90,16 +90,23 @@ type Traits struct {
 	// HandlersSave: handlers may have stored a new session by themselves, under an ID
 	// that they have asked for.
 	HandlersSave bool
-	// Forwards: a rotation can leave a forward under the old ID.
-	Forwards bool
+	// OwnRecords: it can keep records of the library's own: forwards, owners' lists.
+	OwnRecords bool
 	// Shared: several Managers may share it, so its records say which cookie or header
 	// they belong to.
 	Shared bool
 }
 
+// ManyLoader is an Engine that can load several versions in one round trip. What is not
+// there, or cannot be read, is left out.
+type ManyLoader interface {
+	LoadMany(ctx context.Context, ids []string) (map[string]Version, error)
+}
+
 // The sentinels that callers of this package check for, besides those of driver.
 var (
 	ErrEnded      = errors.New("session: ended")
+	ErrTooMany    = errors.New("session: the owner has as many sessions as Options.MaxPerOwner allows")
 	ErrLate       = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
 	ErrLateID     = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps its ID: call it before writing")
 	ErrLateClient = errors.New("session: changed or ended after the response had started: the session is kept by the client, which could not be told, so it stays as it was: do it before writing")

@@ -31,40 +31,41 @@ const (
 	staleFor = 10 * time.Second
 )
 
-func forwardID(id string) string {
-	sum := sha256.Sum256([]byte("forward " + id))
+func forwardID(id string) string { return derivedID("forward " + id) }
+
+// derivedID is the ID of a record of the library's own.
+func derivedID(name string) string {
+	sum := sha256.Sum256([]byte(name))
 	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }
 
 // forward adds newID to the forward of id, next to the IDs that racing rotations of the
 // same session have added.
 func (s *Store) forward(ctx context.Context, id, newID string) error {
-	if !s.Traits.Forwards {
+	if !s.Traits.OwnRecords {
 		return nil
 	}
 	at, expiry, ch := forwardID(id), s.Now().Add(forwardFor), &Changes{}
 	ch.Set(forwardKey, newID)
 	_, err := s.create(ctx, at, ch, expiry)
-	for try := 1; try < createTries && (errors.Is(err, driver.ErrExists) || errors.Is(err, driver.ErrConflict)); try++ {
-		var old Version
-		if old, err = s.load(ctx, at); err == nil {
-			ch.Set(forwardKey, strings.Join(append(strings.Fields(old.terms.forward), newID), " "))
-			_, err = s.replace(ctx, old, ch, expiry)
-		}
+	if errors.Is(err, driver.ErrExists) {
+		err = s.amend(ctx, at, forwardKey, expiry, func(text string) (string, error) {
+			return strings.Join(append(strings.Fields(text), newID), " "), nil
+		})
 	}
 	return err
 }
 
 // forwards returns the IDs in the forward of id, none if there is no forward.
 func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
-	if !s.Traits.Forwards {
+	if !s.Traits.OwnRecords {
 		return nil, nil
 	}
 	forward, err := s.load(ctx, forwardID(id))
 	if errors.Is(err, driver.ErrNotFound) {
 		err = nil
 	}
-	return strings.Fields(forward.terms.forward), err
+	return strings.Fields(forward.terms.note), err
 }
 
 // end deletes a session, and follows its forward to those that it has moved to.
@@ -84,7 +85,7 @@ func (s *Store) end(ctx context.Context, id string) error {
 
 // movedLately reports whether the session has left this ID a moment ago.
 func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
-	if !s.Traits.Forwards {
+	if !s.Traits.OwnRecords {
 		return false, nil
 	}
 	forward, err := s.load(ctx, forwardID(id))

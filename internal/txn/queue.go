@@ -75,18 +75,21 @@ type turn struct {
 	tries int
 }
 
-// next waits for the turn and returns the latest version.
-func (t *turn) next(ctx context.Context, s *Store, id string) (Version, error) {
-	var err error
+func (t *turn) wait(ctx context.Context, s *Store, id string) (err error) {
 	if t.leave == nil {
 		t.leave, err = s.queues.Enter(ctx, id)
 	} else {
 		err = Pause(ctx, t.tries)
 	}
-	if err != nil {
+	t.tries++
+	return err
+}
+
+// next waits for the turn and returns the latest version.
+func (t *turn) next(ctx context.Context, s *Store, id string) (Version, error) {
+	if err := t.wait(ctx, s, id); err != nil {
 		return Version{}, err
 	}
-	t.tries++
 	return s.Find(ctx, id)
 }
 

@@ -25,6 +25,11 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 	}
 	id := p.id
 	for try := 1; ; try++ {
+		if p.list != nil {
+			if err := s.store.enlist(ctx, p.list, id); err != nil {
+				return Version{}, err
+			}
+		}
 		v, err := s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), terms{}.with(ch)))
 		switch {
 		case err == nil:
@@ -34,6 +39,8 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 				_ = s.store.Engine.Delete(ctx, id) // It may be there all the same, and nobody knows of it.
 			}
 			return Version{}, err
+		case p.list != nil && s.store.isBuried(ctx, id):
+			return Version{}, ErrEnded
 		case try == createTries:
 			return Version{}, err
 		case s.adopt || p.fixed && s.store.Traits.HandlersSave: // Somebody else was first.
@@ -64,7 +71,7 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (V
 		return s.swap(ctx, p, old, ch)
 	}
 	anew := &Changes{flushed: true, list: slices.Clone(ch.list)}
-	for _, key := range ownKeys { // Flush leaves them alone.
+	for _, key := range keptKeys { // Flush leaves them alone.
 		if anew.find(key) == nil {
 			anew.Delete(key)
 		}
@@ -78,6 +85,11 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 	var turn turn
 	defer turn.end()
 	next, forwarded := p.next, false
+	if p.list != nil {
+		if err := s.store.enlist(ctx, p.list, p.listedIDs(at.ID)...); err != nil {
+			return Version{}, err
+		}
+	}
 	for {
 		now := s.store.Now()
 		if s.store.expired(&at, now) {
@@ -104,6 +116,8 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 		switch {
 		case err == nil:
 			return v, nil
+		case p.list != nil && next != "" && errors.Is(err, driver.ErrExists) && s.store.isBuried(ctx, next):
+			return Version{}, ErrEnded
 		case !errors.Is(err, driver.ErrConflict):
 			if v.ID == "" {
 				return Version{}, err

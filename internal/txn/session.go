@@ -33,9 +33,9 @@ type Session struct {
 
 	mu      sync.Mutex // never held while waiting for a store or running foreign code
 	life    *life
-	first   life     // saves an allocation in the usual case
-	doomed  []string // IDs of records to delete with the next commit
-	edits   int      // counts changes, for Update
+	first   life      // saves an allocation in the usual case
+	doomed  []Version // records to delete with the next commit
+	edits   int       // counts changes, for Update
 	changed bool
 	lost    bool // it was ended elsewhere: the client may hold a newer one
 	sealed  bool // it is too late to tell the client anything
@@ -195,6 +195,45 @@ func (s *Session) rotate(id string) {
 	}
 }
 
+// SetOwner says whose session it is, or that it is nobody's if owner is "". handle is
+// its name on the owner's list. Unless newID is "", a new owner's session moves there.
+func (s *Session) SetOwner(owner, handle, newID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.life
+	if old, _ := l.get(ownerKey); old == any(owner) || old == nil && owner == "" {
+		return nil
+	}
+	if owner == "" {
+		for _, key := range ownerKeys {
+			s.edit().Delete(key)
+		}
+		return nil
+	}
+	if s.sealed {
+		return ErrLateID
+	}
+	if newID != "" && l.phase != renewed && l.phase != moving {
+		s.rotate(newID)
+	}
+	ch := s.edit()
+	ch.Set(ownerKey, owner)
+	ch.Set(handleKey, handle)
+	ch.Set(listedKey, int64(1)) // The commit sets it: see stamp.
+	return nil
+}
+
+// Owner returns the owner and the handle, or "".
+func (s *Session) Owner() (owner, handle string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	val, _ := s.life.get(ownerKey)
+	owner, _ = val.(string)
+	val, _ = s.life.get(handleKey)
+	handle, _ = val.(string)
+	return owner, handle
+}
+
 // Get returns the value of a key as this transaction sees it, or nil.
 func (s *Session) Get(key any) any {
 	s.mu.Lock()
@@ -328,7 +367,7 @@ func (s *Session) destroy(bequeath bool) {
 	defer s.mu.Unlock()
 	old := s.life
 	if old.phase == stored || old.phase == moving {
-		s.doom(old.id)
+		s.doom(old.at)
 	}
 	l := s.renew(unsaved)
 	if bequeath {
@@ -337,9 +376,9 @@ func (s *Session) destroy(bequeath bool) {
 	s.changed = true
 }
 
-func (s *Session) doom(id string) {
-	if !slices.Contains(s.doomed, id) {
-		s.doomed = append(s.doomed, id)
+func (s *Session) doom(v Version) {
+	if !slices.ContainsFunc(s.doomed, func(d Version) bool { return d.ID == v.ID }) {
+		s.doomed = append(s.doomed, v)
 	}
 }
 

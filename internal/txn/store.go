@@ -19,6 +19,9 @@ type Store struct {
 	Absolute time.Duration    // absolute timeout, 0 for none
 	Report   func(error)      // is called with errors that fail no request
 
+	MaxPerOwner   int  // how many sessions an owner may have, 0 for any number
+	RefuseOverMax bool // a sign-in beyond that is refused, instead of ending the oldest
+
 	queues Queues
 }
 
@@ -42,7 +45,7 @@ func (s *Store) Find(ctx context.Context, handle string) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
-	if s.expired(&v, s.Now()) || v.terms.forward != "" {
+	if s.expired(&v, s.Now()) || v.terms.isNote {
 		return Version{}, driver.ErrNotFound
 	}
 	return v, nil
@@ -61,7 +64,7 @@ func (s *Store) Open(ctx context.Context, v Version) (_ Version, flash any, err 
 	if taken || s.isFresh(&v, s.Now()) {
 		return v, flash, nil
 	}
-	v, err = s.Extend(ctx, v)
+	v, err = s.Slide(ctx, v)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		s.Report(fmt.Errorf("session: touch: %w", err)) // The session can still be used.
 		err = nil
@@ -93,14 +96,13 @@ func (s *Store) takeFlash(ctx context.Context, v Version) (_ Version, flash any,
 	}
 }
 
-// Extend slides the expiry. If another request has just written the record, it has done
-// that already: Extend returns that version, and writes nothing. It returns ErrNotFound
+// Slide slides the expiry. If another request has just written the record, it has done
+// that already: Slide returns that version, and writes nothing. It returns ErrNotFound
 // if the session is gone, and the unchanged version with any other error.
-func (s *Store) Extend(ctx context.Context, v Version) (Version, error) {
-	next, err := s.Engine.Extend(ctx, v, s.expiry(s.Now(), v.terms))
+func (s *Store) Slide(ctx context.Context, v Version) (Version, error) {
+	next, err := s.extend(ctx, v)
 	switch {
 	case err == nil:
-		next.terms = v.terms
 		return next, nil
 	case !errors.Is(err, driver.ErrConflict) && !errors.Is(err, driver.ErrNotFound):
 		return v, err
@@ -109,6 +111,22 @@ func (s *Store) Extend(ctx context.Context, v Version) (Version, error) {
 		return v, err
 	}
 	return next, nil
+}
+
+func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
+	now, t := s.Now(), v.terms
+	if until, due := s.listUntil(now, t); due { // The owner's list has to last longer as well.
+		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: until}
+		if err := s.enlist(ctx, l, v.ID); err != nil {
+			return v, err
+		}
+		ch := &Changes{}
+		ch.Set(listedKey, until.UnixMilli())
+		return s.replace(ctx, v, ch, s.expiry(now, t.with(ch)))
+	}
+	next, err := s.Engine.Extend(ctx, v, s.expiry(now, t))
+	next.terms = t
+	return next, err
 }
 
 func (s *Store) create(ctx context.Context, id string, ch *Changes, expiry time.Time) (Version, error) {

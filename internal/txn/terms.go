@@ -19,13 +19,29 @@ const (
 	RememberKey = OwnPrefix + "remember" // Max-Age of the cookie in seconds
 	sentKey     = OwnPrefix + "sent"     // when a persistent cookie was last sent, in Unix milliseconds
 	placeKey    = OwnPrefix + "place"    // the cookie or header that it was made for, a string
-	forwardKey  = OwnPrefix + "forward"  // in a forward, instead of a session: the IDs that it moved to
+
+	ownerKey  = OwnPrefix + "owner"  // whose it is, a string
+	handleKey = OwnPrefix + "handle" // its name in the owner's list, a string
+	listedKey = OwnPrefix + "listed" // until when the list lasts, in Unix milliseconds
+	LabelKey  = OwnPrefix + "label"  // what the application calls it, a string
+
+	// In records of the library's own, which are no sessions.
+	forwardKey = OwnPrefix + "forward"  // the IDs that a session moved to
+	listKey    = OwnPrefix + "sessions" // those of an owner
+	endedKey   = OwnPrefix + "ended"    // a tombstone
 )
 
 // MaxLifetime keeps every expiry within the range of all storage systems.
 const MaxLifetime = 100 * 365 * 24 * time.Hour
 
-var ownKeys = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, forwardKey}
+// keptKeys belong to the session, not to its contents, so Flush leaves them alone.
+// ownerKeys belong to who is signed in. noteKeys tell what is no session.
+var (
+	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, LabelKey}
+	ownerKeys = []any{ownerKey, handleKey, listedKey}
+	noteKeys  = []any{forwardKey, listKey, endedKey}
+	ownKeys   = slices.Concat(keptKeys, ownerKeys, noteKeys)
+)
 
 // isOwn reports whether only the library may change the key. The flash key is not one
 // of those, since v1.6.6 let applications set it.
@@ -34,17 +50,22 @@ func isOwn(key any) bool {
 	return ok && strings.HasPrefix(name, OwnPrefix) && slices.Contains(ownKeys, key)
 }
 
-// OwnKeys are the keys that Flush leaves alone.
-func OwnKeys() []any { return ownKeys }
+// isKept reports whether Flush leaves the key alone.
+func isKept(key any) bool { return isOwn(key) && slices.Contains(keptKeys, key) }
+
+// KeptKeys are the keys that Flush leaves alone.
+func KeptKeys() []any { return keptKeys }
 
 func ownKeyError(key any) error {
-	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime or session.Remember, or a key that does not start with %q", key, OwnPrefix)
+	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime, session.Remember, session.SetOwner or session.SetLabel, or a key that does not start with %q", key, OwnPrefix)
 }
 
 // terms are what a session's own keys say. What they do not say is 0.
 type terms struct {
 	created, lifetime, remember, sent int64
-	place, forward                    string
+	listed                            int64 // 0 if it has no owner
+	place, note                       string
+	isNote                            bool // it is no session
 }
 
 func (t *terms) read(key, val any) {
@@ -55,8 +76,11 @@ func (t *terms) read(key, val any) {
 	switch name {
 	case placeKey:
 		t.place, _ = val.(string)
-	case forwardKey:
-		t.forward, _ = val.(string)
+	case forwardKey, listKey, endedKey:
+		t.note, _ = val.(string)
+		t.isNote = val != nil
+	case listedKey:
+		t.listed = WholeNumber(val)
 	case sentKey:
 		t.sent = WholeNumber(val)
 	case CreatedKey:
@@ -109,6 +133,9 @@ func termsOf(v View) (t terms) {
 
 // with returns the terms with the changes applied.
 func (t terms) with(c *Changes) terms {
+	if c.flushed {
+		t.listed = 0
+	}
 	for i := range c.list {
 		t.read(c.list[i].key, c.list[i].val)
 	}
@@ -147,14 +174,29 @@ func (s *Store) deadline(t terms, now time.Time) time.Time {
 }
 
 // expiry is the expiry of a record that is written or touched now. The extra twentieth
-// saves most accesses a write: see isFresh.
+// saves most accesses a write: see isFresh. A session never outlasts its owner's list.
 func (s *Store) expiry(now time.Time, t terms) time.Time {
+	expiry := s.wanted(now, t)
+	if end := time.UnixMilli(t.listed); t.listed != 0 && end.Before(expiry) {
+		return end
+	}
+	return expiry
+}
+
+func (s *Store) wanted(now time.Time, t terms) time.Time {
 	idle := s.idle(t)
 	expiry := now.Add(idle + idle/20)
 	if end := s.deadline(t, now); !end.IsZero() && end.Before(expiry) {
 		return end
 	}
 	return expiry
+}
+
+// listUntil is how long the owner's list has to last if the session is written now, and
+// whether that is longer than it does.
+func (s *Store) listUntil(now time.Time, t terms) (until time.Time, due bool) {
+	expiry := s.wanted(now, t)
+	return expiry.Add(listSlack), t.listed != 0 && expiry.After(time.UnixMilli(t.listed))
 }
 
 // isFresh reports whether an access now need not slide the expiry. The record must have

@@ -1,0 +1,341 @@
+package txn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flamego/session/driver"
+)
+
+// A session may have an owner, usually a user. The owner has a list of them: a record
+// under an ID derived from the owner's name. Its lines are a session each: the handle,
+// which stays the same for the session's whole life, the time of the sign-in, and the
+// IDs under which the record may be found.
+//
+// A session is listed first and stored afterwards, so that what lives is listed. Who
+// ends a session deletes the records under all its IDs, then takes it off the list by
+// compare-and-swap. If the list has changed meanwhile, say by a rotation, it starts
+// again. A session that was listed a moment ago may be about to be stored; a tombstone
+// in its place prevents that.
+//
+// An ID has one owner for its whole life: a change of owner is a rotation.
+
+const (
+	// listSlack is how much longer than its sessions a list lasts. So a session that
+	// slides rarely has to make its list last longer.
+	listSlack = 7 * 24 * time.Hour
+	// settleFor is how long after its listing a session without a record may still be
+	// about to be stored.
+	settleFor = 5 * time.Minute
+)
+
+// Listed is one line of an owner's list.
+type Listed struct {
+	Handle string
+	Since  time.Time
+	ids    []string
+}
+
+func parseList(text string) (list []Listed) {
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 3 {
+			continue
+		}
+		ms, _ := strconv.ParseInt(f[1], 10, 64)
+		list = append(list, Listed{Handle: f[0], Since: time.UnixMilli(ms), ids: f[2:]})
+	}
+	return list
+}
+
+func formatList(list []Listed) string {
+	var b strings.Builder
+	for _, l := range list {
+		fmt.Fprintln(&b, l.Handle, l.Since.UnixMilli(), strings.Join(l.ids, " "))
+	}
+	return b.String()
+}
+
+// add adds IDs. What stands in front of the first one is where the session came from:
+// nothing can be found there any more.
+func (l *Listed) add(ids ...string) {
+	if i := slices.Index(l.ids, ids[0]); i > 0 {
+		l.ids = slices.Clone(l.ids[i:])
+	}
+	for _, id := range ids {
+		if !slices.Contains(l.ids, id) {
+			l.ids = append(l.ids, id)
+		}
+	}
+}
+
+func listID(place, owner string) string { return derivedID("owner " + place + "\x00" + owner) }
+
+// amend changes the text of a record of the library's own, which is "" while there is
+// none, and makes the record last until expiry at least.
+func (s *Store) amend(ctx context.Context, id, key string, expiry time.Time, change func(text string) (string, error)) error {
+	var turn turn
+	defer turn.end()
+	for {
+		old, err := s.load(ctx, id)
+		missing := errors.Is(err, driver.ErrNotFound)
+		if err != nil && !missing {
+			return err
+		}
+		text, err := change(old.terms.note)
+		if err != nil || text == old.terms.note && !expiry.After(old.Record.Expiry) {
+			return err
+		}
+		ch := &Changes{}
+		ch.Set(key, text)
+		if missing {
+			_, err = s.create(ctx, id, ch, expiry)
+		} else if old.Record.Expiry.After(expiry) {
+			_, err = s.replace(ctx, old, ch, old.Record.Expiry)
+		} else {
+			_, err = s.replace(ctx, old, ch, expiry)
+		}
+		if !errors.Is(err, driver.ErrExists) && !errors.Is(err, driver.ErrConflict) {
+			return err
+		}
+		if err := turn.wait(ctx, s, id); err != nil {
+			return err
+		}
+	}
+}
+
+// listing is what a commit has to put on the owner's list before it stores anything.
+type listing struct {
+	place, owner, handle string
+	until                time.Time
+	isNew                bool // the owner signs in
+}
+
+func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
+	err := s.amend(ctx, listID(l.place, l.owner), listKey, l.until, func(text string) (string, error) {
+		list := parseList(text)
+		i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle })
+		if i < 0 && l.isNew {
+			var err error
+			if list, err = s.makeRoom(ctx, l.owner, list); err != nil {
+				return "", err
+			}
+		}
+		if i < 0 {
+			i = len(list)
+			list = append(list, Listed{Handle: l.handle, Since: s.Now()})
+		}
+		list[i].add(ids...)
+		return formatList(list), nil
+	})
+	if err != nil && !errors.Is(err, ErrTooMany) {
+		return fmt.Errorf("owner: %w", err)
+	}
+	return err
+}
+
+// makeRoom drops what has ended from a list, and makes room for one more session.
+func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Listed, error) {
+	live, err := s.liveOf(ctx, owner, list)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(list, func(l Listed) bool {
+		_, ok := live[l.Handle]
+		return !ok && s.settled(l)
+	})
+	for s.MaxPerOwner > 0 && len(list) >= s.MaxPerOwner {
+		if s.RefuseOverMax {
+			return nil, ErrTooMany
+		}
+		if err := s.endListed(ctx, owner, list[0]); err != nil { // The list is in the order of sign-ins.
+			return nil, err
+		}
+		list = list[1:]
+	}
+	return list, nil
+}
+
+// settled reports whether nobody can be about to store the session any more.
+func (s *Store) settled(l Listed) bool { return s.Now().Sub(l.Since) > settleFor }
+
+// liveOf returns the live sessions on a list by their handles.
+func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (map[string]Version, error) {
+	var ids []string
+	for _, l := range list {
+		ids = append(ids, l.ids...)
+	}
+	found, err := s.loadMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	live := make(map[string]Version, len(list))
+	for _, l := range list {
+		for _, id := range l.ids {
+			if v, ok := found[id]; ok && !s.expired(&v, s.Now()) && v.isOwnedBy(owner, l.Handle) {
+				live[l.Handle] = v
+			}
+		}
+	}
+	return live, nil
+}
+
+// loadMany loads the records that there are, in one round trip if the engine can.
+func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]Version, error) {
+	if e, ok := s.Engine.(ManyLoader); ok && len(ids) > 1 {
+		found, err := e.LoadMany(ctx, ids)
+		for id, v := range found {
+			v.terms = termsOf(v.View)
+			found[id] = v
+		}
+		return found, err
+	}
+	found := make(map[string]Version, len(ids))
+	for _, id := range ids {
+		v, err := s.load(ctx, id)
+		switch {
+		case err == nil:
+			found[id] = v
+		case !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrUnreadable):
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (v *Version) text(key string) string {
+	val, _ := v.View.Get(key)
+	text, _ := val.(string)
+	return text
+}
+
+func (v *Version) isOwnedBy(owner, handle string) bool {
+	return v.text(ownerKey) == owner && v.text(handleKey) == handle
+}
+
+// Label is what the application calls the session, or "".
+func (v *Version) Label() string { return v.text(LabelKey) }
+
+// endListed deletes the records of a session, and makes sure that none will be stored.
+func (s *Store) endListed(ctx context.Context, owner string, l Listed) error {
+	for _, id := range l.ids {
+		if err := s.bury(ctx, owner, l, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) bury(ctx context.Context, owner string, l Listed, id string) error {
+	for try := 1; ; try++ {
+		v, err := s.load(ctx, id)
+		switch {
+		case err == nil && v.isOwnedBy(owner, l.Handle):
+			return s.Engine.Delete(ctx, id)
+		case err == nil: // A tombstone, or a session that has no owner any more.
+			return nil
+		case !errors.Is(err, driver.ErrNotFound):
+			return err
+		case s.settled(l):
+			return nil
+		}
+		tomb := &Changes{}
+		tomb.Set(endedKey, true)
+		_, err = s.create(ctx, id, tomb, s.Now().Add(settleFor))
+		if !errors.Is(err, driver.ErrExists) || try == createTries {
+			return err
+		}
+	}
+}
+
+// isBuried reports whether the session that was to be stored under the ID has been
+// ended before that.
+func (s *Store) isBuried(ctx context.Context, id string) bool {
+	v, err := s.load(ctx, id)
+	return err == nil && v.View != nil && v.terms.isNote
+}
+
+// unlist takes a session that has ended off the list. If that fails, it stands there
+// until somebody looks.
+func (s *Store) unlist(ctx context.Context, place string, v *Version) {
+	if v.View == nil || v.terms.listed == 0 {
+		return
+	}
+	handle := v.text(handleKey)
+	err := s.amend(ctx, listID(place, v.text(ownerKey)), listKey, time.Time{}, func(text string) (string, error) {
+		return formatList(slices.DeleteFunc(parseList(text), func(l Listed) bool { return l.Handle == handle })), nil
+	})
+	if err != nil {
+		s.Report(fmt.Errorf("session: owner: %w", err))
+	}
+}
+
+// Owned is one of an owner's live sessions.
+type Owned struct {
+	Listed
+	At Version
+}
+
+// Sessions returns the live sessions of an owner, in the order of their sign-ins.
+func (s *Store) Sessions(ctx context.Context, place, owner string) ([]Owned, error) {
+	list, err := s.list(ctx, place, owner)
+	if err != nil {
+		return nil, err
+	}
+	live, err := s.liveOf(ctx, owner, list)
+	if err != nil {
+		return nil, err
+	}
+	var all []Owned
+	for _, l := range list {
+		if v, ok := live[l.Handle]; ok {
+			all = append(all, Owned{l, v})
+		}
+	}
+	return all, nil
+}
+
+func (s *Store) list(ctx context.Context, place, owner string) ([]Listed, error) {
+	v, err := s.load(ctx, listID(place, owner))
+	if errors.Is(err, driver.ErrNotFound) {
+		err = nil
+	}
+	return parseList(v.terms.note), err
+}
+
+// LastSeen is when the session was last accessed, less a twentieth of its idle timeout
+// at most.
+func (s *Store) LastSeen(o *Owned) time.Time {
+	idle := s.idle(o.At.terms)
+	seen := o.At.Record.Expiry.Add(-idle - idle/20)
+	if seen.Before(o.Since) {
+		return o.Since
+	}
+	return seen
+}
+
+// EndOwned ends those of the owner's sessions that match, and returns how many were on
+// the list.
+func (s *Store) EndOwned(ctx context.Context, place, owner string, match func(handle string) bool) (n int, err error) {
+	err = s.amend(ctx, listID(place, owner), listKey, time.Time{}, func(text string) (string, error) {
+		var stay []Listed
+		n = 0
+		for _, l := range parseList(text) {
+			if !match(l.Handle) {
+				stay = append(stay, l)
+				continue
+			}
+			n++
+			if err := s.endListed(ctx, owner, l); err != nil {
+				return "", err
+			}
+		}
+		return formatList(stay), nil
+	})
+	return n, err
+}

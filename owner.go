@@ -1,0 +1,182 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/flamego/session/internal/txn"
+)
+
+// ErrTooMany says that an owner already has as many sessions as Options.MaxPerOwner
+// allows, and Options.RefuseOverMax is set.
+var ErrTooMany = txn.ErrTooMany
+
+// SetOwner says whose session this is, usually a user's ID, so that Manager.Sessions
+// finds it and Manager.End and Manager.EndAll end it. Call it at sign-in. A new owner's
+// session gets a new ID, as by RegenerateID (OWASP ASVS 5.0 7.2.4). The same owner
+// again changes nothing; "" makes it nobody's, and so does Flush.
+//
+// Signing in and changing the ID write the owner's list, which is a record in the same
+// store. Other requests cost nothing more, except about one a week that keeps the list.
+//
+// It is an error once the response has started, since the client could not be told the
+// new ID; if the session is stored already and this is no request of its own; and if
+// the Store cannot list sessions: one whose sessions their clients keep, or one of your
+// own that is not made by NewStore. It may be called concurrently.
+func SetOwner(s Session, owner string) error {
+	l, ok := s.(*live)
+	if !ok {
+		return fmt.Errorf("session: set owner: a %T is not a session of this library: %w", s, errors.ErrUnsupported)
+	}
+	l.use()
+	if err := canOwn(l.store.core); err != nil {
+		return fmt.Errorf("session: set owner: %w", err)
+	}
+	newID := ""
+	switch {
+	case l.req == nil && l.txn.State().Handle != "":
+		return errors.New("session: set owner: the session gets a new ID, of which only a request of its own can tell the client: call it in a handler")
+	case l.req != nil && l.req.x.begun.Load():
+		return fmt.Errorf("session: set owner: %w", errRotateLate)
+	case l.req != nil:
+		newID = l.req.NewID()
+	}
+	return l.txn.SetOwner(owner, txn.NewID(defaultIDLength), newID)
+}
+
+func canOwn(core *txn.Store) error {
+	switch {
+	case core.Traits.Client:
+		return errInClient
+	case !core.Traits.OwnRecords:
+		return fmt.Errorf("this Store cannot list sessions: use one made by session.NewStore: %w", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// Owner returns whose session it is, or "". It may be called concurrently.
+func Owner(s Session) string {
+	owner, _ := ownerOf(s)
+	return owner
+}
+
+// Handle returns the name of an owned session among its owner's sessions, or "". It
+// stays the same for the session's whole life, and nobody can sign in with it, so a
+// page may show it. It may be called concurrently.
+func Handle(s Session) string {
+	_, handle := ownerOf(s)
+	return handle
+}
+
+func ownerOf(s Session) (owner, handle string) {
+	l, ok := s.(*live)
+	if !ok {
+		return "", ""
+	}
+	l.use()
+	return l.txn.Owner()
+}
+
+// SetLabel says by what name the owner knows the session, such as "Firefox on Linux".
+// It stays when the ID changes; "" takes it back. It may be called concurrently. On a
+// Session from outside this library it is a Set.
+func SetLabel(s Session, label string) {
+	l, ok := s.(*live)
+	switch {
+	case !ok:
+		s.Set(txn.LabelKey, label)
+	case label == "":
+		l.use()
+		l.txn.DeleteOwn(txn.LabelKey)
+	default:
+		l.use()
+		l.txn.SetOwn(txn.LabelKey, label)
+	}
+}
+
+// Info is one of an owner's live sessions. All of it may be shown in a page.
+type Info struct {
+	// Handle names the session for Manager.End. It is not the ID.
+	Handle string
+	// Label is what SetLabel was given. It may come from the client: escape it, as
+	// html/template does.
+	Label string
+	// Created is when the owner signed in.
+	Created time.Time
+	// LastSeen is the last access, less a twentieth of the idle timeout at most.
+	// It stops at one idle timeout before the AbsoluteLifetime ends.
+	LastSeen time.Time
+	// Expires is when the session ends if it is not used any more.
+	Expires time.Time
+}
+
+// Is reports whether it is this session.
+func (i Info) Is(s Session) bool { return i.Handle != "" && i.Handle == Handle(s) }
+
+// Sessions returns the owner's live sessions, in the order of the sign-ins. It costs
+// one round trip for the list, and one for the sessions on it if the backend is a
+// ManyLoader, as those of this library are; otherwise one for each session. The error
+// is the store's, or says that this Store cannot list sessions. It may be called
+// concurrently.
+func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
+	if err := canOwn(m.core); err != nil {
+		return nil, fmt.Errorf("session: sessions: %w", err)
+	}
+	ctx, cancel := m.deadline(ctx)
+	defer cancel()
+	owned, err := m.core.Sessions(ctx, m.store.Place(), owner)
+	if err != nil {
+		return nil, fmt.Errorf("session: sessions: %w", err)
+	}
+	list := make([]Info, len(owned))
+	for i, o := range owned {
+		list[i] = Info{
+			Handle:   o.Handle,
+			Label:    o.At.Label(),
+			Created:  o.Since,
+			LastSeen: m.core.LastSeen(&o),
+			Expires:  o.At.Record.Expiry,
+		}
+	}
+	return list, nil
+}
+
+// End ends one of the owner's sessions, by its Handle, on every server: its next
+// request is that of a new visitor, and what its requests under way set is dropped. A
+// handle that is not on the owner's list is ErrNotFound, so a handle from a form needs
+// no further check. It may be called concurrently.
+func (m *Manager) End(ctx context.Context, owner, handle string) error {
+	n, err := m.endOwned(ctx, owner, func(h string) bool { return h == handle })
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("session: end: %w", err)
+	}
+	return nil
+}
+
+// EndAll ends all sessions of the owner but those with the given handles, on every
+// server: for "sign out everywhere else", and after a change of password (OWASP ASVS
+// 5.0 7.4.3). A sign-in that is just being stored is ended as well; only one that
+// begins afterwards stands. After an error some may have ended; try again. It may be
+// called concurrently.
+func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) error {
+	_, err := m.endOwned(ctx, owner, func(h string) bool { return !slices.Contains(except, h) })
+	if err != nil {
+		return fmt.Errorf("session: end all: %w", err)
+	}
+	return nil
+}
+
+func (m *Manager) endOwned(ctx context.Context, owner string, match func(handle string) bool) (int, error) {
+	if err := canOwn(m.core); err != nil {
+		return 0, err
+	}
+	ctx, cancel := m.deadline(ctx)
+	defer cancel()
+	return m.core.EndOwned(ctx, m.store.Place(), owner, match)
+}
