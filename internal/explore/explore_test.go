@@ -50,22 +50,21 @@ type event struct {
 // app is the application under test, the same for all schedules of a bubble.
 type app struct {
 	*flamego.Flame
-	w *world
-	m *session.Manager
+	w    *world
+	m    *session.Manager
+	most int // MaxPerOwner
 }
 
 const cookieName = "s"
 
-func newApp(t *testing.T) *app {
-	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{}}
-	opt := session.Options{
-		Initer: func(context.Context, ...interface{}) (session.Store, error) {
-			return session.NewStore(a.w, session.StoreConfig{}), nil
-		},
-		Cookie:     session.CookieOptions{Name: cookieName},
-		ErrorFunc:  func(error) {},
-		GCInterval: 1000 * time.Hour,
+func newApp(t *testing.T, opt session.Options) *app {
+	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{}, most: opt.MaxPerOwner}
+	opt.Initer = func(context.Context, ...interface{}) (session.Store, error) {
+		return session.NewStore(a.w, session.StoreConfig{}), nil
 	}
+	opt.Cookie = session.CookieOptions{Name: cookieName}
+	opt.ErrorFunc = func(error) {}
+	opt.GCInterval = 1000 * time.Hour
 	hook.SetClock(&opt, func() time.Time {
 		a.w.mu.Lock()
 		defer a.w.mu.Unlock()
@@ -81,7 +80,7 @@ func newApp(t *testing.T) *app {
 		req := c.Request().Context().Value(requestKey{}).(*request)
 		req.flash = f
 		for i, op := range req.ops {
-			req.do(i, op, c, s)
+			req.do(a, i, op, c, s)
 		}
 		return "done"
 	})
@@ -110,7 +109,7 @@ type view struct {
 	flash any
 }
 
-func (r *request) do(i int, op string, c flamego.Context, s session.Session) {
+func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Session) {
 	e := event{op: op, base: s.Get("base") == "base"}
 	key := fmt.Sprint("r", r.n, "o", i)
 	switch op {
@@ -136,6 +135,8 @@ func (r *request) do(i int, op string, c flamego.Context, s session.Session) {
 	case "panic":
 		r.log = append(r.log, e)
 		panic("as planned")
+	default:
+		e.err = a.doOwner(op, c, s)
 	}
 	r.log = append(r.log, e)
 }
@@ -197,14 +198,19 @@ type result struct {
 	jar     string
 	final   view
 	w       *world
+	a       *app
 }
 
 // run runs one schedule of a plan.
 func (a *app) run(p plan, choose *chooser) *result {
 	w := a.w
 	w.records, w.now, w.pending, w.free = make(map[string]session.Record), time.Unix(1e9, 0), nil, false
-	res := &result{plan: p, w: w}
-	if p.start != "visitor" {
+	res := &result{plan: p, w: w, a: a}
+	if p.start == "owned" {
+		res.jar = strings.Repeat("b", 32)
+		a.own(res.jar, "base")
+		a.own(otherID, "other")
+	} else if p.start != "visitor" {
 		res.jar = strings.Repeat("b", 32)
 		s, _ := a.m.Store().Read(context.Background(), res.jar)
 		s.Set("base", "base")
@@ -343,7 +349,7 @@ func (a *app) look(res *result) {
 var ops = []string{"get", "set", "update", "delete", "flush", "flash", "rotate", "destroy", "commit", "lifetime", "panic"}
 
 // sequences are all programs of up to n operations.
-func sequences(n int) [][]string {
+func sequences(ops []string, n int) [][]string {
 	all := [][]string{nil}
 	for from := 0; n > 0; n-- {
 		to := len(all)
@@ -364,9 +370,9 @@ func TestExplore(t *testing.T) {
 	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
 		limit, thorough = d, true
 	}
-	x := &explorer{found: make(map[string]*finding)}
+	x := &explorer{found: make(map[string]*finding), rules: rules}
 	var plans []plan
-	short, long := sequences(1), sequences(2)
+	short, long := sequences(ops, 1), sequences(ops, 2)
 	for _, start := range []string{"session", "flash", "visitor"} {
 		for _, p := range short {
 			plans = append(plans, plan{start, [][]string{p}, 2})
@@ -396,7 +402,16 @@ func TestExplore(t *testing.T) {
 			plans = append(plans, plan{"session", [][]string{p, q}, 0})
 		}
 	}
-	bubble(t, func(a *app) {
+	x.all(t, session.Options{}, plans)
+	x.some(t, session.Options{}, limit, func(r *rand.Rand) plan {
+		return randomPlan(r, ops, []string{"session", "session", "flash", "visitor"})
+	})
+	x.report(t)
+}
+
+// all goes through all schedules of the plans.
+func (x *explorer) all(t *testing.T, opt session.Options, plans []plan) {
+	bubble(t, opt, func(a *app) {
 		for _, p := range plans {
 			c := &chooser{}
 			for {
@@ -408,37 +423,43 @@ func TestExplore(t *testing.T) {
 			}
 		}
 	})
-	x.exhaustive = x.schedules
-	begin := time.Now()
-	seeds := rand.Uint64()
+	t.Logf("%d schedules of %d plans", x.schedules, len(plans))
+}
+
+// some goes through random schedules for so long, or through that of EXPLORE_SEED.
+func (x *explorer) some(t *testing.T, opt session.Options, limit time.Duration, plan func(*rand.Rand) plan) {
+	before, begin := x.schedules, time.Now()
+	one := func(a *app, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		x.judge(a, plan(r), &chooser{random: r}, seed)
+	}
 	if n, err := strconv.ParseUint(os.Getenv("EXPLORE_SEED"), 10, 64); err == nil {
-		bubble(t, func(a *app) { x.random(a, n) })
+		bubble(t, opt, func(a *app) { one(a, n) })
 		limit = 0
 	}
+	seed := rand.Uint64()
 	for time.Since(begin) < limit {
-		bubble(t, func(a *app) {
+		bubble(t, opt, func(a *app) {
 			for range 500 {
-				x.random(a, seeds)
-				seeds++
+				one(a, seed)
+				seed++
 			}
 		})
 	}
-	t.Logf("%d schedules of %d plans, and %d random ones", x.exhaustive, len(plans), x.schedules-x.exhaustive)
-	x.report(t)
+	t.Logf("%d random schedules", x.schedules-before)
 }
 
 // bubble runs schedules in a world where time stands still.
-func bubble(t *testing.T, fn func(a *app)) {
+func bubble(t *testing.T, opt session.Options, fn func(a *app)) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newApp(t)
+		a := newApp(t, opt)
 		fn(a)
 		_ = a.m.Close(t.Context())
 	})
 }
 
-func (x *explorer) random(a *app, seed uint64) {
-	r := rand.New(rand.NewPCG(seed, 0))
-	p := plan{start: []string{"session", "session", "flash", "visitor"}[r.IntN(4)], faults: r.IntN(3)}
+func randomPlan(r *rand.Rand, ops, starts []string) plan {
+	p := plan{start: starts[r.IntN(len(starts))], faults: r.IntN(3)}
 	for range 2 + r.IntN(2) {
 		var prog []string
 		for range 1 + r.IntN(3) {
@@ -446,5 +467,5 @@ func (x *explorer) random(a *app, seed uint64) {
 		}
 		p.progs = append(p.progs, prog)
 	}
-	x.judge(a, p, &chooser{random: r}, seed)
+	return p
 }

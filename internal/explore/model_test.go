@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,8 +13,9 @@ import (
 
 // explorer counts schedules, and keeps the shortest one that breaks each rule.
 type explorer struct {
-	schedules, exhaustive int
-	found                 map[string]*finding
+	schedules int
+	rules     map[string]func(*result) string
+	found     map[string]*finding
 }
 
 type finding struct {
@@ -27,7 +29,8 @@ func (x *explorer) judge(a *app, p plan, c *chooser, seed uint64) {
 	res := a.run(p, c)
 	a.look(res)
 	x.schedules++
-	for rule, check := range rules {
+	for _, rule := range slices.Sorted(maps.Keys(x.rules)) {
+		check := x.rules[rule]
 		if what := check(res); what != "" {
 			for o, n := range res.faulted {
 				if n > 0 {
@@ -92,7 +95,7 @@ func (res *result) live() map[string]session.Data {
 // begins a session of its own, so that a sign-in succeeds, and the last answer counts.
 func (res *result) startedAnew() bool {
 	return slices.ContainsFunc(res.reqs, func(r *request) bool {
-		return slices.ContainsFunc(r.log, func(e event) bool { return e.op == "rotate" && !e.base })
+		return slices.ContainsFunc(r.log, func(e event) bool { return !e.base && slices.Contains([]string{"rotate", "signin", "switch"}, e.op) })
 	})
 }
 

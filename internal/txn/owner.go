@@ -268,7 +268,12 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 	}
 	handle := v.text(handleKey)
 	err := s.amend(ctx, listID(place, v.text(ownerKey)), listKey, time.Time{}, func(text string) (string, error) {
-		return formatList(slices.DeleteFunc(parseList(text), func(l Listed) bool { return l.Handle == handle })), nil
+		list := parseList(text)
+		if i := slices.IndexFunc(list, func(l Listed) bool { return l.Handle == handle }); i >= 0 {
+			ids := list[i].ids
+			list[i].ids = ids[slices.Index(ids, v.ID)+1:] // A rotation that failed may have left something behind.
+		}
+		return formatList(slices.DeleteFunc(list, func(l Listed) bool { return len(l.ids) == 0 })), nil
 	})
 	if err != nil {
 		s.Report(fmt.Errorf("session: owner: %w", err))

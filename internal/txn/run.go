@@ -36,7 +36,7 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 			return v, nil
 		case !errors.Is(err, driver.ErrExists):
 			if v.ID != "" && !s.adopt {
-				_ = s.store.Engine.Delete(ctx, id) // It may be there all the same, and nobody knows of it.
+				s.store.discard(ctx, p, id) // It may be there all the same, and nobody knows of it.
 			}
 			return Version{}, err
 		case p.list != nil && s.store.isBuried(ctx, id):
@@ -169,7 +169,7 @@ func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
 // may have done the work: its answer may have been lost.
 func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next string, failure error) (Version, error) {
 	if next != "" {
-		return s.movedInDoubt(ctx, at, next, failure)
+		return s.movedInDoubt(ctx, p, at, next, failure)
 	}
 	now, err := s.store.load(ctx, at.ID)
 	s.mu.Lock()
@@ -188,10 +188,10 @@ func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next 
 
 // movedInDoubt is inDoubt for a move. It leaves the session under its new ID, or nothing
 // there.
-func (s *Session) movedInDoubt(ctx context.Context, at Version, next string, failure error) (Version, error) {
+func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next string, failure error) (Version, error) {
 	_, err := s.store.load(ctx, at.ID)
 	if err == nil {
-		_ = s.store.Engine.Delete(ctx, next) // A copy that nobody has been told of.
+		s.store.discard(ctx, p, next) // A copy that nobody has been told of.
 		return Version{}, failure
 	}
 	if !errors.Is(err, driver.ErrNotFound) {
@@ -206,9 +206,17 @@ func (s *Session) movedInDoubt(ctx context.Context, at Version, next string, fai
 	to, _ := s.store.forwards(ctx, at.ID)
 	for _, other := range to {
 		if _, err := s.store.Find(ctx, other); err == nil && other != next {
-			_ = s.store.Engine.Delete(ctx, next)
+			s.store.discard(ctx, p, next)
 			return Version{}, ErrEnded
 		}
 	}
 	return v, nil
+}
+
+// discard deletes what may have been stored under an ID that nobody has been told of.
+// If it is a tombstone, it stays: it keeps the next try from succeeding.
+func (s *Store) discard(ctx context.Context, p *plan, id string) {
+	if p.list == nil || !s.isBuried(ctx, id) {
+		_ = s.Engine.Delete(ctx, id)
+	}
 }
