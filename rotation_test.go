@@ -75,11 +75,14 @@ func TestRegenerateAfterALostAnswer(t *testing.T) {
 	a.Get("/sign-in", func(c flamego.Context, s session.Session) {
 		require.NoError(t, s.RegenerateID(c.ResponseWriter(), c.Request().Request))
 		s.Set("user", 7)
+		lost := false
 		a.b.next("Move", func(_ context.Context, do func() error) error {
-			_ = do()
+			lost = true
+			require.NoError(t, do())
 			return errDown
 		})
 		require.NoError(t, session.Commit(t.Context(), s))
+		assert.True(t, lost)
 	})
 	_, old := a.get("/new", "")
 	rec, id := a.get("/sign-in", old)
