@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -130,13 +131,35 @@ func (b *mapBackend) Count(ctx context.Context, now time.Time) (n int, err error
 	return n, ctx.Err()
 }
 
-// faultyBackend counts calls, and fails on demand.
+// faultyBackend counts calls, fails on demand, and lets a test meddle with them.
 type faultyBackend struct {
 	*mapBackend
 	calls     atomic.Int64
 	failReads atomic.Bool
 	fail      atomic.Bool // writes
 	asked     atomic.Value
+	around    func(ctx context.Context, method, id string, do func() error) error // nil for do
+}
+
+func newFaultyBackend() *faultyBackend { return &faultyBackend{mapBackend: newMapBackend()} }
+
+// next has fn make the next call of a method, or of one of several.
+func (b *faultyBackend) next(methods string, fn func(ctx context.Context, do func() error) error) {
+	b.around = func(ctx context.Context, method, _ string, do func() error) error {
+		if !strings.Contains(methods, method) {
+			return do()
+		}
+		b.around = nil
+		return fn(ctx, do)
+	}
+}
+
+// before calls fn in the middle of the next call of a method, or of one of several.
+func (b *faultyBackend) before(methods string, fn func()) {
+	b.next(methods, func(_ context.Context, do func() error) error {
+		fn()
+		return do()
+	})
 }
 
 // seen returns the ID that was last asked for, and forgets it for another.
@@ -154,41 +177,44 @@ func (b *faultyBackend) clear() {
 
 var errDown = errors.New("the store is down")
 
-func (b *faultyBackend) Load(ctx context.Context, id string) (session.Record, error) {
+func (b *faultyBackend) call(ctx context.Context, method, id string, fail *atomic.Bool, do func() error) error {
 	b.calls.Add(1)
-	b.asked.Store(id)
-	if b.failReads.Load() {
-		return session.Record{}, errDown
+	switch {
+	case fail.Load():
+		return errDown
+	case b.around != nil:
+		return b.around(ctx, method, id, do)
 	}
-	return b.mapBackend.Load(ctx, id)
+	return do()
 }
 
-func (b *faultyBackend) write(fn func() error) error {
-	b.calls.Add(1)
-	if b.fail.Load() {
-		return errDown
-	}
-	return fn()
+func (b *faultyBackend) Load(ctx context.Context, id string) (r session.Record, err error) {
+	b.asked.Store(id)
+	err = b.call(ctx, "Load", id, &b.failReads, func() (err error) {
+		r, err = b.mapBackend.Load(ctx, id)
+		return err
+	})
+	return r, err
 }
 
 func (b *faultyBackend) Create(ctx context.Context, id string, r session.Record) error {
-	return b.write(func() error { return b.mapBackend.Create(ctx, id, r) })
+	return b.call(ctx, "Create", id, &b.fail, func() error { return b.mapBackend.Create(ctx, id, r) })
 }
 
 func (b *faultyBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
-	return b.write(func() error { return b.mapBackend.Replace(ctx, id, old, r) })
+	return b.call(ctx, "Replace", id, &b.fail, func() error { return b.mapBackend.Replace(ctx, id, old, r) })
 }
 
 func (b *faultyBackend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
-	return b.write(func() error { return b.mapBackend.Move(ctx, id, newID, old, r) })
+	return b.call(ctx, "Move", id, &b.fail, func() error { return b.mapBackend.Move(ctx, id, newID, old, r) })
 }
 
 func (b *faultyBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
-	return b.write(func() error { return b.mapBackend.Touch(ctx, id, old, expiry) })
+	return b.call(ctx, "Touch", id, &b.fail, func() error { return b.mapBackend.Touch(ctx, id, old, expiry) })
 }
 
 func (b *faultyBackend) Delete(ctx context.Context, id string) error {
-	return b.write(func() error { return b.mapBackend.Delete(ctx, id) })
+	return b.call(ctx, "Delete", id, &b.fail, func() error { return b.mapBackend.Delete(ctx, id) })
 }
 
 // initer makes an Initer of a backend that exists already.

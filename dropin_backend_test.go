@@ -25,38 +25,20 @@ func (panickingSweep) DeleteExpired(context.Context, time.Time, int) (int, error
 	panic("unavailable")
 }
 
-// contextBackend records the contexts of its calls.
-type contextBackend struct {
-	*mapBackend
-	look func(ctx context.Context)
-}
-
-func (b contextBackend) Load(ctx context.Context, id string) (session.Record, error) {
-	b.look(ctx)
-	return b.mapBackend.Load(ctx, id)
-}
-
-func (b contextBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
-	b.look(ctx)
-	return b.mapBackend.Replace(ctx, id, old, r)
-}
-
 // TestLoadOutlivesTheClient aborts requests: drivers close the connection of a
 // cancelled query, so a flood of them would drain the pool.
 func TestLoadOutlivesTheClient(t *testing.T) {
-	b := contextBackend{mapBackend: newMapBackend()}
-	var cancel context.CancelFunc
-	b.look = func(ctx context.Context) {
+	a := newApp(t)
+	a.Get("/", func(s session.Session) { s.Set("k", 1) })
+	_, id := a.get("/", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	a.b.around = func(ctx context.Context, _, _ string, do func() error) error {
 		cancel()
 		assert.NoError(t, ctx.Err())
 		_, bounded := ctx.Deadline()
 		assert.True(t, bounded)
+		return do()
 	}
-	a := newApp(t, func(o *session.Options) { o.Initer = initer(&b, session.StoreConfig{}) })
-	a.Get("/", func(s session.Session) { s.Set("k", 1) })
-	_, id := a.get("/", "")
-	ctx, stop := context.WithCancel(t.Context())
-	cancel = stop
 	req := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)
 	req.Header.Set("Cookie", "flamego_session="+id)
 	a.ServeHTTP(httptest.NewRecorder(), req)
@@ -66,16 +48,16 @@ func TestLoadOutlivesTheClient(t *testing.T) {
 // TestLoadAndFlashShareATimeout checks that a request waits StoreTimeout once for its
 // session and the flash in it.
 func TestLoadAndFlashShareATimeout(t *testing.T) {
-	b := contextBackend{mapBackend: newMapBackend()}
-	var ends []time.Time
-	b.look = func(ctx context.Context) {
-		end, _ := ctx.Deadline()
-		ends = append(ends, end)
-	}
-	a := newApp(t, func(o *session.Options) { o.Initer = initer(&b, session.StoreConfig{}) })
+	a := newApp(t)
 	a.Get("/", func(s session.Session) { s.SetFlash("hello") })
 	a.Get("/take", func(f session.Flash) string { return fmt.Sprint(f) })
 	_, id := a.get("/", "")
+	var ends []time.Time
+	a.b.around = func(ctx context.Context, _, _ string, do func() error) error {
+		end, _ := ctx.Deadline()
+		ends = append(ends, end)
+		return do()
+	}
 	rec, _ := a.get("/take", id)
 	assert.Equal(t, "hello", rec.Body.String())
 	require.Len(t, ends, 2)
@@ -103,52 +85,44 @@ func TestBadRecordIsReportedOnce(t *testing.T) {
 	assert.Len(t, a.errs.all(), 2)
 }
 
-// heldBackend blocks its writes until the test releases them.
-type heldBackend struct {
-	*mapBackend
-	held, release chan struct{}
-}
-
-func (b *heldBackend) wait() {
-	b.held <- struct{}{}
-	<-b.release
-}
-
-func (b *heldBackend) Create(ctx context.Context, id string, r session.Record) error {
-	b.wait()
-	return b.mapBackend.Create(ctx, id, r)
+// holdCreate blocks the next Create, once it has said so, until it is released.
+func (a *app) holdCreate() (held, release chan struct{}) {
+	held, release = make(chan struct{}), make(chan struct{})
+	a.b.before("Create", func() {
+		held <- struct{}{}
+		<-release
+	})
+	return held, release
 }
 
 // TestResponseWaitsForCommit returns from the handler while one of its goroutines
 // commits: the response waits for the commit, and tells the client.
 func TestResponseWaitsForCommit(t *testing.T) {
-	b := &heldBackend{newMapBackend(), make(chan struct{}), make(chan struct{})}
-	a := newApp(t, func(o *session.Options) { o.Initer = initer(b, session.StoreConfig{}) })
+	a := newApp(t)
+	held, release := a.holdCreate()
 	result := make(chan error, 1)
 	a.Get("/", func(s session.Session) {
 		s.Set("k", 1)
 		go func() { result <- session.Commit(context.Background(), s) }()
-		<-b.held
-		go func() { b.release <- struct{}{} }()
+		<-held
+		go func() { release <- struct{}{} }()
 	})
 	_, told := a.get("/", "")
 	assert.NoError(t, <-result)
-	assert.Contains(t, b.records, told)
+	assert.Contains(t, a.b.records, told)
 }
 
 // TestCommitOutlivesTheHandler commits in a goroutine for longer than the response may
 // wait: the request fails, the header is left alone, and no record remains that nobody
 // knows.
 func TestCommitOutlivesTheHandler(t *testing.T) {
-	b := &heldBackend{newMapBackend(), make(chan struct{}), make(chan struct{})}
-	a := newApp(t, func(o *session.Options) {
-		o.Initer, o.StoreTimeout = initer(b, session.StoreConfig{}), 50*time.Millisecond
-	})
+	a := newApp(t, func(o *session.Options) { o.StoreTimeout = 50 * time.Millisecond })
+	held, release := a.holdCreate()
 	result := make(chan error, 1)
 	a.Get("/", func(s session.Session) {
 		s.Set("k", 1)
 		go func() { result <- session.Commit(context.Background(), s) }()
-		<-b.held
+		<-held
 	})
 	rec, told := a.get("/", "")
 	var wg sync.WaitGroup
@@ -157,44 +131,18 @@ func TestCommitOutlivesTheHandler(t *testing.T) {
 			_ = rec.Header().Clone()
 		}
 	})
-	b.release <- struct{}{}
+	release <- struct{}{}
 	assert.Error(t, <-result, "at its deadline, or because nobody could be told")
 	wg.Wait()
 	assert.Empty(t, told)
-	assert.Empty(t, b.records)
-}
-
-// conflictBackend makes the first write of each session conflict, and blocks the first
-// read after that.
-type conflictBackend struct {
-	*mapBackend
-	on, held         atomic.Bool
-	holding, release chan struct{}
-	seen             sync.Map
-}
-
-func (b *conflictBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
-	if _, again := b.seen.Swap(id, true); b.on.Load() && !again {
-		return session.ErrConflict
-	}
-	return b.mapBackend.Replace(ctx, id, old, r)
-}
-
-func (b *conflictBackend) Load(ctx context.Context, id string) (session.Record, error) {
-	if _, conflicted := b.seen.Load(id); conflicted {
-		if b.held.CompareAndSwap(false, true) {
-			close(b.holding)
-			<-b.release
-		}
-	}
-	return b.mapBackend.Load(ctx, id)
+	assert.Empty(t, a.b.records)
 }
 
 // TestQueuesAreApart checks that while many sessions wait for a turn that one of them
 // holds, only requests of that session wait.
 func TestQueuesAreApart(t *testing.T) {
-	conflicts := &conflictBackend{mapBackend: newMapBackend(), holding: make(chan struct{}), release: make(chan struct{})}
-	slow := session.NewStore(conflicts, session.StoreConfig{})
+	b := newFaultyBackend()
+	slow := session.NewStore(b, session.StoreConfig{})
 	id := func(i int) string { return fmt.Sprintf("0123456789abcdef%016d", i) }
 	save := func(i int) error {
 		s, err := slow.Read(t.Context(), id(i))
@@ -207,14 +155,30 @@ func TestQueuesAreApart(t *testing.T) {
 	for i := range 200 {
 		require.NoError(t, save(i))
 	}
-	conflicts.on.Store(true)
+	// The first write of each session conflicts; the first read after that is held.
+	var conflicted sync.Map
+	var held atomic.Bool
+	holding, release := make(chan struct{}), make(chan struct{})
+	b.around = func(_ context.Context, method, id string, do func() error) error {
+		switch _, again := conflicted.Load(id); {
+		case method == "Load" && again:
+			if held.CompareAndSwap(false, true) {
+				close(holding)
+				<-release
+			}
+		case method == "Replace" && !again:
+			conflicted.Store(id, true)
+			return session.ErrConflict
+		}
+		return do()
+	}
 	first := make(chan error, 1)
 	go func() { first <- save(0) }()
-	<-conflicts.holding
+	<-holding
 	for i := 1; i < 200; i++ {
 		require.NoError(t, save(i), "it waits for another session")
 	}
-	close(conflicts.release)
+	close(release)
 	require.NoError(t, <-first)
 }
 

@@ -93,7 +93,7 @@ func TestFailureMatrix(t *testing.T) {
 }
 
 func failureMatrix(t *testing.T, proto string, recovery bool) {
-	b := &faultyBackend{mapBackend: newMapBackend()}
+	b := newFaultyBackend()
 	errs := &errorList{}
 	m, err := session.NewManager(session.Options{Initer: initer(b, session.StoreConfig{}), ErrorFunc: errs.add})
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ func FuzzCookie(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	b := &faultyBackend{mapBackend: newMapBackend()}
+	b := newFaultyBackend()
 	errs := &errorList{}
 	m, err := session.NewManager(session.Options{Initer: initer(b, session.StoreConfig{}), ErrorFunc: errs.add})
 	if err != nil {

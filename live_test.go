@@ -11,27 +11,13 @@ import (
 	"github.com/flamego/session"
 )
 
-// stopBackend can block a Replace.
-type stopBackend struct {
-	*mapBackend
-	stop func()
-}
-
-func (b *stopBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
-	if stop := b.stop; stop != nil {
-		b.stop = nil
-		stop()
-	}
-	return b.mapBackend.Replace(ctx, id, old, r)
-}
-
 func inc(n int) int { return n + 1 }
 
 // TestUpdateDuringCommit updates during a commit that has to be rebased on a newer
 // version: the later Update goes on top of that (G4).
 func TestUpdateDuringCommit(t *testing.T) {
 	ctx := context.Background()
-	b := &stopBackend{mapBackend: newMapBackend()}
+	b := newFaultyBackend()
 	store := session.NewStore(b, session.StoreConfig{})
 	id := "0123456789abcdef"
 	other := func(n int) {
@@ -44,10 +30,10 @@ func TestUpdateDuringCommit(t *testing.T) {
 	s, err := store.Read(ctx, id)
 	require.NoError(t, err)
 	session.Update(s, "n", inc)
-	b.stop = func() {
+	b.before("Replace", func() {
 		session.Update(s, "n", inc)
 		other(100)
-	}
+	})
 	require.NoError(t, store.Save(ctx, s))
 	require.NoError(t, store.Save(ctx, s))
 	s, err = store.Read(ctx, id)
@@ -59,7 +45,7 @@ func TestUpdateDuringCommit(t *testing.T) {
 // values is under way.
 func TestDestroyDuringCommit(t *testing.T) {
 	ctx := context.Background()
-	b := &stopBackend{mapBackend: newMapBackend()}
+	b := newFaultyBackend()
 	store := session.NewStore(b, session.StoreConfig{})
 	id := "0123456789abcdef"
 	s, err := store.Read(ctx, id)
@@ -67,10 +53,10 @@ func TestDestroyDuringCommit(t *testing.T) {
 	s.Set("a", 1)
 	require.NoError(t, store.Save(ctx, s))
 	s.Set("user", 1)
-	b.stop = func() {
+	b.before("Replace", func() {
 		session.Destroy(s)
 		assert.Nil(t, s.Get("user"), "what the ended session held")
-	}
+	})
 	require.NoError(t, store.Save(ctx, s))
 	require.NoError(t, store.Save(ctx, s))
 	assert.Empty(t, b.records)
@@ -93,7 +79,7 @@ func TestDestroyNoID(t *testing.T) {
 // TestDeleteAfterUpdate deletes a key that Update has set to nil so far.
 func TestDeleteAfterUpdate(t *testing.T) {
 	ctx := context.Background()
-	b := &stopBackend{mapBackend: newMapBackend()}
+	b := newFaultyBackend()
 	store := session.NewStore(b, session.StoreConfig{})
 	id := "0123456789abcdef"
 	s, err := store.Read(ctx, id)

@@ -30,19 +30,13 @@ func TestErrorFuncPanics(t *testing.T) {
 	assert.Empty(t, id)
 }
 
-// waitingBackend returns from Load when its context ends.
-type waitingBackend struct{ *mapBackend }
-
-func (b waitingBackend) Load(ctx context.Context, _ string) (session.Record, error) {
-	<-ctx.Done()
-	return session.Record{}, ctx.Err()
-}
-
 // TestDeadlineWhileLoading lets a middleware's deadline pass while the session is
 // loaded: the client is still there, and waits for a response.
 func TestDeadlineWhileLoading(t *testing.T) {
-	a := newApp(t, func(o *session.Options) {
-		o.Initer = initer(waitingBackend{newMapBackend()}, session.StoreConfig{})
+	a := newApp(t)
+	a.b.next("Load", func(ctx context.Context, _ func() error) error {
+		<-ctx.Done()
+		return ctx.Err()
 	})
 	a.Get("/", func(session.Session) {})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -58,7 +52,7 @@ func TestDeadlineWhileLoading(t *testing.T) {
 // TestBackendPanics panics in a Commit whose caller goes on: the changes are kept for
 // the response.
 func TestBackendPanics(t *testing.T) {
-	b := &stopBackend{mapBackend: newMapBackend()}
+	b := newFaultyBackend()
 	store := session.NewStore(b, session.StoreConfig{})
 	id := "0123456789abcdef"
 	s, err := store.Read(t.Context(), id)
@@ -67,7 +61,7 @@ func TestBackendPanics(t *testing.T) {
 	require.NoError(t, store.Save(t.Context(), s))
 
 	s.Set("a", 2)
-	b.stop = func() { panic("unavailable") }
+	b.before("Replace", func() { panic("unavailable") })
 	assert.ErrorContains(t, store.Save(t.Context(), s), "unavailable")
 	require.NoError(t, store.Save(t.Context(), s))
 	s, err = store.Read(t.Context(), id)

@@ -28,7 +28,7 @@ type app struct {
 
 func newApp(t *testing.T, change ...func(*session.Options)) *app {
 	t.Helper()
-	a := &app{Flame: flamego.NewWithLogger(io.Discard), b: &faultyBackend{mapBackend: newMapBackend()}, errs: &errorList{}}
+	a := &app{Flame: flamego.NewWithLogger(io.Discard), b: newFaultyBackend(), errs: &errorList{}}
 	opt := session.Options{
 		Initer: initer(a.b, session.StoreConfig{}), ErrorFunc: a.errs.add,
 		GCInterval: 1e6 * time.Hour, // A sweep would look at the test's clock, which has no lock.

@@ -103,7 +103,7 @@ var kinds = []struct {
 	{"single", func(t testing.TB) setup { return setup{Addrs: testserver.Redis.Get(t).Addrs} }},
 	{"TLS", func(t testing.TB) setup {
 		s := testserver.RedisTLS.Get(t)
-		return setup{Addrs: s.Addrs, Roots: rootsOf(t, s.Addr, s.TLS)}
+		return setup{Addrs: s.Addrs, Roots: rootsOf(t, s.Addr)}
 	}},
 	{"Cluster", func(t testing.TB) setup { return setup{Addrs: testserver.RedisCluster.Get(t).Addrs, Cluster: true} }},
 	{"Sentinel", func(t testing.TB) setup {
@@ -118,17 +118,14 @@ var kinds = []struct {
 // ownServer is one whose scripts nobody else makes known.
 func ownServer(t testing.TB) setup { return setup{Addrs: testserver.Redis.Start(t).Addrs}.fresh() }
 
-// rootsOf gets the certificates that cfg trusts in a form that another process can
-// be given.
-func rootsOf(t testing.TB, addr string, cfg *tls.Config) []byte {
+// rootsOf gets the certificate that a server has signed itself, in a form that
+// another process can be given.
+func rootsOf(t testing.TB, addr string) []byte {
 	t.Helper()
-	c, err := tls.Dial("tcp", addr, cfg)
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
-	chains := c.ConnectionState().VerifiedChains
-	require.NotEmpty(t, chains)
-	root := chains[0][len(chains[0])-1]
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.ConnectionState().PeerCertificates[0].Raw})
 }
 
 // newBackend opens a backend that is closed with the test.

@@ -103,7 +103,9 @@ func (f *fleet) name() string {
 }
 
 // visitor is a browser: it keeps cookies, and shows them to every server, since
-// cookies know no ports. It does not follow redirects by itself.
+// cookies know no ports. It does not follow redirects by itself. It is no
+// webclient.Browser, for which a request without an answer is a failure: here it is
+// for the rule to judge, and an answer can be looked at before it ends.
 type visitor struct {
 	t      *testing.T
 	client *http.Client

@@ -3,14 +3,12 @@
 package filestore
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -24,115 +22,76 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/child"
 )
 
-// child is this test binary, started once more to do one of childJobs.
-type child struct {
-	*exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
-}
-
-func startChild(t *testing.T, job, dir string) *child {
+func startChild(t *testing.T, job, dir string) *child.Process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), childJob+"="+job, "SESSION_FILE_DIR="+dir)
+	env := []string{childJob + "=" + job, childDir + "=" + dir}
 	if openFast == nil {
-		cmd.Env = append(cmd.Env, osRootOnly+"=1")
+		env = append(env, osRootOnly+"=1")
 	}
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return &child{Cmd: cmd, in: in, out: bufio.NewScanner(out)}
+	return child.Again(t, env...)
 }
 
-// line returns the child's next line, or "" when it has no more.
-func (c *child) line() string {
-	if !c.out.Scan() {
-		return ""
-	}
-	return c.out.Text()
-}
-
-// childJobs run in a process of their own. A failure shows in what they print.
-var childJobs = map[string]func(ctx context.Context, b *Backend) error{
-	"increment": func(ctx context.Context, b *Backend) error {
-		fmt.Println("ready")
-		_, _ = io.ReadAll(os.Stdin)
-		for range 64 {
-			if _, err := increment(ctx, b, testID); err != nil {
-				return err
-			}
-		}
-		fmt.Println("done")
-		return nil
-	},
-	// hold keeps the lock of a session until the parent closes the pipe.
-	"hold": func(ctx context.Context, b *Backend) error {
-		return b.exclusive(ctx, "hold", []string{testID}, func(folder) error {
+func init() {
+	childJobs = map[string]func(ctx context.Context, b *Backend) error{
+		"increment": func(ctx context.Context, b *Backend) error {
 			fmt.Println("ready")
 			_, _ = io.ReadAll(os.Stdin)
-			return nil
-		})
-	},
-	// hammer leaves the lock alone for as short a time as possible.
-	"hammer": func(ctx context.Context, b *Backend) error {
-		fmt.Println("ready")
-		for range 4 {
-			go func() {
-				for b.Touch(ctx, testID, record("1"), time.Now().Add(time.Hour)) == nil {
+			for range 64 {
+				if _, err := increment(ctx, b, testID); err != nil {
+					return err
 				}
-			}()
-		}
-		_, _ = io.ReadAll(os.Stdin)
-		return nil
-	},
-	// write changes sessions until it is killed, and says what it did after it was
-	// told that it is done.
-	"write": func(ctx context.Context, b *Backend) error {
-		for i := 0; ; i++ {
-			n, err := increment(ctx, b, testID)
-			if err != nil {
-				return err
 			}
-			fmt.Println("counter", n)
-			id := fmt.Sprintf("%dnew%d", os.Getpid(), i)
-			if err := b.Create(ctx, id, record(version(i))); err != nil {
-				return err
+			return nil
+		},
+		// hold keeps the lock of a session until the parent closes the pipe.
+		"hold": func(ctx context.Context, b *Backend) error {
+			return b.exclusive(ctx, "hold", []string{testID}, func(folder) error {
+				fmt.Println("ready")
+				_, _ = io.ReadAll(os.Stdin)
+				return nil
+			})
+		},
+		// hammer leaves the lock alone for as short a time as possible.
+		"hammer": func(ctx context.Context, b *Backend) error {
+			fmt.Println("ready")
+			for range 4 {
+				go func() {
+					for b.Touch(ctx, testID, record("1"), time.Now().Add(time.Hour)) == nil {
+					}
+				}()
 			}
-			fmt.Println("created", id, i)
-			if err := b.Move(ctx, id, "moved"+id, record(version(i)), record(version(i+1))); err != nil {
-				return err
+			_, _ = io.ReadAll(os.Stdin)
+			return nil
+		},
+		// write changes sessions until it is killed, and says what it did after it was
+		// told that it is done.
+		"write": func(ctx context.Context, b *Backend) error {
+			for i := 0; ; i++ {
+				n, err := increment(ctx, b, testID)
+				if err != nil {
+					return err
+				}
+				fmt.Println("counter", n)
+				id := fmt.Sprintf("%dnew%d", os.Getpid(), i)
+				if err := b.Create(ctx, id, record(version(i))); err != nil {
+					return err
+				}
+				fmt.Println("created", id, i)
+				if err := b.Move(ctx, id, "moved"+id, record(version(i)), record(version(i+1))); err != nil {
+					return err
+				}
+				fmt.Println("moved", "moved"+id, i+1)
 			}
-			fmt.Println("moved", "moved"+id, i+1)
-		}
-	},
+		},
+	}
 }
 
 // version is some content that shows when it is not whole.
 func version(n int) string {
 	return fmt.Sprintf("%d:%s:%d", n, strings.Repeat("x", n*811%30_000), n)
-}
-
-func TestChild(t *testing.T) {
-	job, ok := childJobs[os.Getenv(childJob)]
-	if !ok {
-		t.Skip("runs in a child process only")
-	}
-	b, err := Open(os.Getenv("SESSION_FILE_DIR"), time.Hour, false)
-	if err == nil {
-		err = job(t.Context(), b)
-	}
-	if err != nil {
-		fmt.Println("failed", err)
-	}
 }
 
 // increment adds one to the number that a session holds.
@@ -157,15 +116,15 @@ func TestTwoProcesses(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
 	require.NoError(t, b.Create(t.Context(), testID, record("0")))
-	children := []*child{startChild(t, "increment", dir), startChild(t, "increment", dir)}
+	children := []*child.Process{startChild(t, "increment", dir), startChild(t, "increment", dir)}
 	for _, c := range children {
-		require.Equal(t, "ready", c.line())
+		require.Equal(t, "ready", c.Line())
 	}
 	for _, c := range children {
-		require.NoError(t, c.in.Close())
+		require.NoError(t, c.In.Close())
 	}
 	for _, c := range children {
-		require.Equal(t, "done", c.line())
+		require.NoError(t, c.Wait())
 	}
 	got, err := b.Load(t.Context(), testID)
 	require.NoError(t, err)
@@ -186,14 +145,14 @@ func TestKill(t *testing.T) {
 		c := startChild(t, "write", dir)
 		// Killed at some moment after some of its lines.
 		for range 1 + rand.IntN(40) {
-			noteLine(t, c.line(), &counter, stored)
+			noteLine(t, c.Line(), &counter, stored)
 		}
 		time.Sleep(rand.N(2 * time.Millisecond))
 		require.NoError(t, c.Process.Kill())
-		for line := c.line(); line != ""; line = c.line() {
+		for line := c.Line(); line != ""; line = c.Line() {
 			noteLine(t, line, &counter, stored)
 		}
-		_ = c.Wait()
+		require.EqualError(t, c.Wait(), "signal: killed", "it had ended by itself")
 
 		got, err := b.Load(t.Context(), testID)
 		require.NoError(t, err)
@@ -261,9 +220,9 @@ func TestStoppedHolder(t *testing.T) {
 	require.NoError(t, b.Create(t.Context(), testID, record("1")))
 	require.NoError(t, b.Create(t.Context(), otherID, record("1")))
 	c := startChild(t, "hold", dir)
-	require.Equal(t, "ready", c.line())
+	require.Equal(t, "ready", c.Line())
 	stop(t, c.Process)
-	require.NoError(t, c.in.Close()) // It may let go, but cannot.
+	require.NoError(t, c.In.Close()) // It may let go, but cannot.
 
 	start := time.Now()
 	var wg sync.WaitGroup
@@ -306,7 +265,7 @@ func TestKilledHolder(t *testing.T) {
 	b := open(t, dir)
 	require.NoError(t, b.Create(t.Context(), testID, record("1")))
 	c := startChild(t, "hold", dir)
-	require.Equal(t, "ready", c.line())
+	require.Equal(t, "ready", c.Line())
 	require.NoError(t, c.Process.Kill())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -319,7 +278,7 @@ func TestBusyHolder(t *testing.T) {
 	b := open(t, dir)
 	require.NoError(t, b.Create(t.Context(), testID, record("0")))
 	c := startChild(t, "hammer", dir)
-	require.Equal(t, "ready", c.line())
+	require.Equal(t, "ready", c.Line())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	start := time.Now()

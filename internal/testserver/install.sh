@@ -15,7 +15,7 @@ there() {
 	cc) has "${CC:-gcc}" ;;
 	postgres) has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
 	mariadb) has mariadbd && has mariadb-install-db ;;
-	redis) has redis-server && has redis-cli ;;
+	redis) has redis-server && has redis-cli && has openssl ;;
 	*) [ -e "$cache/$what-2" ] ;;
 	esac
 }
@@ -105,7 +105,7 @@ install() {
 	cc) packages gcc libc6-dev ;;
 	postgres) packages postgresql ;; # of this Debian's own version
 	mariadb) packages mariadb-server-core mariadb-client-core ;;
-	redis) packages redis-server ;;
+	redis) packages redis-server openssl ;;
 	*)
 		rm -rf "$cache"/new*
 		$what "$cache/new"

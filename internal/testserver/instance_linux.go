@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,18 +18,6 @@ import (
 
 	"github.com/flamego/session/internal/wait"
 )
-
-// cacheDir is where install.sh keeps things for the next test.
-func cacheDir() string {
-	if dir := os.Getenv("FLAMEGO_SESSION_CACHE"); dir != "" { // For CI.
-		return dir
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "flamego-session-testserver")
-}
 
 func install(what string) error {
 	_, file, _, _ := runtime.Caller(0)
@@ -49,19 +36,9 @@ func tail(log string) string {
 	return "; its log ends:\n\t" + strings.Join(lines[max(0, len(lines)-8):], "\n\t")
 }
 
-// recipe says how to run a server, in a folder of its own.
-type recipe struct {
-	title  string
-	script string   // for sh; the data it finds is to be used
-	env    []string // of the script, besides PORT and the like
-	dsn    string   // with ADDR where the address belongs
-	parent string   // of the folder; "" for the temporary one
-	ready  func(ctx context.Context, port int) error
-}
-
 // instance is a server that this process has started, below a keeper.
 type instance struct {
-	recipe
+	kind *Kind
 	dir  string
 	port int
 	lock io.Closer // of the port
@@ -77,26 +54,39 @@ const (
 
 var errNotRunning = errors.New("the server does not run")
 
-// run starts a server. Another process may take its port just then, so that is tried
-// again.
-func (r recipe) run() (*Server, error) {
-	for tries := 1; ; tries++ {
-		i := &instance{recipe: r}
-		err := i.run()
-		if err == nil {
-			addr := loopback(i.port)
-			return &Server{Name: r.title, Addr: addr, Addrs: []string{addr}, DSN: at(r.dsn, i.port), own: i}, nil
-		}
-		log := tail(filepath.Join(i.dir, "log"))
-		_ = i.close()
-		if tries == 5 || !strings.Contains(strings.ToLower(log), "address already in use") {
-			return nil, fmt.Errorf("%w%s", err, log)
-		}
+func (s *Server) launch(k *Kind) error {
+	system, _, _ := strings.Cut(k.Name, "-")
+	if err := install(system); err != nil {
+		return err
 	}
+	return s.run(k)
 }
 
-func (i *instance) run() (err error) {
-	if i.dir, err = os.MkdirTemp(i.parent, "flamego-session-"); err != nil {
+func (s *Server) run(k *Kind) error {
+	var addrs []string
+	for _, conf := range append([]string{k.conf}, k.others...) {
+		for n, addr := range addrs {
+			conf = strings.ReplaceAll(conf, fmt.Sprint("NODE", n), strings.Replace(addr, ":", " ", 1))
+		}
+		i := &instance{kind: k}
+		s.nodes = append(s.nodes, i)
+		if err := i.run(conf); err != nil {
+			return fmt.Errorf("%w%s", err, tail(filepath.Join(i.dir, "log")))
+		}
+		addrs = append(addrs, loopback(i.port))
+	}
+	if k.join != nil {
+		if err := k.join(addrs); err != nil {
+			return err
+		}
+	}
+	s.Addrs = addrs[k.inner:]
+	s.Addr, s.DSN = s.Addrs[0], k.at(strings.Join(s.Addrs, ","))
+	return nil
+}
+
+func (i *instance) run(conf string) (err error) {
+	if i.dir, err = os.MkdirTemp(i.kind.parent, "flamego-session-"); err != nil {
 		return err
 	}
 	if i.port, i.lock, err = freePort(); err != nil {
@@ -110,10 +100,10 @@ func (i *instance) run() (err error) {
 	i.cmd = exec.Command("/proc/self/exe") // Even if the file has been removed.
 	// Nothing of the test's, such as PGDATA or MYSQL_HOME, may change what they do.
 	cache := cacheDir()
-	i.cmd.Env = slices.Concat(i.env, []string{
+	i.cmd.Env = []string{
 		"PATH=" + cache + "/mysql-2:" + cache + "/mongo-2:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"LC_ALL=C.UTF-8", "HOME=/", "PORT=" + strconv.Itoa(i.port), keeperEnv + "=" + i.script,
-	})
+		"LC_ALL=C.UTF-8", "HOME=/", "PORT=" + strconv.Itoa(i.port), "CONF=" + conf, keeperEnv + "=" + i.kind.script,
+	}
 	// Out of reach of Ctrl-C, which goes to all of a terminal's process group; and of
 	// the test's own output, for whose end go test waits.
 	i.cmd.Dir, i.cmd.Stderr, i.cmd.SysProcAttr = i.dir, log, &syscall.SysProcAttr{Setsid: true}
@@ -144,7 +134,7 @@ func (i *instance) start() error {
 	err := wait.Until(readyWithin, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 		defer cancel()
-		err := i.ready(ctx, i.port)
+		err := i.kind.ask(ctx, i.kind.at(loopback(i.port)))
 		// Whoever answers on the port, it is ours only if ours runs.
 		if dead = i.states() == ""; dead {
 			return nil
@@ -235,5 +225,3 @@ func silent(port int) error {
 
 // loopback is an address that nobody outside of this machine reaches.
 func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
-
-func at(dsn string, port int) string { return strings.Replace(dsn, "ADDR", loopback(port), 1) }

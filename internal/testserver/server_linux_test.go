@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,21 +20,10 @@ import (
 	"github.com/flamego/session/internal/wait"
 )
 
-// instances are those of all nodes.
-func instances(s *Server) (list []*instance) {
-	if s.own != nil {
-		return []*instance{s.own}
-	}
-	for _, n := range s.nodes {
-		list = append(list, instances(n)...)
-	}
-	return list
-}
-
 func answers(i *instance) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 	defer cancel()
-	return i.ready(ctx, i.port)
+	return i.kind.ask(ctx, i.kind.at(loopback(i.port)))
 }
 
 // Every kind starts, hangs, goes on, dies, comes back, and is gone in the end.
@@ -45,7 +33,7 @@ func TestServers(t *testing.T) {
 			s := k.Start(t)
 			s.Pause(t)
 			asked := make(chan error, 1)
-			go func() { asked <- answers(instances(s)[0]) }()
+			go func() { asked <- answers(s.nodes[0]) }()
 			select {
 			case err := <-asked:
 				t.Fatalf("a paused server answers: %v", err)
@@ -56,13 +44,13 @@ func TestServers(t *testing.T) {
 
 			s.Pause(t)
 			s.Kill(t)
-			for _, i := range instances(s) {
+			for _, i := range s.nodes {
 				require.Empty(t, i.states())
 				require.NoError(t, silent(i.port))
 				require.ErrorIs(t, i.pause(), errNotRunning)
 			}
 			s.Start(t)
-			for _, i := range instances(s) {
+			for _, i := range s.nodes {
 				require.NoError(t, answers(i))
 				require.ErrorContains(t, i.start(), "already")
 			}
@@ -73,7 +61,7 @@ func TestServers(t *testing.T) {
 			if k == Postgres || k == Mongo {
 				assert.Less(t, segments(t), shared, "shared memory is left")
 			}
-			for _, i := range instances(s) {
+			for _, i := range s.nodes {
 				assert.NoDirExists(t, i.dir)
 			}
 		})
@@ -92,32 +80,16 @@ func segments(t *testing.T) (n int) {
 	return n
 }
 
-// What goes wrong is told with the end of the log; a port that somebody else has is
-// no reason.
+// What goes wrong is told with the end of the log.
 func TestStartFails(t *testing.T) {
-	never := func(context.Context, int) error { return assert.AnError }
-	_, err := recipe{script: "echo bad configuration >&2; exit 3", ready: never}.run()
+	s := new(Server)
+	defer s.Close()
+	err := s.run(&Kind{
+		script: "echo bad $CONF >&2; exit 3", conf: "configuration",
+		ask: func(context.Context, string) error { return assert.AnError },
+	})
 	assert.ErrorIs(t, err, errNotRunning)
 	assert.ErrorContains(t, err, "bad configuration")
-
-	if testing.Short() {
-		return
-	}
-	require.NoError(t, install("redis"))
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = other.Close() }()
-	_, taken, err := net.SplitHostPort(other.Addr().String())
-	require.NoError(t, err)
-	s, err := recipe{
-		script: `[ -e "$MARK" ] || PORT=$TAKEN
-touch "$MARK"
-exec redis-server --save '' --bind 127.0.0.1 --port $PORT`,
-		env:   []string{"MARK=" + filepath.Join(t.TempDir(), "mark"), "TAKEN=" + taken},
-		ready: readyRedis(nil),
-	}.run()
-	require.NoError(t, err)
-	s.Close()
 }
 
 // childEnv names what TestChild starts.

@@ -21,10 +21,11 @@ package testserver
 
 import (
 	"cmp"
-	"crypto/tls"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -35,138 +36,110 @@ type Kind struct {
 	Name string // as command up takes it
 	Env  string // the variable that names one that runs; a list is separated by commas
 
+	dsn    string   // with ADDR where the address belongs
+	script string   // for sh, runs a server in a folder of its own, and uses the data it finds
+	parent string   // of the folder; "" for the temporary one
+	conf   string   // $CONF of the script
+	others []string // those of other nodes, where NODE0 is the host and port of the first
+	inner  int      // so many nodes are not for clients
+	ask    func(ctx context.Context, dsn string) error
+	join   func(addrs []string) error // waits until all nodes work together
+
 	once   sync.Once
 	shared *Server // what Get has started
-	err    error
 }
 
-// The kinds of server.
-var (
-	Postgres = &Kind{Name: "postgres", Env: "TEST_POSTGRES_DSN"}
-	MariaDB  = &Kind{Name: "mariadb", Env: "TEST_MARIADB_DSN"}
-	MySQL    = &Kind{Name: "mysql", Env: "TEST_MYSQL_DSN"} // 9 or later
-	Redis    = &Kind{Name: "redis", Env: "TEST_REDIS_ADDR"}
-	// RedisTLS takes only TLS connections. It never comes from the environment.
-	RedisTLS = &Kind{Name: "redis-tls"}
-	// RedisCluster has three masters, nodes 0 to 2, with a replica each. A replica
-	// takes over from a master that is gone for about 2 s.
-	RedisCluster = &Kind{Name: "redis-cluster", Env: "TEST_REDIS_CLUSTER_ADDRS"}
-	// RedisSentinel is a master, node 0, its replica, node 1, and three sentinels at
-	// the Addrs, that call the master what TEST_REDIS_SENTINEL_MASTER says. The replica
-	// takes over from a master that is gone for about 2 s.
-	RedisSentinel = &Kind{Name: "redis-sentinel", Env: "TEST_REDIS_SENTINEL_ADDRS"}
-	// Mongo is a server of MongoDB's wire protocol: FerretDB on PostgreSQL with
-	// DocumentDB, since MongoDB itself is in no Debian. Its transactions over several
-	// documents are not real ones.
-	Mongo = &Kind{Name: "mongo", Env: "TEST_MONGODB_URI"}
-)
+func (k *Kind) at(addr string) string { return strings.Replace(k.dsn, "ADDR", addr, 1) }
 
 // Kinds are those that an environment variable can name.
 var Kinds = []*Kind{Postgres, MariaDB, Redis, RedisCluster, RedisSentinel, MySQL, Mongo}
 
-// none begins the value of a variable when there is no such server; the rest says why.
+// none begins the DSN when there is no such server; the rest says why.
 const none = "none: "
 
 // Get returns a server that other tests use at the same time, and that has what
 // earlier ones have left. The test cannot pause or kill it.
 func (k *Kind) Get(t testing.TB) *Server {
 	t.Helper()
-	value := k.value(t)
-	if value == "" {
-		k.long(t)
-		if k.once.Do(func() { k.shared, k.err = k.Launch() }); k.err != nil {
-			k.absent(t, k.err.Error())
-		}
-		s := *k.shared
-		s.own, s.nodes = nil, nil
-		return &s
+	dsn := os.Getenv(k.Env)
+	if dsn == "" {
+		k.once.Do(func() { k.shared = k.launch() })
+		dsn = k.shared.DSN
 	}
-	s := &Server{Name: k.Env, DSN: value, Master: cmp.Or(os.Getenv("TEST_REDIS_SENTINEL_MASTER"), "mymaster")}
-	if strings.HasPrefix(k.Name, "redis") {
-		s.Addrs = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
-		s.Addr = s.Addrs[0]
-	}
-	return s
+	k.require(t, dsn)
+	addrs := strings.FieldsFunc(dsn, func(r rune) bool { return r == ',' || r == ' ' })
+	return &Server{Name: k.Name, DSN: dsn, Addr: addrs[0], Addrs: addrs, Master: cmp.Or(os.Getenv("TEST_REDIS_SENTINEL_MASTER"), master)}
 }
 
 // Start returns an empty server for this test alone, which ends with it.
 func (k *Kind) Start(t testing.TB) *Server {
 	t.Helper()
-	_ = k.value(t)
-	k.long(t)
-	s, err := k.Launch()
-	if err != nil {
-		k.absent(t, err.Error())
-	}
+	k.require(t, os.Getenv(k.Env))
+	s := k.launch()
 	t.Cleanup(s.Close)
+	k.require(t, s.DSN)
 	return s
 }
 
-// value is that of the variable. It ends the test where there can be no server.
-func (k *Kind) value(t testing.TB) string {
+// require skips or fails the test where there is no server, and does not return.
+func (k *Kind) require(t testing.TB, dsn string) {
 	t.Helper()
-	value := os.Getenv(k.Env)
-	if why, ok := strings.CutPrefix(value, none); ok {
-		k.absent(t, why)
-	}
-	return value
-}
-
-// long ends the test with -short: the inner loop is to be quick.
-func (k *Kind) long(t testing.TB) {
-	t.Helper()
-	if testing.Short() {
-		k.absent(t, "with -short no server is started")
-	}
-}
-
-// absent skips or fails the test, and does not return.
-func (k *Kind) absent(t testing.TB, why string) {
-	t.Helper()
+	why, missing := strings.CutPrefix(dsn, none)
 	reason := fmt.Sprintf("NOT TESTED: %s: %s", k.Name, why)
-	if os.Getenv("REQUIRE_ALL") == "1" {
+	switch {
+	case missing && os.Getenv("REQUIRE_ALL") == "1":
 		t.Fatal(reason)
+	case missing:
+		t.Skip(reason)
 	}
-	t.Skip(reason)
+}
+
+// launch starts nothing with -short: the inner loop is to be quick.
+func (k *Kind) launch() *Server {
+	if testing.Short() {
+		return &Server{DSN: none + "with -short no server is started"}
+	}
+	return k.Launch()
 }
 
 // Launch starts a server that the caller closes, and installs it first if it must.
-func (k *Kind) Launch() (*Server, error) {
-	system, _, _ := strings.Cut(k.Name, "-")
-	if err := install(system); err != nil {
-		return nil, err
+// Where that fails, its DSN says so to tests that get it by the environment variable.
+func (k *Kind) Launch() *Server {
+	s := &Server{Name: k.Name, Master: master}
+	if err := s.launch(k); err != nil {
+		s.Close()
+		s.DSN = none + strings.Join(strings.Fields(err.Error()), " ")
 	}
-	return launch(k)
+	return s
 }
 
-// Value is what the environment variable has to be for tests to use a server, or
-// none because of err.
-func (k *Kind) Value(s *Server, err error) string {
-	switch {
-	case err != nil:
-		return none + strings.Join(strings.Fields(err.Error()), " ")
-	case s.DSN != "":
-		return s.DSN
+// cacheDir is where install.sh keeps things for the next test.
+func cacheDir() string {
+	if dir := os.Getenv("FLAMEGO_SESSION_CACHE"); dir != "" { // For CI.
+		return dir
 	}
-	return strings.Join(s.Addrs, ",")
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "flamego-session-testserver")
 }
 
-// Server is a server of a storage system.
+// Server is a server of a storage system, or several that work together.
 type Server struct {
-	Name   string      // for errors
-	Addr   string      // host:port for Redis, and of what the test has started
-	Addrs  []string    // all of them: of a cluster, or of sentinels
-	DSN    string      // for the backend's Config, without parameters; not for Redis
-	Master string      // what sentinels call their master
-	TLS    *tls.Config // what clients of RedisTLS need
+	Name   string   // for errors
+	DSN    string   // for the backend's Config, without parameters; of Redis, the Addrs
+	Addrs  []string // host:port: of Redis, and of what the test has started
+	Addr   string   // the first of them
+	Master string   // what sentinels call their master
 
-	own     *instance    // nil if it isn't the test's own, or has nodes
-	nodes   []*Server    // of a cluster, or a master with replica and sentinels
-	settled func() error // nil when all nodes work together
+	nodes []*instance // none if others use it, too
 }
+
+const master = "mymaster"
 
 // Node returns one node, with methods that affect it alone.
-func (s *Server) Node(i int) *Server { return s.nodes[i] }
+func (s *Server) Node(i int) *Server { return &Server{Name: s.Name, nodes: s.nodes[i : i+1]} }
 
 // Pause stops all processes of the server, as a machine that hangs: connections
 // stay open, new ones are accepted by the kernel, nothing is answered. Like Resume,
@@ -181,18 +154,8 @@ func (s *Server) Resume(t testing.TB) { t.Helper(); s.must(t, (*instance).resume
 func (s *Server) Kill(t testing.TB) { t.Helper(); s.must(t, (*instance).kill) }
 
 // Start starts the server again after Kill, at the same address and with the data
-// it had, and waits until it answers; a whole cluster also until its nodes agree
-// again, which takes about 2 s.
-func (s *Server) Start(t testing.TB) {
-	t.Helper()
-	err := s.each((*instance).start)
-	if err == nil && s.settled != nil {
-		err = s.settled()
-	}
-	if err != nil {
-		t.Fatalf("testserver: %s: %v", s.Name, err)
-	}
-}
+// it had, and waits until it answers.
+func (s *Server) Start(t testing.TB) { t.Helper(); s.must(t, (*instance).start) }
 
 // Close ends the server and removes its data. Tests need not call it.
 func (s *Server) Close() { _ = s.each((*instance).close) }
@@ -205,14 +168,11 @@ func (s *Server) must(t testing.TB, do func(*instance) error) {
 }
 
 func (s *Server) each(do func(*instance) error) (err error) {
-	if s.own != nil {
-		return do(s.own)
-	}
 	if len(s.nodes) == 0 {
 		return errors.New("others use this server, too: get one of the test's own by Kind.Start")
 	}
 	for _, n := range s.nodes {
-		err = errors.Join(err, n.each(do))
+		err = errors.Join(err, do(n))
 	}
 	return err
 }

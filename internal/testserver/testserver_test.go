@@ -1,7 +1,6 @@
 package testserver
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"testing"
@@ -65,7 +64,7 @@ func TestEnvironment(t *testing.T) {
 // also when command up has not had it.
 func TestAbsent(t *testing.T) {
 	const want = "NOT TESTED: mysql: out of order"
-	t.Setenv(MySQL.Env, MySQL.Value(nil, errors.New("out of\norder")))
+	t.Setenv(MySQL.Env, none+"out of order")
 	t.Setenv("REQUIRE_ALL", "")
 	assert.Equal(t, want, record(func(t testing.TB) { MySQL.Get(t) }).skip)
 	assert.Equal(t, want, record(func(t testing.TB) { MySQL.Start(t) }).skip)

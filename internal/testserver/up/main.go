@@ -32,12 +32,10 @@ func run(names []string) int {
 		if os.Getenv(k.Env) != "" || len(names) > 0 && !slices.Contains(names, k.Name) {
 			continue
 		}
-		s, err := k.Launch()
-		if err == nil {
-			defer s.Close()
-		}
-		_ = os.Setenv(k.Env, k.Value(s, err))
-		fmt.Printf("export %s='%s'\n", k.Env, os.Getenv(k.Env))
+		s := k.Launch()
+		defer s.Close()
+		_ = os.Setenv(k.Env, s.DSN)
+		fmt.Printf("export %s='%s'\n", k.Env, s.DSN)
 	}
 	if len(command) == 0 {
 		fmt.Fprintln(os.Stderr, "Ctrl-C stops them.")
