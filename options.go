@@ -66,6 +66,14 @@ type Options struct {
 	// StoreTimeout bounds how long a request waits for the store, once to load its
 	// session and once to store it. Default is 5 seconds.
 	StoreTimeout time.Duration
+	// HashIDs keeps the IDs out of the storage: it gets SHA-256 hashes of them, so a
+	// leaked dump or backup signs nobody in. Default is false. Sessions from before
+	// go on, and are stored under their hashes when they next change; until all of
+	// them have expired, turning it off again ends those. An ID that the storage does
+	// not have costs one more look, and so does the end of a session. Servers without
+	// the option, and those of v1.6.6, do not find the sessions. A Store in memory and
+	// one whose sessions their clients keep have no IDs in a storage, so there it changes nothing.
+	HashIDs bool
 	// MaxPerOwner is how many sessions an owner may have at a time. If a sign-in would
 	// make one more, the oldest ends. Default is 0, which is any number. It needs a
 	// Store that can list sessions: see SetOwner.

@@ -97,6 +97,12 @@ type Traits struct {
 	Shared bool
 }
 
+// Namer is an Engine that does not let IDs get into the storage. What the library's own
+// records name is Ref of an ID, which the Engine takes instead of the ID.
+type Namer interface {
+	Ref(id string) string
+}
+
 // ManyLoader is an Engine that can load several versions in one round trip. What is not
 // there, or cannot be read, is left out.
 type ManyLoader interface {

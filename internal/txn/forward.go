@@ -31,7 +31,15 @@ const (
 	staleFor = 10 * time.Second
 )
 
-func forwardID(id string) string { return derivedID("forward " + id) }
+func (s *Store) forwardID(id string) string { return derivedID("forward " + s.ref(id)) }
+
+// ref is how the library's own records name a session.
+func (s *Store) ref(id string) string {
+	if e, ok := s.Engine.(Namer); ok {
+		return e.Ref(id)
+	}
+	return id
+}
 
 // derivedID is the ID of a record of the library's own.
 func derivedID(name string) string {
@@ -45,7 +53,8 @@ func (s *Store) forward(ctx context.Context, id, newID string) error {
 	if !s.Traits.OwnRecords {
 		return nil
 	}
-	at, expiry, ch := forwardID(id), s.Now().Add(forwardFor), &Changes{}
+	at, expiry, ch := s.forwardID(id), s.Now().Add(forwardFor), &Changes{}
+	newID = s.ref(newID)
 	ch.Set(forwardKey, newID)
 	_, err := s.create(ctx, at, ch, expiry)
 	if errors.Is(err, driver.ErrExists) {
@@ -61,7 +70,7 @@ func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 	if !s.Traits.OwnRecords {
 		return nil, nil
 	}
-	forward, err := s.load(ctx, forwardID(id))
+	forward, err := s.load(ctx, s.forwardID(id))
 	if errors.Is(err, driver.ErrNotFound) {
 		err = nil
 	}
@@ -88,7 +97,7 @@ func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
 	if !s.Traits.OwnRecords {
 		return false, nil
 	}
-	forward, err := s.load(ctx, forwardID(id))
+	forward, err := s.load(ctx, s.forwardID(id))
 	if errors.Is(err, driver.ErrNotFound) {
 		return false, nil
 	}

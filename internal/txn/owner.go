@@ -130,6 +130,9 @@ func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
 			i = len(list)
 			list = append(list, Listed{Handle: l.handle, Since: s.Now()})
 		}
+		for j, id := range ids {
+			ids[j] = s.ref(id)
+		}
 		list[i].add(ids...)
 		return formatList(list), nil
 	})
@@ -271,7 +274,7 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 		list := parseList(text)
 		if i := slices.IndexFunc(list, func(l Listed) bool { return l.Handle == handle }); i >= 0 {
 			ids := list[i].ids
-			list[i].ids = ids[slices.Index(ids, v.ID)+1:] // A rotation that failed may have left something behind.
+			list[i].ids = ids[slices.Index(ids, s.ref(v.ID))+1:] // A rotation that failed may have left something behind.
 		}
 		return formatList(slices.DeleteFunc(list, func(l Listed) bool { return len(l.ids) == 0 })), nil
 	})

@@ -205,7 +205,7 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next st
 	// Then this is a copy as well.
 	to, _ := s.store.forwards(ctx, at.ID)
 	for _, other := range to {
-		if _, err := s.store.Find(ctx, other); err == nil && other != next {
+		if _, err := s.store.Find(ctx, other); err == nil && other != s.store.ref(next) {
 			s.store.discard(ctx, p, next)
 			return Version{}, ErrEnded
 		}

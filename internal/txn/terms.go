@@ -25,6 +25,8 @@ const (
 	listedKey = OwnPrefix + "listed" // until when the list lasts, in Unix milliseconds
 	LabelKey  = OwnPrefix + "label"  // what the application calls it, a string
 
+	StoredAtKey = OwnPrefix + "at" // a hash of the key that an encrypted record is stored under
+
 	// In records of the library's own, which are no sessions.
 	forwardKey = OwnPrefix + "forward"  // the IDs that a session moved to
 	listKey    = OwnPrefix + "sessions" // those of an owner
@@ -37,7 +39,7 @@ const MaxLifetime = 100 * 365 * 24 * time.Hour
 // keptKeys belong to the session, not to its contents, so Flush leaves them alone.
 // ownerKeys belong to who is signed in. noteKeys tell what is no session.
 var (
-	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, LabelKey}
+	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, LabelKey, StoredAtKey}
 	ownerKeys = []any{ownerKey, handleKey, listedKey}
 	noteKeys  = []any{forwardKey, listKey, endedKey}
 	ownKeys   = slices.Concat(keptKeys, ownerKeys, noteKeys)
