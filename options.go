@@ -66,6 +66,14 @@ type Options struct {
 	// StoreTimeout bounds how long a request waits for the store, once to load its
 	// session and once to store it. Default is 5 seconds.
 	StoreTimeout time.Duration
+	// RenewEvery gives a session that lasts this long a new ID, again and again, so a
+	// stolen one does not last (OWASP Session Management, "renewal timeout"). Default is
+	// 0, which is never; at least 5 minutes. It happens with the response to a request
+	// of the session. Other requests that are under way with the old ID go on, and get
+	// the new one too: for 5 minutes the old ID is still good, unlike that of
+	// RegenerateID. While the option is set, an ID that the storage does not have
+	// costs one more look.
+	RenewEvery time.Duration
 	// HashIDs keeps the IDs out of the storage: it gets SHA-256 hashes of them, so a
 	// leaked dump or backup signs nobody in. Default is false. Sessions from before
 	// go on, and are stored under their hashes when they next change; until all of
@@ -122,6 +130,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to a second at least, or leave it out for none", o.AbsoluteLifetime)
 	case o.AbsoluteLifetime > txn.MaxLifetime:
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to 100 years at most, or leave it out for none", o.AbsoluteLifetime)
+	}
+	if o.RenewEvery != 0 && o.RenewEvery < txn.RenewAtLeast {
+		return o, fmt.Errorf("RenewEvery is %v: set it to %v at least, or leave it out for never", o.RenewEvery, txn.RenewAtLeast)
 	}
 	switch {
 	case o.MaxPerOwner < 0:

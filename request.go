@@ -33,6 +33,7 @@ type request struct {
 	age   int           // the Max-Age of the client's cookie, 0 for that of the options
 	slid  string        // the handle after the expiry slid, if that changed it
 	due   bool          // a persistent cookie has to be sent again
+	renew bool          // the session needs a new ID
 	state txn.State     // what the client has to learn
 	leave func()        // called at the end, or nil
 
@@ -112,10 +113,14 @@ func (q *request) load() (flash any, err error) {
 	// 3. Begin on that version.
 	q.live.txn.Begin(v)
 	q.came, q.age = handle, v.MaxAge()
+	if v.Superseded {
+		q.came = v.Handle() // Another response is telling the client.
+	}
+	q.renew = q.m.core.RenewalDue(&v)
 	q.due = q.m.core.CookieDue(v, q.by.MaxAge(q.age))
 	if flash != nil {
 		q.used.Store(true)
-	} else if now := v.Handle(); now != handle {
+	} else if now := v.Handle(); now != handle && q.m.core.Traits.Client {
 		q.slid = now
 	}
 	q.by.Greet(q.x.w, q.x.r, v.Handle())
@@ -176,8 +181,8 @@ func (q *request) belongs(v *txn.Version) bool {
 // seal stores the session, even if the client disconnects (G12), and notes what the
 // client has to learn.
 func (q *request) seal() error {
-	refresh := q.due && !carry.IsPublic(q.x.w.Header())
-	if !refresh {
+	tells := (q.due || q.renew) && !carry.IsPublic(q.x.w.Header())
+	if !tells {
 		var clean bool
 		if q.state, clean = q.live.txn.SealClean(); clean {
 			return nil
@@ -186,7 +191,7 @@ func (q *request) seal() error {
 	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()
 	var err error
-	q.state, err = q.live.txn.Seal(ctx, refresh)
+	q.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)
 	return unlessEnded(err)
 }
 

@@ -212,6 +212,7 @@ func (s *store) attach(m *Manager) error {
 		}
 	}
 	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
+	s.core.RenewEvery = m.opt.RenewEvery
 	s.core.MaxPerOwner, s.core.RefuseOverMax = m.opt.MaxPerOwner, m.opt.RefuseOverMax
 	if e, ok := s.core.Engine.(interface{ Attach(place string) error }); ok {
 		return e.Attach(at.String())

@@ -95,7 +95,7 @@ var ownerRules = map[string]func(*result) string{
 		return ""
 	},
 	"G17 nobody else's session ends": func(res *result) string {
-		if res.start != "owned" || res.did("endall") || res.did("endothers") || res.faulted[expired] > 0 || res.a.most != 0 {
+		if res.start != "owned" || res.did("endall") || res.did("endothers") || res.faulted[expired] > 0 || res.a.opt.MaxPerOwner != 0 {
 			return ""
 		}
 		if _, ok := res.owned()[otherID]; !ok {
@@ -104,7 +104,7 @@ var ownerRules = map[string]func(*result) string{
 		return ""
 	},
 	"G17 no more than MaxPerOwner": func(res *result) string {
-		if n := len(res.owned()); res.a.most > 0 && n > res.a.most && res.faulted[half] == 0 {
+		if n := len(res.owned()); res.a.opt.MaxPerOwner > 0 && n > res.a.opt.MaxPerOwner && res.faulted[half] == 0 {
 			return fmt.Sprintf("the owner has %d", n)
 		}
 		return ""
@@ -120,7 +120,7 @@ var ownerRules = map[string]func(*result) string{
 		}) {
 			return ""
 		}
-		if res.start != "owned" || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.a.most != 0 || res.final.base {
+		if res.start != "owned" || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.a.opt.MaxPerOwner != 0 || res.final.base {
 			return ""
 		}
 		return "the client has lost its session"

@@ -30,6 +30,9 @@ type Version struct {
 	// Record is what a driver compares. Data is set if there are bytes, Expiry always;
 	// if the engine itself decides about idleness, Expiry is in the far future.
 	Record driver.Record
+	// Superseded: it was found by an ID that it had until a moment ago, so the client
+	// is about to get the new one.
+	Superseded bool
 
 	terms terms
 }

@@ -12,12 +12,13 @@ import (
 // Store is an engine with the rules for how long sessions last. Its fields are set
 // before use; its methods may be called concurrently.
 type Store struct {
-	Engine   Engine
-	Traits   Traits           // of the engine
-	Now      func() time.Time // the clock
-	Idle     time.Duration    // idle timeout of sessions that have none of their own
-	Absolute time.Duration    // absolute timeout, 0 for none
-	Report   func(error)      // is called with errors that fail no request
+	Engine     Engine
+	Traits     Traits           // of the engine
+	Now        func() time.Time // the clock
+	Idle       time.Duration    // idle timeout of sessions that have none of their own
+	Absolute   time.Duration    // absolute timeout, 0 for none
+	RenewEvery time.Duration    // how old an ID may get, 0 for any age
+	Report     func(error)      // is called with errors that fail no request
 
 	MaxPerOwner   int  // how many sessions an owner may have, 0 for any number
 	RefuseOverMax bool // a sign-in beyond that is refused, instead of ending the oldest
@@ -39,16 +40,20 @@ func (s *Store) load(ctx context.Context, handle string) (Version, error) {
 	return v, nil
 }
 
-// Find loads a session that has not expired, or returns ErrNotFound.
+// Find loads a session that has not expired, or returns ErrNotFound. If the session has
+// been renewed a while ago, it is found by its old ID as well.
 func (s *Store) Find(ctx context.Context, handle string) (Version, error) {
 	v, err := s.load(ctx, handle)
-	if err != nil {
-		return Version{}, err
+	if err == nil && (s.expired(&v, s.Now()) || v.terms.isNote) {
+		err = driver.ErrNotFound
 	}
-	if s.expired(&v, s.Now()) || v.terms.isNote {
-		return Version{}, driver.ErrNotFound
+	switch {
+	case err == nil:
+		return v, nil
+	case s.RenewEvery > 0 && errors.Is(err, driver.ErrNotFound):
+		return s.findRenewed(ctx, handle)
 	}
-	return v, nil
+	return Version{}, err
 }
 
 // Open prepares a found version for use by a request: it takes the flash, or slides the
