@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,10 @@ type Options struct {
 	// StoreTimeout bounds how long a request waits for the store, once to load its
 	// session and once to store it. Default is 5 seconds.
 	StoreTimeout time.Duration
+	// Observe is called with every Event, for logs and metrics: see package examples.
+	// It gets the request's context where there is one, is called while the request
+	// waits, and may be called concurrently. Default is nil, which costs nothing.
+	Observe func(ctx context.Context, e Event)
 	// RenewEvery gives a session that lasts this long a new ID, again and again, so a
 	// stolen one does not last (OWASP Session Management, "renewal timeout"). Default is
 	// 0, which is never; at least 5 minutes. It happens with the response to a request

@@ -112,6 +112,7 @@ func (q *request) load() (flash any, err error) {
 
 	// 3. Begin on that version.
 	q.live.txn.Begin(v)
+	q.m.core.EmitLoaded(ctx, &v)
 	q.came, q.age = handle, v.MaxAge()
 	if v.Superseded {
 		q.came = v.Handle() // Another response is telling the client.
@@ -142,7 +143,13 @@ func (q *request) find(ctx context.Context) (handle string, v txn.Version, err e
 		values := c.Read(q.x.r, q.values[:0])
 		for i, value := range values {
 			// Only what looks like an ID gets as far as the store (G13).
-			if !q.m.core.Engine.Valid(value, q.m.leastID) || slices.Contains(values[:i], value) || looked == mostValues {
+			if !q.m.core.Engine.Valid(value, q.m.leastID) {
+				if value != "" {
+					q.m.core.Emit(ctx, txn.Event{Kind: txn.MalformedID})
+				}
+				continue
+			}
+			if slices.Contains(values[:i], value) || looked == mostValues {
 				continue
 			}
 			looked++
@@ -157,10 +164,16 @@ func (q *request) find(ctx context.Context) (handle string, v txn.Version, err e
 			case err == nil:
 				q.by, handle, v = c, value, found
 			case errors.Is(err, driver.ErrUnreadable):
+				q.m.core.Emit(ctx, txn.Event{Kind: txn.Undecodable, ID: value, Err: err})
 				q.m.reportRecord(err)
 			case !errors.Is(err, ErrNotFound):
 				return "", txn.Version{}, err
 			default:
+				kind := txn.UnknownID
+				if errors.Is(err, txn.ErrExpired) {
+					kind = txn.Expired
+				}
+				q.m.core.Emit(ctx, txn.Event{Kind: kind, ID: value})
 				q.live.txn.Stale(value)
 			}
 		}

@@ -212,6 +212,7 @@ func (s *store) attach(m *Manager) error {
 		}
 	}
 	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
+	s.core.Observe = m.observer()
 	s.core.RenewEvery = m.opt.RenewEvery
 	s.core.MaxPerOwner, s.core.RefuseOverMax = m.opt.MaxPerOwner, m.opt.RefuseOverMax
 	if e, ok := s.core.Engine.(interface{ Attach(place string) error }); ok {
@@ -287,7 +288,7 @@ func (s *store) Destroy(ctx context.Context, sid string) error {
 	if s.core.Traits.Client {
 		return fmt.Errorf("session: destroy: %w", errInClient)
 	}
-	if err := s.core.Engine.Delete(ctx, sid); err != nil {
+	if err := s.core.End(ctx, sid); err != nil {
 		return fmt.Errorf("session: destroy: %w", err)
 	}
 	return nil

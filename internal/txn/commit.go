@@ -133,6 +133,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 		if p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew) {
 			s.store.unlist(ctx, s.host.Place(), &p.at) // It is somebody else's now, or nobody's.
 		}
+		s.announce(ctx, &p, &at)
 		return p.refresh && p.do != nothing, s.overtaken(ctx, &p)
 	case err == nil:
 		return false, p.err
@@ -147,6 +148,17 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 		return false, err
 	}
 	return false, fmt.Errorf("session: commit: %w", err)
+}
+
+func (s *Session) announce(ctx context.Context, p *plan, at *Version) {
+	switch {
+	case p.do == create:
+		s.store.emitSession(ctx, Began, "", at)
+	case p.salt != "" && at.ID == p.next:
+		s.store.emitSession(ctx, Renewed, "", at)
+	case p.next != "" && at.ID == p.next:
+		s.store.emitSession(ctx, Rotated, "", at)
+	}
 }
 
 // overtaken is for a commit that the response has not waited for any longer. A record
@@ -313,6 +325,7 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 		s.doomed = slices.DeleteFunc(s.doomed, func(d Version) bool { return d.ID == v.ID })
 		s.mu.Unlock()
 		s.store.unlist(ctx, s.host.Place(), &v)
+		s.store.emitSession(ctx, Ended, byRequest, &v)
 	}
 	if errors.Is(p.err, ErrEnded) {
 		return Version{}, p.err

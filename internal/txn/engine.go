@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -114,6 +115,7 @@ type ManyLoader interface {
 
 // The sentinels that callers of this package check for, besides those of driver.
 var (
+	ErrExpired    = fmt.Errorf("%w: expired", driver.ErrNotFound) // from Find
 	ErrEnded      = errors.New("session: ended")
 	ErrTooMany    = errors.New("session: the owner has as many sessions as Options.MaxPerOwner allows")
 	ErrLate       = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")

@@ -122,9 +122,18 @@ func (s *Store) findRenewed(ctx context.Context, id string) (Version, error) {
 	return Version{}, driver.ErrNotFound
 }
 
+// End deletes the record under an ID, as the Stores of v1.6.6 do.
+func (s *Store) End(ctx context.Context, id string) error {
+	err := s.delete(ctx, id)
+	if err == nil {
+		s.Emit(ctx, Event{Kind: Ended, ID: id, By: byRequest})
+	}
+	return err
+}
+
 // end deletes a session, and follows its forward to those that it has moved to.
 func (s *Store) end(ctx context.Context, id string) error {
-	err := s.Engine.Delete(ctx, id)
+	err := s.delete(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -231,6 +231,6 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next st
 // If it is a tombstone, it stays: it keeps the next try from succeeding.
 func (s *Store) discard(ctx context.Context, p *plan, id string) {
 	if p.list == nil || !s.isBuried(ctx, id) {
-		_ = s.Engine.Delete(ctx, id)
+		_ = s.delete(ctx, id)
 	}
 }

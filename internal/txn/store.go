@@ -20,6 +20,9 @@ type Store struct {
 	RenewEvery time.Duration    // how old an ID may get, 0 for any age
 	Report     func(error)      // is called with errors that fail no request
 
+	Observe func(context.Context, Event) // or nil
+	Counts  Counts
+
 	MaxPerOwner   int  // how many sessions an owner may have, 0 for any number
 	RefuseOverMax bool // a sign-in beyond that is refused, instead of ending the oldest
 
@@ -32,7 +35,9 @@ func NewStore(e Engine, idle time.Duration) *Store {
 }
 
 func (s *Store) load(ctx context.Context, handle string) (Version, error) {
+	begin := s.clock()
 	v, err := s.Engine.Load(ctx, handle)
+	s.called(ctx, "load", begin, err)
 	if err != nil {
 		return Version{}, err
 	}
@@ -44,13 +49,15 @@ func (s *Store) load(ctx context.Context, handle string) (Version, error) {
 // been renewed a while ago, it is found by its old ID as well.
 func (s *Store) Find(ctx context.Context, handle string) (Version, error) {
 	v, err := s.load(ctx, handle)
-	if err == nil && (s.expired(&v, s.Now()) || v.terms.isNote) {
-		err = driver.ErrNotFound
-	}
 	switch {
+	case err == nil && v.terms.isNote:
+		err = driver.ErrNotFound
+	case err == nil && s.expired(&v, s.Now()):
+		return Version{}, ErrExpired
 	case err == nil:
 		return v, nil
-	case s.RenewEvery > 0 && errors.Is(err, driver.ErrNotFound):
+	}
+	if s.RenewEvery > 0 && errors.Is(err, driver.ErrNotFound) {
 		return s.findRenewed(ctx, handle)
 	}
 	return Version{}, err
@@ -129,21 +136,32 @@ func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
 		ch.Set(listedKey, until.UnixMilli())
 		return s.replace(ctx, v, ch, s.expiry(now, t.with(ch)))
 	}
+	begin := s.clock()
 	next, err := s.Engine.Extend(ctx, v, s.expiry(now, t))
+	s.called(ctx, "extend", begin, err)
 	next.terms = t
 	return next, err
 }
 
 func (s *Store) create(ctx context.Context, id string, ch *Changes, expiry time.Time) (Version, error) {
-	return withTerms(s.Engine.Create(ctx, id, ch, expiry))
+	begin := s.clock()
+	v, err := s.Engine.Create(ctx, id, ch, expiry)
+	s.called(ctx, "create", begin, err)
+	return withTerms(v, err)
 }
 
 func (s *Store) replace(ctx context.Context, old Version, ch *Changes, expiry time.Time) (Version, error) {
-	return withTerms(s.Engine.Replace(ctx, old, ch, expiry))
+	begin := s.clock()
+	v, err := s.Engine.Replace(ctx, old, ch, expiry)
+	s.called(ctx, "replace", begin, err)
+	return withTerms(v, err)
 }
 
 func (s *Store) move(ctx context.Context, old Version, newID string, ch *Changes, expiry time.Time) (Version, error) {
-	return withTerms(s.Engine.Move(ctx, old, newID, ch, expiry))
+	begin := s.clock()
+	v, err := s.Engine.Move(ctx, old, newID, ch, expiry)
+	s.called(ctx, "move", begin, err)
+	return withTerms(v, err)
 }
 
 func withTerms(v Version, err error) (Version, error) {
