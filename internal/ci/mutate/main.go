@@ -44,7 +44,7 @@ var mutants = []mutant{
 	{"G7_RotationMoves", "internal/sqlstore/sqlstore.go", "expired_at = ?, {key} = ? WHERE {key} = ? AND {match}", "expired_at = ?, data = coalesce(data, ?) WHERE {key} = ? AND {match}", ""},
 	{"G7_RotationMerges", "internal/txn/run.go", "\t\t\tv, err = s.store.move(ctx, at, next, ch, expiry)\n", "\t\t\tv, err = s.store.create(ctx, next, ch, expiry)\n\t\t\t_ = s.store.Engine.Delete(ctx, at.ID)\n", ""},
 	{"G7_FailureAfterCommit", "request.go", "\tcase st.Handle != \"\" && (st.Handle", "\tcase st.Handle != \"\" && !q.x.closed.Load() && (st.Handle", ""},
-	{"G7_Reminder", "request.go", "\tq.state, err = q.live.txn.Seal(ctx, refresh)\n", "\tq.state, err = q.live.txn.Seal(ctx, refresh)\n\tif err != nil {\n\t\tq.state = txn.State{Handle: q.came, Refreshed: refresh}\n\t}\n", ""},
+	{"G7_Reminder", "request.go", "\tq.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)\n", "\tq.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)\n\tif err != nil {\n\t\tq.state = txn.State{Handle: q.came, Refreshed: tells}\n\t}\n", ""},
 	{"G8_StrictIDs", "request.go", "\t\t\t\tq.live.txn.Stale(value)\n", "\t\t\t\tq.live.txn.Adopt(value)\n", ""},
 	{"G8_Entropy", "internal/txn/id.go", "b[i] = letters[b[i]&31]", "b[i] = letters[b[i]&1]", ""},
 	{"G9_ExactExpiry", "internal/txn/terms.go", "\tif !now.Before(v.Record.Expiry) {", "\tif false {", ""},
