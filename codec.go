@@ -47,10 +47,37 @@ func GobDecoder(binary []byte) (Data, error) {
 	return v.Map(), nil
 }
 
+// JSONEncoder is a session data encoder using JSON, for a store that programs in other
+// languages read. A session is one object; the names that start with
+// "flamego::session::" are the library's own. It keeps nil, bool, string, integers and
+// float64, and slices and maps with string keys that hold these. An integer comes back
+// as an int, a slice as []any and a map as map[string]any. Everything else is an error
+// that names the key, since it would come back as something else: keys that are not
+// strings, time.Time, []byte, structs and other named types, text that is not UTF-8. It
+// may be called concurrently.
+//
+// Records in gob cannot be read with it, so sessions end when you change over.
+func JSONEncoder(data Data) ([]byte, error) {
+	return codec.JSON.Encode(txn.ValuesOf(data))
+}
+
+// JSONDecoder is the Decoder for JSONEncoder. Corrupt input is an error, never a
+// panic. It may be called concurrently.
+func JSONDecoder(binary []byte) (Data, error) {
+	v, err := codec.JSON.Unmarshal(binary)
+	if err != nil {
+		return nil, err
+	}
+	return v.Map(), nil
+}
+
 // newCodec uses the library's own functions where the user chose no others, which saves
 // the detour over a map.
 func newCodec(enc Encoder, dec Decoder) codec.Codec {
 	c := codec.Gob
+	if isSame(enc, JSONEncoder) && isSame(dec, JSONDecoder) {
+		return codec.JSON
+	}
 	if enc != nil && !isSame(enc, GobEncoder) {
 		c.Encode = func(v *txn.Values) ([]byte, error) { return enc(v.Map()) }
 		c.Renews = isSame(enc, (&Cipher{}).Encode)

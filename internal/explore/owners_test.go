@@ -144,20 +144,18 @@ func TestExploreOwners(t *testing.T) {
 	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
 		limit = d
 	}
+	var plans []plan
+	for _, start := range []string{"owned", "session", "visitor"} {
+		for _, p := range sequences(ownerOps, 2) {
+			plans = append(plans, plan{start, [][]string{p}, 1})
+		}
+	}
 	for _, opt := range []session.Options{{}, {MaxPerOwner: 2}, {MaxPerOwner: 2, RefuseOverMax: true}} {
-		t.Run(fmt.Sprint(opt.MaxPerOwner, opt.RefuseOverMax), func(t *testing.T) {
-			x := &explorer{found: make(map[string]*finding), rules: ownerRules}
-			var plans []plan
-			for _, start := range []string{"owned", "session", "visitor"} {
-				for _, p := range sequences(ownerOps, 2) {
-					plans = append(plans, plan{start, [][]string{p}, 1})
-				}
-			}
-			x.all(t, opt, plans)
-			x.some(t, opt, limit, func(r *rand.Rand) plan {
-				return randomPlan(r, ownerOps, []string{"owned", "owned", "session", "visitor"})
-			})
-			x.report(t)
+		x := &explorer{found: make(map[string]*finding), rules: ownerRules}
+		x.all(t, opt, plans)
+		x.some(t, opt, limit, func(r *rand.Rand) plan {
+			return randomPlan(r, ownerOps, []string{"owned", "owned", "session", "visitor"})
 		})
+		x.report(t)
 	}
 }

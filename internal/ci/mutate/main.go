@@ -20,7 +20,7 @@ type mutant struct {
 }
 
 const (
-	explorer = "./internal/explore TestExplore$"
+	explorer = "./internal/explore TestExplore"
 	owners   = "./internal/explore TestExploreOwners"
 )
 
