@@ -153,6 +153,11 @@ func TestExploreOwners(t *testing.T) {
 	for _, opt := range []session.Options{{}, {MaxPerOwner: 2}, {MaxPerOwner: 2, RefuseOverMax: true}} {
 		x := &explorer{found: make(map[string]*finding), rules: ownerRules}
 		x.all(t, opt, plans)
+		if opt.MaxPerOwner == 0 { // A sign-in that fails, is ended meanwhile, and is tried again.
+			x.some(t, opt, limit, func(*rand.Rand) plan {
+				return plan{"session", [][]string{{"signin", "commit"}, {"endothers"}}, 1}
+			})
+		}
 		x.some(t, opt, limit, func(r *rand.Rand) plan {
 			return randomPlan(r, ownerOps, []string{"owned", "owned", "session", "visitor"})
 		})

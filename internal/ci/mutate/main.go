@@ -96,7 +96,7 @@ var mutants = []mutant{
 	{"G3 G11 a failure", "exchange.go", "\t\t\tx.closed.Store(true)\n\t\t\tx.abandon()\n", "\t\t\tx.finish()\n", explorer},
 
 	// Owners, in every order of sign-ins, rotations and ends.
-	{"G17 what was there", "internal/txn/owner.go", "\t\ttomb := &Changes{}\n", "\t\tif true {\n\t\t\treturn nil\n\t\t}\n\t\ttomb := &Changes{}\n", owners},
+	{"G17 what lives", "internal/txn/owner.go", "\t\ttomb := &Changes{}\n", "\t\tif true {\n\t\t\treturn nil\n\t\t}\n\t\ttomb := &Changes{}\n", owners},
 	{"G17 what was there", "internal/txn/commit.go", "\treturn []string{id, p.next}\n", "\treturn []string{id}\n", owners},
 	{"G17 what lives", "internal/txn/run.go", "\tif p.list == nil || !s.isBuried(ctx, id) {\n", "\tif true {\n", owners},
 	{"G17 what lives", "internal/txn/owner.go", "\t\tlist[i].add(ids...)\n", "\t\tlist[i].ids = ids[len(ids)-1:]\n", owners},
