@@ -236,6 +236,8 @@ func (s *Store) endListed(ctx context.Context, k Kind, owner string, l Listed) e
 	return nil
 }
 
+var tombstone = (&Changes{flushed: true}).With(endedKey, true)
+
 func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string) error {
 	for try := 1; ; try++ {
 		v, err := s.load(ctx, id)
@@ -245,7 +247,9 @@ func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id str
 				return err
 			}
 			s.Emit(ctx, Event{Kind: k, ID: id, Owner: owner, By: byManager})
-			return nil
+			if s.settled(l) {
+				return nil
+			} // Otherwise a sign-in that was done by half may be tried again.
 		case err == nil: // A tombstone, or a session that has no owner any more.
 			return nil
 		case !errors.Is(err, driver.ErrNotFound):
@@ -253,9 +257,7 @@ func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id str
 		case s.settled(l):
 			return nil
 		}
-		tomb := &Changes{}
-		tomb.Set(endedKey, true)
-		_, err = s.create(ctx, id, tomb, s.Now().Add(settleFor))
+		_, err = s.create(ctx, id, tombstone, s.Now().Add(settleFor))
 		if !errors.Is(err, driver.ErrExists) || try == createTries {
 			return err
 		}

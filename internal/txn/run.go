@@ -227,10 +227,19 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next st
 	return v, nil
 }
 
-// discard deletes what may have been stored under an ID that nobody has been told of.
-// If it is a tombstone, it stays: it keeps the next try from succeeding.
+// discard deletes what may have been stored under an ID that nobody has been told of. A
+// tombstone stays: it keeps the next try from succeeding. Since Delete cannot compare, the
+// record first moves out of the way of one.
 func (s *Store) discard(ctx context.Context, p *plan, id string) {
-	if p.list == nil || !s.isBuried(ctx, id) {
+	if p.list == nil {
 		_ = s.delete(ctx, id)
+		return
+	}
+	v, err := s.load(ctx, id)
+	if err != nil || v.terms.isNote {
+		return
+	}
+	if away, err := s.move(ctx, v, NewID(len(id)), tombstone, s.Now().Add(settleFor)); err == nil {
+		_ = s.delete(ctx, away.ID)
 	}
 }
