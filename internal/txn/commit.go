@@ -24,6 +24,7 @@ type plan struct {
 	fixed    bool     // the application has seen the ID
 	refresh  bool     // a persistent cookie is sent again with it
 	optional bool     // it does nothing else, so it may fail
+	withdraw bool     // if it fails, its changes are dropped
 	err      error    // the outcome, unless something else fails
 }
 
@@ -304,6 +305,7 @@ func (s *Session) settle(p *plan, at Version, err error) {
 	case errors.Is(err, ErrEnded):
 		s.renew(ended)
 		s.lost = true
+	case p.withdraw && err != nil:
 	case err != nil && ch != nil:
 		ch.append(&l.pending)
 		l.pending, l.rebased = *ch, l.rebased || p.rebase

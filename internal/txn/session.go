@@ -39,6 +39,7 @@ type Session struct {
 	changed bool
 	lost    bool // it was ended elsewhere: the client may hold a newer one
 	sealed  bool // it is too late to tell the client anything
+	still   bool // commits do not slide the expiry
 }
 
 // life is a session from its first value to its end. A life that ended is replaced,

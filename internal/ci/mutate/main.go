@@ -46,7 +46,7 @@ var mutants = []mutant{
 	{"G8_Entropy", "internal/txn/id.go", "b[i] = letters[b[i]&31]", "b[i] = letters[b[i]&1]", ""},
 	{"G9_ExactExpiry", "internal/txn/terms.go", "\tif !now.Before(v.Record.Expiry) {", "\tif false {", ""},
 	{"G9_ExpiredInStore", "store.go", "\tv, err := s.core.Find(ctx, sid)\n\tif err == nil {\n", "\tv, err := s.core.Engine.Load(ctx, sid)\n\tif err == nil {\n", ""},
-	{"G9_AccessSlides", "internal/txn/store.go", "\tif taken || s.isFresh(&v, s.Now()) {", "\tif taken || true {", ""},
+	{"G9_AccessSlides", "internal/txn/store.go", "\tif s.isFresh(&v, s.Now()) {", "\tif true {", ""},
 	{"G9_AbsoluteLifetime", "internal/txn/terms.go", "\t\tnow = time.UnixMilli(t.created)\n", "\t\t_ = 0\n", ""},
 	{"G9_AbsoluteLifetimeLater", "internal/txn/commit.go", "\t\treturn !s.store.hasCreated(l.at.terms)\n", "\t\treturn false\n", ""},
 	{"G9_SetLifetime", "internal/txn/terms.go", "strings.HasPrefix(name, OwnPrefix) && slices.Contains(ownKeys, key)", "strings.HasPrefix(name, OwnPrefix) && slices.Contains(ownKeys, nil)", ""},
