@@ -44,6 +44,24 @@ func Remember(s Session, d time.Duration) error {
 	return nil
 }
 
+// Expires returns when the session ends if nobody uses it from now on: at the end of its
+// idle timeout or of Options.AbsoluteLifetime, whichever is earlier. What this request
+// has changed counts as stored. A page can warn its visitor in time; a WebSocket knows
+// when to call Refresh at the latest. Other requests may have kept the session alive, or
+// ended it, since this one has loaded it: Refresh finds out.
+//
+// It is the zero time if there is no session, if the Store was not made by this library
+// and so decides by itself, and for a Session from outside this library. It may be
+// called concurrently.
+func Expires(s Session) time.Time {
+	l, ok := s.(*live)
+	if !ok {
+		return time.Time{}
+	}
+	l.use()
+	return l.txn.Expires()
+}
+
 func canLast(s Session, d, most time.Duration, name string) error {
 	switch {
 	case d < 0:

@@ -14,8 +14,8 @@ import (
 // one, set a new one, or use Update.
 //
 // This interface never grows, since applications implement it. Everything else is a
-// function of this package: Get, Pop, Update, Destroy, Commit, SetLifetime, Remember,
-// URL.
+// function of this package: Get, Pop, Take, Update, Destroy, Commit, Refresh, Expires,
+// SetLifetime, Remember, AddFlash, Flashes, URL.
 type Session interface {
 	// ID returns the session ID. If the session is not stored yet, this makes the ID
 	// final, and the session is stored with the response even if nothing is set.
@@ -61,7 +61,7 @@ func Get[T any](s Session, key interface{}) (T, bool) {
 }
 
 // Pop is Get, and deletes the key if it held a T. Two concurrent requests may both
-// get the value: what must be seen at most once belongs in a flash.
+// get the value: for what only one may get there is Take.
 func Pop[T any](s Session, key interface{}) (T, bool) {
 	v, ok := Get[T](s, key)
 	if ok {
@@ -144,6 +144,9 @@ type live struct {
 	txn   txn.Session
 	store *store
 	req   *request // nil outside of a request
+
+	outside bool // in Edit
+	flashes flashes
 }
 
 var _ Session = (*live)(nil)
@@ -162,6 +165,9 @@ func (l *live) ID() string {
 
 func (l *live) RegenerateID(_ http.ResponseWriter, r *http.Request) error {
 	l.use()
+	if l.outside {
+		return errEditRotates
+	}
 	if l.req != nil && l.req.x.begun.Load() {
 		return errRotateLate
 	}
