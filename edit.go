@@ -89,7 +89,8 @@ func (m *Manager) findForEdit(ctx context.Context, id string) (txn.Version, erro
 // requests have stored since, and keeps it alive as a request does. Call it from time to
 // time, and at least once in the session's idle timeout: see Expires. What this request
 // has changed and not yet stored stays, and Updates run again on what was loaded. The
-// flash is left to the next request.
+// flash is left to the next request. A passive request does not keep the session alive
+// by it either: see Options.Passive.
 //
 // ErrEnded means that the session has ended or moved to a new ID: say goodbye to the
 // client. Any other error means that the store could not be asked, and the session is

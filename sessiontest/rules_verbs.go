@@ -83,14 +83,6 @@ func editsEnd(r rule, f *fleet) {
 			r.broken(f.t, "Edit made a session")
 		}
 	}
-	none := func(old string) {
-		f.t.Helper()
-		for _, s := range servers {
-			if got := stranger(f.t, s, old).get(s, "/read", "k", "user"); got.body != "nothing" {
-				r.broken(f.t, "the session that was ended holds %q", got.body)
-			}
-		}
-	}
 	for _, page := range []string{"/destroy", "/logout", "/rotate"} {
 		v := newVisitor(f.t)
 		v.ok(r, a, "/set", "k", "user", "v", "1")
@@ -102,15 +94,33 @@ func editsEnd(r rule, f *fleet) {
 		if !errors.Is(err, session.ErrEnded) || errors.Is(err, session.ErrNotFound) {
 			r.broken(f.t, "%s while Edit worked: %v, want ErrEnded", page, err)
 		}
-		none(id)
+		dead(r, f, servers, id)
 		if page == "/rotate" {
 			v.want(r, a, "1", "/read", "k", "user")
 		}
 		if err := edit(b, id, set); !errors.Is(err, session.ErrNotFound) {
 			r.broken(f.t, "%s before Edit: %v, want ErrNotFound", page, err)
 		}
-		none(id)
+		dead(r, f, servers, id)
 	}
+	editsDestroy(r, f, servers)
+	editsOutside(r, f, a, b)
+}
+
+// dead checks that nobody finds a session under the ID.
+func dead(r rule, f *fleet, servers []*server, id string) {
+	f.t.Helper()
+	for _, s := range servers {
+		if got := stranger(f.t, s, id).get(s, "/read", "k", "user"); got.body != "nothing" {
+			r.broken(f.t, "the session that was ended holds %q", got.body)
+		}
+	}
+}
+
+// editsDestroy ends sessions by Edit.
+func editsDestroy(r rule, f *fleet, servers []*server) {
+	f.t.Helper()
+	a := servers[0]
 	for _, again := range []bool{false, true} {
 		v := newVisitor(f.t)
 		v.ok(r, a, "/set", "k", "user", "v", "1")
@@ -120,23 +130,28 @@ func editsEnd(r rule, f *fleet) {
 			in = s
 			session.Destroy(s)
 			if again {
-				set(s)
+				s.Set("user", "edited")
 			}
 		})
 		if (err != nil) != again {
 			r.broken(f.t, "Destroy in Edit, with a change after it: %v: %v", again, err)
 		}
-		none(id)
+		dead(r, f, servers, id)
 		if again && a.m.Store().Exist(context.Background(), in.ID()) {
 			r.broken(f.t, "Edit made a session")
 		}
 	}
+}
+
+// editsOutside has Edit do what takes a client, and work for a caller who has left.
+func editsOutside(r rule, f *fleet, a, b *server) {
+	f.t.Helper()
 	v := newVisitor(f.t)
 	v.ok(r, a, "/set", "k", "user", "v", "1")
 	var err error
 	rotated := edit(a, v.id(a), func(s session.Session) {
 		err = s.RegenerateID(nil, nil)
-		set(s)
+		s.Set("user", "edited")
 	})
 	if err == nil || rotated != nil {
 		r.broken(f.t, "RegenerateID in Edit: %v, %v; want an error, and that the rest is stored", err, rotated)
@@ -372,83 +387,100 @@ func addFlashes(r rule, f *fleet) {
 	v.want(r, servers[0], "[]", "/flashes")
 }
 
+// flashPage is a visitor with whom flashes are tried out.
+type flashPage struct {
+	r rule
+	f *fleet
+	v *visitor
+}
+
+// ask has a handler do something, and returns what it is shown after that.
+func (p flashPage) ask(s *server, fn func(call)) (res answer, list []any, single any) {
+	res = p.v.do(p.f, s, func(c call) {
+		if fn != nil {
+			fn(c)
+		}
+		list, single = session.Flashes(c.Session), c.flash
+	})
+	return res, list, single
+}
+
+// want is ask, and fails the test unless the handler is shown this.
+func (p flashPage) want(s *server, when string, fn func(call), single any, list ...any) {
+	p.f.t.Helper()
+	_, got, one := p.ask(s, fn)
+	if fmt.Sprintf("%#v", one) != fmt.Sprintf("%#v", single) {
+		p.r.broken(p.f.t, "%s: session.Flash is %#v, want %#v", when, one, single)
+	}
+	if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", list) && len(got)+len(list) > 0 {
+		p.r.broken(p.f.t, "%s: Flashes returns %#v, want %#v", when, got, list)
+	}
+}
+
+func addsFlashes(vals ...any) func(call) {
+	return func(c call) {
+		for _, val := range vals {
+			session.AddFlash(c.Session, val)
+		}
+	}
+}
+
 // flashVerbs goes through what handlers do with flashes.
 func flashVerbs(r rule, f *fleet) {
 	a, b := f.start(nil), f.start(nil)
-	// page has a handler do something, and says what it was shown.
-	page := func(v *visitor, s *server, fn func(call)) (res answer, list []any, single any) {
-		res = v.do(f, s, func(c call) {
-			if fn != nil {
-				fn(c)
-			}
-			list, single = session.Flashes(c.Session), c.flash
-		})
-		return res, list, single
-	}
-	show := func(v *visitor, s *server, when string, fn func(call), single any, list ...any) {
-		f.t.Helper()
-		_, got, one := page(v, s, fn)
-		if fmt.Sprintf("%#v", one) != fmt.Sprintf("%#v", single) {
-			r.broken(f.t, "%s: session.Flash is %#v, want %#v", when, one, single)
-		}
-		if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", list) && len(got)+len(list) > 0 {
-			r.broken(f.t, "%s: Flashes returns %#v, want %#v", when, got, list)
-		}
-	}
-	adds := func(vals ...any) func(call) {
-		return func(c call) {
-			for _, val := range vals {
-				session.AddFlash(c.Session, val)
-			}
-		}
-	}
-	v := newVisitor(f.t)
-	show(v, a, "SetFlash", func(c call) { c.SetFlash("one") }, nil)
-	show(v, b, "after SetFlash", nil, "one", "one")
-	show(v, a, "AddFlash", adds("one"), nil)
-	show(v, b, "after one AddFlash", nil, []any{"one"}, "one")
-	show(v, a, "AddFlash", adds("one", nil, 2, meeting{Text: "three"}), nil)
-	show(v, b, "after several", adds("four"), []any{"one", 2, meeting{Text: "three"}}, "one", 2, meeting{Text: "three"})
-	show(v, a, "after those", nil, []any{"four"}, "four")
-	show(v, b, "once more", nil, nil)
-	show(v, a, "a slice", func(c call) { c.SetFlash([]string{"one", "two"}) }, nil)
-	show(v, b, "after a slice", nil, []string{"one", "two"}, []string{"one", "two"})
-	show(v, a, "both", func(c call) { c.SetFlash("one"); session.AddFlash(c.Session, "two") }, nil)
-	show(v, b, "after both", nil, []any{"one", "two"}, "one", "two")
-	show(v, a, "replaced", func(c call) { session.AddFlash(c.Session, "two"); c.SetFlash("one") }, nil)
-	show(v, b, "after it was replaced", nil, "one", "one")
-	show(v, a, "flushed", func(c call) { session.AddFlash(c.Session, "one"); c.Flush(); c.Set("k", "v") }, nil)
-	show(v, b, "after Flush", nil, nil)
+	v := flashPage{r, f, newVisitor(f.t)}
+	v.want(a, "SetFlash", func(c call) { c.SetFlash("one") }, nil)
+	v.want(b, "after SetFlash", nil, "one", "one")
+	v.want(a, "AddFlash", addsFlashes("one"), nil)
+	v.want(b, "after one AddFlash", nil, []any{"one"}, "one")
+	v.want(a, "AddFlash", addsFlashes("one", nil, 2, meeting{Text: "three"}), nil)
+	v.want(b, "after several", addsFlashes("four"), []any{"one", 2, meeting{Text: "three"}}, "one", 2, meeting{Text: "three"})
+	v.want(a, "after those", nil, []any{"four"}, "four")
+	v.want(b, "once more", nil, nil)
+	v.want(a, "a slice", func(c call) { c.SetFlash([]string{"one", "two"}) }, nil)
+	v.want(b, "after a slice", nil, []string{"one", "two"}, []string{"one", "two"})
+	v.want(a, "both", func(c call) { c.SetFlash("one"); session.AddFlash(c.Session, "two") }, nil)
+	v.want(b, "after both", nil, []any{"one", "two"}, "one", "two")
+	v.want(a, "replaced", func(c call) { session.AddFlash(c.Session, "two"); c.SetFlash("one") }, nil)
+	v.want(b, "after it was replaced", nil, "one", "one")
+	v.want(a, "flushed", func(c call) { session.AddFlash(c.Session, "one"); c.Flush(); c.Set("k", "v") }, nil)
+	v.want(b, "after Flush", nil, nil)
 
 	// More than ten, which are not in the order of their names.
 	var many []any
 	for i := range 25 {
 		many = append(many, i)
 	}
-	show(v, a, "many", adds(many...), nil)
-	show(v, b, "after many", nil, many, many...)
+	v.want(a, "many", addsFlashes(many...), nil)
+	v.want(b, "after many", nil, many, many...)
 
+	// AddFlash makes a session, as SetFlash does.
+	w := flashPage{r, f, newVisitor(f.t)}
+	w.want(a, "a new visitor", addsFlashes("hello"), nil)
+	w.want(b, "the same visitor", nil, []any{"hello"}, "hello")
+	flashPages(r, f, a, b)
+}
+
+// flashPages has flashes that are meant for this page, or for the page after the next.
+func flashPages(r rule, f *fleet, a, b *server) {
+	v := flashPage{r, f, newVisitor(f.t)}
 	keeps := func(c call) { session.KeepFlash(c.Session) }
-	show(v, a, "SetFlash", func(c call) { c.SetFlash("one") }, nil)
-	show(v, b, "KeepFlash", func(c call) { keeps(c); keeps(c) }, "one", "one")
-	show(v, a, "KeepFlash again", func(c call) { adds("two")(c); keeps(c); adds("three")(c) }, "one", "one")
-	show(v, b, "a list kept", keeps, []any{"one", "two", "three"}, "one", "two", "three")
-	show(v, a, "after a list kept", nil, []any{"one", "two", "three"}, "one", "two", "three")
-	show(v, b, "nothing to keep", keeps, nil)
-	show(v, b, "after nothing", nil, nil)
+	v.want(a, "SetFlash", func(c call) { c.SetFlash("one") }, nil)
+	v.want(b, "KeepFlash", func(c call) { keeps(c); keeps(c) }, "one", "one")
+	v.want(a, "KeepFlash again", func(c call) { addsFlashes("two")(c); keeps(c); addsFlashes("three")(c) }, "one", "one")
+	v.want(b, "a list kept", keeps, []any{"one", "two", "three"}, "one", "two", "three")
+	v.want(a, "after a list kept", nil, []any{"one", "two", "three"}, "one", "two", "three")
+	v.want(b, "nothing to keep", keeps, nil)
+	v.want(b, "after nothing", nil, nil)
 
 	now := func(c call) { session.FlashNow(c.Session, "now") }
-	show(v, a, "FlashNow", func(c call) { now(c); adds("next")(c) }, nil, "now")
-	show(v, b, "FlashNow with others", func(c call) { now(c); keeps(c) }, []any{"next"}, "next", "now")
-	show(v, a, "after FlashNow", nil, []any{"next"}, "next")
-	res, list, _ := page(newVisitor(f.t), a, now)
+	v.want(a, "FlashNow", func(c call) { now(c); addsFlashes("next")(c) }, nil, "now")
+	v.want(b, "FlashNow with others", func(c call) { now(c); keeps(c) }, []any{"next"}, "next", "now")
+	v.want(a, "after FlashNow", nil, []any{"next"}, "next")
+	res, list, _ := flashPage{r, f, newVisitor(f.t)}.ask(a, now)
 	if res.cookie() != "" || len(list) != 1 {
 		r.broken(f.t, "FlashNow for a visitor without a session: a cookie %v, %v", res.cookie() != "", list)
 	}
-	// AddFlash makes a session, as SetFlash does.
-	w := newVisitor(f.t)
-	show(w, a, "a new visitor", adds("hello"), nil)
-	show(w, b, "the same visitor", nil, []any{"hello"}, "hello")
 }
 
 // takes has a crowd ask for a code that only one may get.
