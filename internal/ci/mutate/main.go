@@ -108,7 +108,7 @@ var mutants = []mutant{
 	{"G5 one gets", "internal/txn/run.go", "(ch == nil || !ch.updates()) {", "(ch == nil || true) {", explorer},
 	{"Refresh sees", "internal/txn/still.go", "\t\t\tl.at, l.pending, l.rebased = v, *pending, false\n", "\t\t\tl.pending, l.rebased = *pending, false\n", explorer},
 	{"Refresh sees", "internal/txn/still.go", "\tcase phase == ended:\n\t\treturn ErrEnded\n", "\tcase phase == ended:\n\t\treturn nil\n", explorer},
-	{"an outage", "internal/txn/still.go", "\tif errors.Is(err, driver.ErrNotFound) {\n", "\tif err != nil {\n", explorer},
+	{"an outage", "internal/txn/still.go", "\tif errors.Is(err, driver.ErrNotFound) {\n", "\tif err != nil || errors.Is(err, driver.ErrNotFound) {\n", explorer},
 	{"no record", "internal/txn/run.go", "\t\t\t\t_ = s.store.Engine.Delete(ctx, id) // It may be there all the same, and nobody knows of it.\n", "", explorer},
 	{"no record", "internal/txn/run.go", "\t\t_ = s.store.Engine.Delete(ctx, next) // A copy that nobody has been told of.\n", "", explorer},
 	{"G3 G11 a failure", "exchange.go", "\t\t\tx.closed.Store(true)\n\t\t\tx.abandon()\n", "\t\t\tx.finish()\n", explorer},
