@@ -439,6 +439,9 @@ func TestExplore(t *testing.T) {
 		plans = append(plans, plan{"session", [][]string{{flash, "rotate", "commit"}}, 2})
 	}
 	plans = append(plans, plan{"session", [][]string{{"take"}, {"take"}}, 1})
+	for _, p := range short { // A session that others change before it is loaded again: Edit is what takes time.
+		plans = append(plans, plan{"session", [][]string{p, {"edit", "refresh"}}, 0})
+	}
 	for _, p := range short { // A session that moves on and on.
 		plans = append(plans, plan{"session", [][]string{p, {"rotate", "commit", "rotate"}}, 0})
 	}
