@@ -40,7 +40,14 @@
 // Options.AbsoluteLifetime ends every session that long after it began, however
 // busy. Expired sessions can no longer be read; their records are removed every
 // Options.GCInterval. The cookie ends with the browser, unless CookieOptions.MaxAge
-// is set, or Remember was called for the session: "stay signed in".
+// is set, or Remember was called for the session: "stay signed in". Requests that
+// Options.Passive names, such as polls, are no access. A WebSocket or a stream keeps
+// its session alive with Refresh; Expires says when it ends.
+//
+// # Outside of requests
+//
+// Manager.Edit changes a session that is not that of the current request, by its ID,
+// merged with what its requests change.
 //
 // # Transports
 //

@@ -33,6 +33,9 @@ type foreignView struct {
 // Get implements txn.View.
 func (v *foreignView) Get(key any) (any, bool) {
 	val := v.Session.Get(key)
+	if list, ok := val.([]any); ok && key == any(txn.FlashKey) {
+		val = txn.Flashes(list) // What an encoding that keeps no types has left of it.
+	}
 	return val, val != nil
 }
 

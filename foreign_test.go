@@ -200,3 +200,20 @@ func TestForeignSessionByValue(t *testing.T) {
 	rec, _ = a.get("/get", moved)
 	assert.Equal(t, "1", rec.Body.String())
 }
+
+// TestForeignFlashList has a Store whose encoding keeps no types hand back a list that
+// AddFlash has left: it is still one.
+func TestForeignFlashList(t *testing.T) {
+	a, store, _ := foreignApp(t)
+	a.Get("/show", func(s session.Session, f session.Flash) string { return fmt.Sprint(session.Flashes(s), f) })
+	_, id := a.get("/set/k", "")
+	row, err := session.GobEncoder(session.Data{"flamego::session::flash": []any{"one"}})
+	assert.NoError(t, err)
+	assert.NoError(t, a.m.Edit(t.Context(), id, func(s session.Session) error {
+		store.rows[id] = row // Meanwhile.
+		session.AddFlash(s, "two")
+		return nil
+	}))
+	rec, _ := a.get("/show", id)
+	assert.Equal(t, "[one two] [one two]", rec.Body.String())
+}

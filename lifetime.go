@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -44,6 +45,24 @@ func Remember(s Session, d time.Duration) error {
 	return nil
 }
 
+// Expires returns when the session ends if nobody uses it from now on: at the end of its
+// idle timeout or of Options.AbsoluteLifetime, whichever is earlier. What this request
+// has changed counts as stored. A page can warn its visitor in time; a WebSocket knows
+// when to call Refresh at the latest. Other requests may have kept the session alive, or
+// ended it, since this one has loaded it: Refresh finds out.
+//
+// It is the zero time if there is no session, if the Store was not made by this library
+// and so decides by itself, and for a Session from outside this library. It may be
+// called concurrently.
+func Expires(s Session) time.Time {
+	l, ok := s.(*live)
+	if !ok {
+		return time.Time{}
+	}
+	l.use()
+	return l.txn.Expires()
+}
+
 func canLast(s Session, d, most time.Duration, name string) error {
 	switch {
 	case d < 0:
@@ -75,4 +94,34 @@ func setOwn(s Session, key string, n int64) {
 	default:
 		s.Set(key, n)
 	}
+}
+
+// Refresh loads the session again, so that a WebSocket or a long stream sees what other
+// requests have stored since, and keeps it alive as a request does. Call it from time to
+// time, and at least once in the session's idle timeout: see Expires. What this request
+// has changed and not yet stored stays, and Updates run again on what was loaded. The
+// flash is left to the next request. A passive request does not keep the session alive
+// by it either: see Options.Passive.
+//
+// ErrEnded means that the session has ended or moved to a new ID: say goodbye to the
+// client. Any other error means that the store could not be asked, and the session is
+// as it was: try again. Without a session Refresh does nothing.
+//
+// It waits until the context ends, but no longer than Options.StoreTimeout. It may be
+// called concurrently. With package cookie it is an error: the client has the only copy.
+// It does nothing to a Session from outside this library.
+func Refresh(ctx context.Context, s Session) error {
+	l, ok := s.(*live)
+	if !ok {
+		return nil
+	}
+	ctx, cancel, err := l.reach(ctx)
+	if err != nil {
+		return fmt.Errorf("session: refresh: %w", err)
+	}
+	defer cancel()
+	if err := l.txn.Refresh(ctx); err != nil {
+		return fmt.Errorf("session: refresh: %w", err)
+	}
+	return nil
 }

@@ -95,6 +95,15 @@ type Options struct {
 	// was set since the last commit is dropped, so the handler can say why. Without a
 	// Commit in the handler the client gets 500. Default is false.
 	RefuseOverMax bool
+	// Passive tells requests that do not mean that the visitor is there, such as the
+	// polls of an open page, health checks and prefetches. Such a request reads its
+	// session, but does not keep it alive: it neither slides the expiry nor has a
+	// persistent cookie sent again, and the flash stays for the next request, so that
+	// its own session.Flash is nil. What its handler changes is stored all the same,
+	// without sliding the expiry. Default is nil: every request is an access. It is
+	// called for requests with a session, maybe concurrently; if it panics, the client
+	// gets 500.
+	Passive func(r *http.Request) bool
 
 	now func() time.Time
 }

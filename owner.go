@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -179,4 +180,80 @@ func (m *Manager) endOwned(ctx context.Context, owner string, match func(handle 
 	ctx, cancel := m.deadline(ctx)
 	defer cancel()
 	return m.core.EndOwned(ctx, m.store.Place(), owner, match)
+}
+
+var (
+	errEditCreates = errors.New("session: edit: what was set after Destroy is not stored: Edit creates no session")
+	errEditRotates = errors.New("session: regenerate ID: Edit has no client that could be told the new ID: call it in a request of the session")
+)
+
+// Edit changes a session from outside of its requests, such as to put a new role into
+// it, or to end it. fn gets the session as it is stored; what it changes is stored when
+// it returns, rebased on what requests have stored meanwhile. It may use every function
+// of this package, such as Update and AddFlash.
+//
+// The visitor is not thought to have been there: the session does not live any longer,
+// unless fn changes that with SetLifetime or Remember, which then count from now. The
+// flash is left alone. Edit never creates a session: fn may call Destroy, but what it
+// sets after that is an error. RegenerateID is an error, since no client could be told.
+//
+// ErrNotFound means that there is no such session, or none with an ID like this, or that
+// it is for another cookie or header. ErrEnded means that it ended, or moved to a new
+// ID, while Edit worked: nothing was stored. An error of fn is returned wrapped, and
+// nothing is stored. Any other error means that the store may or may not have done it.
+//
+// The context bounds the wait for the store, and so does Options.StoreTimeout, once to
+// load the session and once to store it. Edit may be called concurrently, also in a
+// request of the same session.
+//
+// With package cookie, Edit is an error: the clients keep their sessions. With a Store
+// of your own, requests and Edits merge within one process, an end between the Store's
+// Exist and Save is not noticed, and Save itself decides whether the expiry slides.
+func (m *Manager) Edit(ctx context.Context, id string, fn func(Session) error) error {
+	if m.core.Traits.Client {
+		return fmt.Errorf("session: edit: %w", errInClient)
+	}
+	v, err := m.findForEdit(ctx, id)
+	if err != nil {
+		return fmt.Errorf("session: edit: %w", err)
+	}
+	l := &live{store: m.store, outside: true}
+	l.txn.New(m.core, m.store)
+	l.txn.Begin(v)
+	l.txn.Still()
+	l.txn.Abandon() // As after a response: nobody can be told anything.
+	if err := fn(l); err != nil {
+		return fmt.Errorf("session: edit: %w", err)
+	}
+	if !l.txn.Changed() {
+		return nil
+	}
+	if err := ctx.Err(); err != nil { // A store that never waits does not look.
+		return fmt.Errorf("session: edit: %w", err)
+	}
+	ctx, cancel := m.deadline(ctx)
+	defer cancel()
+	switch err := l.txn.Commit(ctx); {
+	case errors.Is(err, txn.ErrLate):
+		return errEditCreates
+	case err != nil:
+		return fmt.Errorf("session: edit: %w", err)
+	}
+	return nil
+}
+
+func (m *Manager) findForEdit(ctx context.Context, id string) (txn.Version, error) {
+	if err := ctx.Err(); err != nil {
+		return txn.Version{}, err
+	}
+	if !m.core.Engine.Valid(id, driver.MinIDLength) {
+		return txn.Version{}, ErrNotFound
+	}
+	ctx, cancel := m.deadline(ctx)
+	defer cancel()
+	v, err := m.core.Find(ctx, id)
+	if err == nil && m.store.Place() != "" && v.Place() != "" && v.Place() != m.at {
+		err = ErrNotFound
+	}
+	return v, err
 }

@@ -100,7 +100,14 @@ func (q *request) load() (flash any, err error) {
 	}
 
 	// 2. Take its flash (G5), or slide its expiry (G9).
-	v, flash, err = q.m.core.Open(ctx, v)
+	passive, err := q.passive()
+	switch {
+	case err != nil:
+	case passive:
+		q.live.txn.Still()
+	default:
+		v, flash, err = q.m.core.Open(ctx, v)
+	}
 	if errors.Is(err, ErrNotFound) {
 		q.by = nil
 		q.live.txn.Ended()
@@ -117,8 +124,8 @@ func (q *request) load() (flash any, err error) {
 	if v.Superseded {
 		q.came = v.Handle() // Another response is telling the client.
 	}
-	q.renew = q.m.core.RenewalDue(&v)
-	q.due = q.m.core.CookieDue(v, q.by.MaxAge(q.age))
+	q.renew = !passive && q.m.core.RenewalDue(&v)
+	q.due = !passive && q.m.core.CookieDue(v, q.by.MaxAge(q.age))
 	if flash != nil {
 		q.used.Store(true)
 	} else if now := v.Handle(); now != handle && q.m.core.Traits.Client {
@@ -128,7 +135,17 @@ func (q *request) load() (flash any, err error) {
 	if q.m.enter != nil {
 		q.leave = q.m.enter(v.ID)
 	}
-	return flash, nil
+	return q.live.flashes.take(flash), nil
+}
+
+// passive reports whether the request only looks at its session.
+func (q *request) passive() (passive bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("Options.Passive: panic: %v", p)
+		}
+	}()
+	return q.m.opt.Passive != nil && q.m.opt.Passive(q.x.r), nil
 }
 
 // mostValues is how many IDs of one request are looked up at most.

@@ -14,8 +14,8 @@ import (
 // one, set a new one, or use Update.
 //
 // This interface never grows, since applications implement it. Everything else is a
-// function of this package: Get, Pop, Update, Destroy, Commit, SetLifetime, Remember,
-// URL.
+// function of this package: Get, Pop, Take, Update, Destroy, Commit, Refresh, Expires,
+// SetLifetime, Remember, AddFlash, Flashes, URL.
 type Session interface {
 	// ID returns the session ID. If the session is not stored yet, this makes the ID
 	// final, and the session is stored with the response even if nothing is set.
@@ -61,13 +61,51 @@ func Get[T any](s Session, key interface{}) (T, bool) {
 }
 
 // Pop is Get, and deletes the key if it held a T. Two concurrent requests may both
-// get the value: what must be seen at most once belongs in a flash.
+// get the value: for what only one may get there is Take.
 func Pop[T any](s Session, key interface{}) (T, bool) {
 	v, ok := Get[T](s, key)
 	if ok {
 		s.Delete(key)
 	}
 	return v, ok
+}
+
+// Take removes a key for good, and returns the value if it is of type T. Of all requests
+// that ask for it at the same time, on any server, exactly one gets it: for one-time
+// codes and invitations, which Pop could hand out twice. If there is no such key, or
+// another request has taken it, or it holds another type, Take returns false.
+//
+// It stores the session now, as Commit does, with what is pending first: if that fails,
+// nothing is taken. The value is returned only when its removal is certainly stored.
+// After an error nobody else gets it twice either: it may still be there, or it may be
+// lost. ErrEnded means that the session has ended.
+//
+// A value that is set again can be taken again, so hand out a code only when the
+// Commit, or the response, that stores it has succeeded. Take sees the session as this
+// request does: what another has set since is there after Refresh.
+//
+// It waits until the context ends, but no longer than Options.StoreTimeout. It may be
+// called concurrently. With package cookie it is an error, since a client can present
+// an old copy again, and so it is with a Session from outside this library. With a
+// Store of your own it holds within one process.
+func Take[T any](ctx context.Context, s Session, key any) (T, bool, error) {
+	var none T
+	l, ok := s.(*live)
+	if !ok {
+		return none, false, fmt.Errorf("session: take: a %T can't promise that nobody else gets the value: use the Session of the middleware", s)
+	}
+	l.use()
+	ctx, cancel, err := l.reach(ctx)
+	if err != nil {
+		return none, false, fmt.Errorf("session: take: %w", err)
+	}
+	defer cancel()
+	val, err := l.txn.Take(ctx, key, func(val any) bool { _, ok := val.(T); return ok })
+	if err != nil {
+		return none, false, fmt.Errorf("session: take: %w", err)
+	}
+	v, ok := val.(T)
+	return v, ok, nil
 }
 
 // Update sets the value of given key to fn of the current value, or of the zero value
@@ -144,6 +182,9 @@ type live struct {
 	txn   txn.Session
 	store *store
 	req   *request // nil outside of a request
+
+	outside bool // in Edit
+	flashes flashes
 }
 
 var _ Session = (*live)(nil)
@@ -155,6 +196,22 @@ func (l *live) use() {
 	}
 }
 
+var errOnlyCopy = errors.New("the client keeps the session, and has the only copy, or several: use a store on the server")
+
+// reach bounds a wait for the store, if that can be asked at all.
+func (l *live) reach(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	switch {
+	case l.store.core.Traits.Client:
+		return nil, nil, errOnlyCopy
+	case l.req == nil:
+		return ctx, func() {}, nil
+	case l.req.x.closed.Load():
+		return nil, nil, errors.New("the request has failed, so nothing more is stored")
+	}
+	ctx, cancel := l.req.m.deadline(ctx)
+	return ctx, cancel, nil
+}
+
 func (l *live) ID() string {
 	l.use()
 	return l.txn.ID()
@@ -162,6 +219,9 @@ func (l *live) ID() string {
 
 func (l *live) RegenerateID(_ http.ResponseWriter, r *http.Request) error {
 	l.use()
+	if l.outside {
+		return errEditRotates
+	}
 	if l.req != nil && l.req.x.begun.Load() {
 		return errRotateLate
 	}

@@ -107,6 +107,9 @@ func (p *probe) handler(m *session.Manager) http.Handler {
 			return "set"
 		})
 		f.Get("/take", func(flash session.Flash) string { return show(flash) })
+		f.Get("/addflash", p.addFlash)
+		f.Get("/flashes", func(s session.Session) string { return fmt.Sprint(session.Flashes(s)) })
+		f.Get("/takekey", p.takeKey)
 		f.Get("/id", func(s session.Session) string { return s.ID() })
 		f.Get("/signin", p.signIn)
 		f.Get("/rotate", func(c flamego.Context, s session.Session) (string, error) {
@@ -131,6 +134,21 @@ func (p *probe) handler(m *session.Manager) http.Handler {
 		})
 	}, m.Sessioner())
 	return f
+}
+
+func (p *probe) addFlash(c flamego.Context, s session.Session) string {
+	p.hold(c)
+	session.AddFlash(s, c.Query("v"))
+	return "added"
+}
+
+func (p *probe) takeKey(c flamego.Context, s session.Session) (string, error) {
+	p.hold(c)
+	val, ok, err := session.Take[string](c.Request().Context(), s, c.Query("k"))
+	if !ok {
+		val = "nothing"
+	}
+	return val, err
 }
 
 // signIn answers a redirect with more of a body than the server holds back, so

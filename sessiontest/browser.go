@@ -18,6 +18,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/internal/txn"
 )
 
 // Browser visits an application under test. It keeps cookies and follows
@@ -292,11 +293,17 @@ func (b *Browser) Session() session.Session {
 	return sess
 }
 
-// Flash returns the flash that the browser's next request will get, or nil.
+// Flash returns the flash that the browser's next request will get, or nil. What
+// AddFlash left is a []any.
 func (b *Browser) Flash() any {
 	b.t.Helper()
-	if sess := b.Session(); sess != nil {
-		return sess.Get("flamego::session::flash")
+	sess := b.Session()
+	if sess == nil {
+		return nil
 	}
-	return nil
+	flash := sess.Get(txn.FlashKey)
+	if list, ok := flash.(txn.Flashes); ok {
+		return []any(list)
+	}
+	return flash
 }

@@ -42,6 +42,7 @@ func (c Codec) Marshal(v *txn.Values) (_ []byte, err error) {
 			err = fmt.Errorf("encode: panic: %v", p)
 		}
 	}()
+	v = unfold(v)
 	b, err := c.Encode(v)
 	if err == nil {
 		return b, nil
@@ -72,7 +73,7 @@ func (c Codec) Unmarshal(b []byte) (_ *txn.Values, err error) {
 	if err != nil {
 		return nil, &DecodeError{err}
 	}
-	return v, nil
+	return fold(v), nil
 }
 
 // DecodeError marks a record that exists but cannot be decoded. Unlike an unavailable

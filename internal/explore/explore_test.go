@@ -37,7 +37,8 @@ type request struct {
 	cookies  []*http.Cookie
 	finished bool
 	log      []event
-	flash    any
+	flashes  []any
+	res      *result
 }
 
 // event is what an operation did, as its request saw it.
@@ -45,6 +46,8 @@ type event struct {
 	op   string
 	base bool // the session that was there at the start was the one at hand
 	err  error
+	got  bool   // Take returned the value
+	miss string // what Refresh should have seen
 }
 
 // app is the application under test, the same for all schedules of a bubble.
@@ -76,17 +79,17 @@ func newApp(t *testing.T, opt session.Options) *app {
 	}
 	a.m = m
 	a.Use(flamego.Recovery(), m.Sessioner())
-	a.Get("/", func(c flamego.Context, s session.Session, f session.Flash) string {
+	a.Get("/", func(c flamego.Context, s session.Session) string {
 		req := c.Request().Context().Value(requestKey{}).(*request)
-		req.flash = f
+		req.flashes = session.Flashes(s)
 		for i, op := range req.ops {
 			req.do(a, i, op, c, s)
 		}
 		return "done"
 	})
-	a.Get("/look", func(c flamego.Context, s session.Session, f session.Flash) {
+	a.Get("/look", func(c flamego.Context, s session.Session) {
 		look := c.Request().Context().Value(lookKey{}).(*view)
-		look.base, look.n, look.flash = s.Get("base") == "base", 0, f
+		look.base, look.d, look.n, look.flashes = s.Get("base") == "base", s.Get("d") != nil, 0, session.Flashes(s)
 		look.n, _ = session.Get[int](s, "n")
 		for r := range 4 {
 			for i := range 4 {
@@ -103,13 +106,16 @@ type lookKey struct{}
 
 // view is what the client sees in the end.
 type view struct {
-	base  bool
-	n     int
-	keys  []string
-	flash any
+	base, d bool
+	n       int
+	keys    []string
+	flashes []any
 }
 
+func add(n int) int { return n + 1 }
+
 func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Session) {
+	ctx, m := c.Request().Context(), a.m
 	e := event{op: op, base: s.Get("base") == "base"}
 	key := fmt.Sprint("r", r.n, "o", i)
 	switch op {
@@ -117,19 +123,43 @@ func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Sess
 	case "set":
 		s.Set(key, 1)
 	case "update":
-		session.Update(s, "n", func(n int) int { return n + 1 })
+		session.Update(s, "n", add)
+	case "edit":
+		e.err = m.Edit(ctx, r.sent, func(s session.Session) error {
+			session.Update(s, "n", add)
+			s.Set(key, 1)
+			return nil
+		})
+	case "take":
+		_, e.got, e.err = session.Take[int](ctx, s, "d")
+	case "refresh":
+		keys, ended := r.res.acknowledged()
+		e.err = session.Refresh(ctx, s)
+		if e.err != nil || !e.base {
+			break
+		}
+		if ended {
+			e.miss = "that it has ended"
+		}
+		for _, key := range keys {
+			if s.Get(key) == nil {
+				e.miss = key
+			}
+		}
 	case "delete":
 		s.Delete("d")
 	case "flush":
 		s.Flush()
 	case "flash":
 		s.SetFlash(key)
+	case "addflash":
+		session.AddFlash(s, key)
 	case "rotate":
 		e.err = s.RegenerateID(c.ResponseWriter(), c.Request().Request)
 	case "destroy":
 		session.Destroy(s)
 	case "commit":
-		e.err = session.Commit(c.Request().Context(), s)
+		e.err = session.Commit(ctx, s)
 	case "lifetime":
 		e.err = session.SetLifetime(s, 10*time.Hour)
 	case "panic":
@@ -222,7 +252,7 @@ func (a *app) run(p plan, choose *chooser) *result {
 	}
 	w.now = w.now.Add(a.opt.RenewEvery)
 	for i, ops := range p.progs {
-		res.reqs = append(res.reqs, &request{n: i, ops: ops})
+		res.reqs = append(res.reqs, &request{n: i, ops: ops, res: res})
 	}
 	var waiting []*call // to be sent, or to reach the client
 	for _, r := range res.reqs {
@@ -269,6 +299,27 @@ func (a *app) run(p plan, choose *chooser) *result {
 		res.note(c, res.decide(c, choose))
 	}
 	return res
+}
+
+// acknowledged are the keys that finished requests have set in the session that was
+// there at the start, and whether one has ended it.
+func (res *result) acknowledged() (keys []string, ended bool) {
+	res.w.mu.Lock()
+	defer res.w.mu.Unlock()
+	for _, r := range res.reqs {
+		for i, e := range r.log {
+			if !r.ok() || !e.base {
+				break
+			}
+			switch {
+			case e.op == "set" || e.op == "edit" && e.err == nil:
+				keys = append(keys, fmt.Sprint("r", r.n, "o", i))
+			case e.op == "destroy":
+				ended = true
+			}
+		}
+	}
+	return keys, ended
 }
 
 func (res *result) running() bool {
@@ -348,7 +399,10 @@ func (a *app) look(res *result) {
 	res.receive(&request{cookies: rec.Result().Cookies()})
 }
 
-var ops = []string{"get", "set", "update", "delete", "flush", "flash", "rotate", "destroy", "commit", "lifetime", "panic"}
+var ops = []string{
+	"get", "set", "update", "delete", "flush", "flash", "addflash", "rotate", "destroy", "commit", "lifetime", "panic",
+	"edit", "refresh", "take",
+}
 
 // sequences are all programs of up to n operations.
 func sequences(ops []string, n int) [][]string {
@@ -388,7 +442,14 @@ func TestExplore(t *testing.T) {
 		}
 	}
 	// A flash that may be stored, and taken, before it is stored again.
-	plans = append(plans, plan{"session", [][]string{{"flash", "commit"}, {"get"}}, 1})
+	for _, flash := range []string{"flash", "addflash"} {
+		plans = append(plans, plan{"session", [][]string{{flash, "commit"}, {"get"}}, 1})
+		plans = append(plans, plan{"session", [][]string{{flash, "rotate", "commit"}}, 2})
+	}
+	plans = append(plans, plan{"session", [][]string{{"take"}, {"take"}}, 1})
+	for _, p := range short { // A session that others change before it is loaded again: Edit is what takes time.
+		plans = append(plans, plan{"session", [][]string{p, {"edit", "refresh"}}, 0})
+	}
 	for _, p := range short { // A session that moves on and on.
 		plans = append(plans, plan{"session", [][]string{p, {"rotate", "commit", "rotate"}}, 0})
 	}

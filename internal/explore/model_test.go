@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -78,6 +79,17 @@ func (r *request) did(op string) bool {
 	return slices.ContainsFunc(r.log, func(e event) bool { return e.op == op })
 }
 
+// didAny tells whether any request got as far as one of the operations.
+func (res *result) didAny(ops ...string) bool { return slices.ContainsFunc(ops, res.did) }
+
+// failures is how many calls of the store went wrong.
+func (res *result) failures() (n int) {
+	for _, faults := range res.faulted {
+		n += faults
+	}
+	return n
+}
+
 func (r *request) ok() bool { return r.status == http.StatusOK }
 
 // live are the records that have not expired, with their data.
@@ -108,11 +120,21 @@ func (res *result) crossed() bool {
 // failedTwice tells whether the store has failed again when it was asked what had
 // become of a call that failed: then nobody knows.
 func (res *result) failedTwice() bool {
-	n := 0
-	for _, faults := range res.faulted {
-		n += faults
+	return res.failures() > 1 && res.faulted[lost]+res.faulted[half] > 0
+}
+
+// shown counts how often each flash was shown.
+func (res *result) shown() map[any]int {
+	seen := map[any]int{}
+	for _, r := range res.reqs {
+		for _, f := range r.flashes {
+			seen[f]++
+		}
 	}
-	return n > 1 && res.faulted[lost]+res.faulted[half] > 0
+	for _, f := range res.final.flashes {
+		seen[f]++
+	}
+	return seen
 }
 
 // rules say what must hold of every schedule, in the words of docs/guarantees.md.
@@ -134,14 +156,12 @@ var rules = map[string]func(*result) string{
 		}
 		updates := 0
 		for _, r := range res.reqs {
-			if !r.ok() {
-				continue
-			}
 			for i, e := range r.log {
-				if key := fmt.Sprint("r", r.n, "o", i); e.op == "set" && !slices.Contains(res.final.keys, key) {
+				edited := e.op == "edit" && e.err == nil
+				if key := fmt.Sprint("r", r.n, "o", i); (edited || e.op == "set" && r.ok()) && !slices.Contains(res.final.keys, key) {
 					return "the acknowledged " + key + " is not there"
 				}
-				if e.op == "update" {
+				if edited || e.op == "update" && r.ok() {
 					updates++
 				}
 			}
@@ -153,12 +173,12 @@ var rules = map[string]func(*result) string{
 	},
 	// Nothing is there that was answered 500, or whose handler panicked.
 	"G3 G11 a failure changes nothing": func(res *result) string {
-		if res.faulted[lost]+res.faulted[half] > 0 || res.did("commit") {
+		if res.faulted[lost]+res.faulted[half] > 0 || res.didAny("commit", "take") {
 			return ""
 		}
 		for _, r := range res.reqs {
-			for i := range r.log {
-				if key := fmt.Sprint("r", r.n, "o", i); !r.ok() && slices.Contains(res.final.keys, key) {
+			for i, e := range r.log {
+				if key := fmt.Sprint("r", r.n, "o", i); !r.ok() && e.op != "edit" && slices.Contains(res.final.keys, key) {
 					return key + " of a failed request is there"
 				}
 			}
@@ -181,14 +201,70 @@ var rules = map[string]func(*result) string{
 		return ""
 	},
 	"G5 a flash at most once": func(res *result) string {
-		seen := map[any]int{}
-		for _, r := range res.reqs {
-			seen[r.flash]++
-		}
-		seen[res.final.flash]++
-		for f, n := range seen {
-			if f != nil && n > 1 {
+		for f, n := range res.shown() {
+			if n > 1 {
 				return fmt.Sprint(f, " was shown ", n, " times")
+			}
+		}
+		return ""
+	},
+	"G5 an added flash is shown": func(res *result) string {
+		if res.start == "visitor" || res.failures() > 0 || res.didAny("flash", "flush", "destroy", "rotate") {
+			return ""
+		}
+		shown := res.shown()
+		for _, r := range res.reqs {
+			for i, e := range r.log {
+				if key := fmt.Sprint("r", r.n, "o", i); r.ok() && e.op == "addflash" && shown[key] == 0 {
+					return "the acknowledged " + key + " was not shown"
+				}
+			}
+		}
+		return ""
+	},
+	// Whatever fails, no two requests get what Take returns; and if nothing does, one.
+	"G5 one gets what is taken": func(res *result) string {
+		got, asked := 0, 0
+		for _, r := range res.reqs {
+			for _, e := range r.log {
+				if e.op == "take" && e.base {
+					asked++
+				}
+				if e.got {
+					got++
+				}
+			}
+		}
+		switch {
+		case got > 1:
+			return fmt.Sprint(got, " got it")
+		case got == 1 && res.final.d:
+			return "it was taken, and is still there"
+		case got == 0 && asked > 0 && res.failures() == 0 && !res.didAny("delete", "flush", "destroy", "rotate"):
+			return "nobody got it"
+		}
+		return ""
+	},
+	"Refresh sees what is stored": func(res *result) string {
+		for _, r := range res.reqs {
+			for _, e := range r.log {
+				if e.miss != "" && (e.miss[0] != 'r' || res.faulted[expired] == 0 && !res.didAny("flush", "destroy", "rotate")) {
+					return fmt.Sprintf("request %d did not see %s", r.n, e.miss)
+				}
+			}
+		}
+		return ""
+	},
+	// Nobody is told that the session has ended, or is unknown, because the store failed.
+	"an outage is no end": func(res *result) string {
+		if res.start == "visitor" || res.faulted[expired] > 0 || res.didAny("destroy", "rotate") {
+			return ""
+		}
+		for _, r := range res.reqs {
+			for _, e := range r.log {
+				if errors.Is(e.err, session.ErrEnded) || errors.Is(e.err, session.ErrNotFound) {
+					return fmt.Sprintf("request %d: %s: %v", r.n, e.op, e.err)
+				}
 			}
 		}
 		return ""

@@ -26,6 +26,7 @@ type plan struct {
 	list     *listing // what to put on the owner's list first, or nil
 	refresh  bool     // a persistent cookie is sent again with it
 	optional bool     // it does nothing else, so it may fail
+	withdraw bool     // if it fails, its changes are dropped
 	err      error    // the outcome, unless something else fails
 }
 
@@ -209,7 +210,7 @@ func (s *Session) plan(refresh, renew bool) (p plan) {
 		p.do, p.guarded, p.fixed = create, l.phase == exposed, true
 	case stored:
 		p.do = replace
-		if renew && !p.sealed {
+		if renew && !p.sealed && s.store.RenewalDue(&l.at) { // Another request may have renewed it.
 			p.salt = s.host.NewID()
 			p.next = renewedID(l.id, p.salt)
 		}
@@ -369,6 +370,7 @@ func (s *Session) settle(p *plan, at Version, err error) {
 			l.phase, l.next, l.pending = stored, "", Changes{}
 			s.edits++
 		}
+	case p.withdraw && err != nil:
 	case err != nil && ch != nil:
 		ch.append(&l.pending)
 		l.pending, l.rebased = *ch, l.rebased || p.rebase

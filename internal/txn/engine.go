@@ -10,6 +10,8 @@
 //	engine.go store.go     loading: find, take the flash, slide the expiry
 //	session.go             a transaction under way
 //	commit.go run.go       plan → run → settle
+//	still.go take.go       commits that do not slide, loading again; a value for one
+//	flash.go               several flashes under one key
 //	forward.go             what a rotation leaves under the old ID
 package txn
 

@@ -35,7 +35,11 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 		case err == nil:
 			return v, nil
 		case !errors.Is(err, driver.ErrExists):
-			if v.ID != "" && !s.adopt {
+			switch {
+			case v.ID == "":
+			case s.adopt:
+				s.dropFlashes(p) // The next try would merge them with what may be there.
+			default:
 				s.store.discard(ctx, p, id) // It may be there all the same, and nobody knows of it.
 			}
 			return Version{}, err
@@ -100,7 +104,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 			}
 			prepared = at.ID
 		}
-		expiry := s.store.expiry(now, at.terms.with(ch))
+		expiry := s.expiry(now, &at, ch)
 		var v Version
 		var err error
 		if next == "" {
@@ -170,7 +174,7 @@ func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := p.life; s.life == l {
-		l.at, l.inflight, l.rebased = at, rebased, true
+		l.at, l.id, l.inflight, l.rebased = at, at.ID, rebased, true
 		s.edits++ // An Update under way has read the old version.
 	}
 	return rebased, nil
@@ -180,20 +184,20 @@ func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
 // may have done the work: its answer may have been lost.
 func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next string, failure error) (Version, error) {
 	if next != "" {
-		return s.movedInDoubt(ctx, p, at, next, failure)
+		v, err := s.movedInDoubt(ctx, p, at, next, failure)
+		if err != nil {
+			s.dropFlashes(p) // An AddFlash that is in the moved record would be added to it again.
+		}
+		return v, err
 	}
 	now, err := s.store.load(ctx, at.ID)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	ch := p.life.inflight
+	s.mu.Unlock()
 	if err == nil && bytes.Equal(now.Record.Data, tried.Record.Data) && (ch == nil || !ch.updates()) {
 		return now, nil // The same result of an Update could be another request's, and says nothing.
 	}
-	if ch != nil {
-		// A flash is not stored again: somebody may have taken it, after which the record
-		// can look as it did before. It is shown at most once (G5).
-		ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == FlashKey && !c.deleted })
-	}
+	s.dropFlashes(p)
 	return Version{}, failure
 }
 

@@ -39,6 +39,7 @@ type Session struct {
 	changed bool
 	lost    bool // it was ended elsewhere: the client may hold a newer one
 	sealed  bool // it is too late to tell the client anything
+	still   bool // commits do not slide the expiry
 }
 
 // life is a session from its first value to its end. A life that ended is replaced,
@@ -219,7 +220,7 @@ func (s *Session) SetOwner(owner, handle, newID string) error {
 	ch := s.edit()
 	ch.Set(ownerKey, owner)
 	ch.Set(handleKey, handle)
-	ch.Set(listedKey, int64(1)) // The commit sets it: see stamp.
+	ch.Set(listedKey, int64(unlisted)) // The commit sets it: see stamp.
 	return nil
 }
 

@@ -73,15 +73,24 @@ func (s *Store) Open(ctx context.Context, v Version) (_ Version, flash any, err 
 			return v, nil, err
 		}
 	}
-	if taken || s.isFresh(&v, s.Now()) {
+	if taken {
 		return v, flash, nil
 	}
-	v, err = s.Slide(ctx, v)
+	v, err = s.slide(ctx, v)
+	return v, nil, err
+}
+
+// slide slides the expiry if that is due.
+func (s *Store) slide(ctx context.Context, v Version) (Version, error) {
+	if s.isFresh(&v, s.Now()) {
+		return v, nil
+	}
+	v, err := s.Slide(ctx, v)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		s.Report(fmt.Errorf("session: touch: %w", err)) // The session can still be used.
 		err = nil
 	}
-	return v, nil, err
+	return v, err
 }
 
 func (s *Store) takeFlash(ctx context.Context, v Version) (_ Version, flash any, taken bool, err error) {

@@ -34,6 +34,9 @@ const (
 	endedKey   = OwnPrefix + "ended"    // a tombstone
 )
 
+// unlisted is the value of listedKey until a commit puts the session on the list.
+const unlisted = 1
+
 // MaxLifetime keeps every expiry within the range of all storage systems.
 const MaxLifetime = 100 * 365 * 24 * time.Hour
 
@@ -183,7 +186,7 @@ func (s *Store) deadline(t terms, now time.Time) time.Time {
 // saves most accesses a write: see isFresh. A session never outlasts its owner's list.
 func (s *Store) expiry(now time.Time, t terms) time.Time {
 	expiry := s.wanted(now, t)
-	if end := time.UnixMilli(t.listed); t.listed != 0 && end.Before(expiry) {
+	if end := time.UnixMilli(t.listed); t.listed > unlisted && end.Before(expiry) {
 		return end
 	}
 	return expiry

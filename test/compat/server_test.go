@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	buildDir = dir
+	app.Register()
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)

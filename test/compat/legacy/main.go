@@ -31,6 +31,9 @@ func run() error {
 	if err := json.Unmarshal([]byte(os.Args[1]), &cfg); err != nil {
 		return err
 	}
+	if !cfg.Bare {
+		app.Register()
+	}
 	handler := app.New(session.Sessioner(app.Options(cfg)))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

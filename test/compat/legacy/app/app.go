@@ -33,6 +33,7 @@ type Config struct {
 	IDLength   int           // 0 for the default, which differs between versions
 	GCInterval time.Duration // 0 for the default
 	JSON       bool          // JSON instead of gob, but for memory
+	Bare       bool          // no types are registered
 }
 
 // Options returns the options of the middleware.

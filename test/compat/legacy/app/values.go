@@ -57,8 +57,9 @@ type Point struct{ X, Y int }
 // Key is a type for keys.
 type Key int
 
-// With v1.6.6 an application registers everything but Go's own basic types.
-func init() {
+// Register makes types known to gob, once. With v1.6.6 an application registers
+// everything but Go's own basic types.
+func Register() {
 	for _, v := range []any{
 		time.Time{}, time.Duration(0), map[string]string{}, map[string]any{}, []any{},
 		map[interface{}]interface{}{}, map[int]Role{}, [3]string{}, []Profile{},

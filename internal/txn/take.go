@@ -1,0 +1,60 @@
+package txn
+
+import "context"
+
+// Take commits what is pending, then removes a key by compare-and-swap, and returns its
+// value. It returns the value only if the removal is certainly stored, so of all who
+// take it exactly one gets it. A key that is missing, or whose value is not wanted, is
+// left alone, and nil is returned.
+//
+// After an error the removal is not tried again with a later commit: nobody would get
+// what that removes.
+func (s *Session) Take(ctx context.Context, key any, wanted func(any) bool) (any, error) {
+	mustCompare(key)
+	if isOwn(key) {
+		return nil, ownKeyError(key)
+	}
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.committing.Unlock()
+	// 1. What this request has done to the key comes first.
+	if _, err := s.commit(ctx, false, false); err != nil {
+		return nil, err
+	}
+	// 2. An Update runs again on each version that another request stores first, so the
+	// value is the one that was there at the end.
+	var taken any
+	p := s.planTake(key, func(old any) any {
+		if taken = nil; old == nil || !wanted(old) {
+			return old
+		}
+		taken = old
+		return nil
+	})
+	if taken == nil {
+		return nil, nil
+	}
+	at, err := s.run(ctx, &p)
+	s.settle(&p, at, err)
+	if err != nil {
+		return nil, err
+	}
+	return taken, nil
+}
+
+// planTake plans the removal alone. step runs once.
+func (s *Session) planTake(key any, step func(any) any) (p plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.life
+	if l.phase != stored && l.phase != moving {
+		return p
+	}
+	old, _ := l.at.View.Get(key)
+	l.flight = Changes{}
+	l.flight.update(key, step, step(old))
+	l.rebased = true // For what other goroutines have set since step 1.
+	l.inflight = &l.flight
+	return plan{life: l, do: replace, at: l.at, id: l.id, changes: l.inflight, sealed: s.sealed, withdraw: true}
+}
