@@ -93,11 +93,12 @@ func (s *Store) amend(ctx context.Context, id, key string, expiry time.Time, cha
 		}
 		ch := &Changes{}
 		ch.Set(key, text)
-		if missing {
+		switch {
+		case missing:
 			_, err = s.create(ctx, id, ch, expiry)
-		} else if old.Record.Expiry.After(expiry) {
+		case old.Record.Expiry.After(expiry):
 			_, err = s.replace(ctx, old, ch, old.Record.Expiry)
-		} else {
+		default:
 			_, err = s.replace(ctx, old, ch, expiry)
 		}
 		if !errors.Is(err, driver.ErrExists) && !errors.Is(err, driver.ErrConflict) {
