@@ -67,6 +67,25 @@ func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 	}
 }
 
+// LoadMany implements txn.ManyLoader.
+func (e *Engine) LoadMany(ctx context.Context, ids []string) (map[string]txn.Version, error) {
+	b, ok := e.backend.(driver.ManyLoader)
+	if !ok {
+		return txn.LoadEach(ctx, e, ids)
+	}
+	records, err := b.LoadMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]txn.Version, len(records))
+	for id, r := range records {
+		if v, err := e.codec.Unmarshal(r.Data); err == nil { // Otherwise its visitor's requests report it.
+			found[id] = txn.Version{ID: id, View: v, Record: r}
+		}
+	}
+	return found, nil
+}
+
 // next encodes the old version with the changes applied, and calls do to store it.
 func (e *Engine) next(old txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (txn.Version, error) {
 	v, vals := old.Next(ch, id, expiry)
