@@ -41,6 +41,7 @@ func (p *probe) ownerRoutes(f *flamego.Flame, m *session.Manager) {
 		return string(b), err
 	})
 	f.Get("/endall", func(c flamego.Context) error {
+		p.hold(c)
 		return m.EndAll(c.Request().Context(), c.Query("owner"))
 	})
 }
