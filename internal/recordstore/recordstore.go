@@ -30,7 +30,34 @@ type Engine struct {
 }
 
 // New returns the engine of a backend and a codec.
-func New(b driver.Backend, c codec.Codec) *Engine { return &Engine{backend: b, codec: c} }
+func New(b driver.Backend, c codec.Codec) txn.Engine {
+	e := &Engine{backend: b, codec: c}
+	if m, ok := b.(driver.ManyLoader); ok {
+		return &manyLoader{e, m}
+	}
+	return e
+}
+
+// manyLoader is the Engine of a backend that can load several records in one round trip.
+type manyLoader struct {
+	*Engine
+	backend driver.ManyLoader
+}
+
+// LoadMany implements txn.ManyLoader.
+func (e *manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]txn.Version, error) {
+	records, err := e.backend.LoadMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]txn.Version, len(records))
+	for id, r := range records {
+		if v, err := e.codec.Unmarshal(r.Data); err == nil { // Otherwise its visitor's requests report it.
+			found[id] = txn.Version{ID: id, View: v, Record: r}
+		}
+	}
+	return found, nil
+}
 
 // Traits implements txn.Engine.
 func (e *Engine) Traits() txn.Traits { return txn.Traits{OwnRecords: true, Shared: true} }
@@ -65,25 +92,6 @@ func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 			return txn.Version{}, err
 		}
 	}
-}
-
-// LoadMany implements txn.ManyLoader.
-func (e *Engine) LoadMany(ctx context.Context, ids []string) (map[string]txn.Version, error) {
-	b, ok := e.backend.(driver.ManyLoader)
-	if !ok {
-		return txn.LoadEach(ctx, e, ids)
-	}
-	records, err := b.LoadMany(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]txn.Version, len(records))
-	for id, r := range records {
-		if v, err := e.codec.Unmarshal(r.Data); err == nil { // Otherwise its visitor's requests report it.
-			found[id] = txn.Version{ID: id, View: v, Record: r}
-		}
-	}
-	return found, nil
 }
 
 // next encodes the old version with the changes applied, and calls do to store it.

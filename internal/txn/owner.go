@@ -186,24 +186,18 @@ func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (map[st
 }
 
 // loadMany loads the records that there are, in one round trip if the engine can.
-func (s *Store) loadMany(ctx context.Context, ids []string) (found map[string]Version, err error) {
+func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]Version, error) {
 	if e, ok := s.Engine.(ManyLoader); ok && len(ids) > 1 {
-		found, err = e.LoadMany(ctx, ids)
-	} else {
-		found, err = LoadEach(ctx, s.Engine, ids)
+		found, err := e.LoadMany(ctx, ids)
+		for id, v := range found {
+			v.terms = termsOf(v.View)
+			found[id] = v
+		}
+		return found, err
 	}
-	for id, v := range found {
-		v.terms = termsOf(v.View)
-		found[id] = v
-	}
-	return found, err
-}
-
-// LoadEach is what ManyLoader promises, by an engine that loads one at a time.
-func LoadEach(ctx context.Context, e Engine, ids []string) (map[string]Version, error) {
 	found := make(map[string]Version, len(ids))
 	for _, id := range ids {
-		v, err := e.Load(ctx, id)
+		v, err := s.load(ctx, id)
 		switch {
 		case err == nil:
 			found[id] = v
