@@ -80,8 +80,13 @@ func NewManager(opts Options) (*Manager, error) {
 	if m.core.Traits.Client && opt.Transport.has(byQuery) {
 		return nil, errors.New("session: Transport: a session that is kept by the client is too large for URLs, and all of it would be in logs: use session.CookieTransport")
 	}
-	if err := canOwn(m.core); err != nil && opt.MaxPerOwner > 0 {
-		return nil, fmt.Errorf("session: MaxPerOwner: %w", err)
+	if err := canOwn(m.core); err != nil {
+		switch {
+		case opt.MaxPerOwner > 0:
+			return nil, fmt.Errorf("session: MaxPerOwner: %w", err)
+		case opt.RenewEvery > 0:
+			return nil, fmt.Errorf("session: RenewEvery: %w", err)
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel

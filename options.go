@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,26 @@ type Options struct {
 	// StoreTimeout bounds how long a request waits for the store, once to load its
 	// session and once to store it. Default is 5 seconds.
 	StoreTimeout time.Duration
+	// Observe is called with every Event, for logs and metrics: see package examples.
+	// It gets the request's context where there is one, is called while the request
+	// waits, and may be called concurrently. Default is nil, which costs nothing.
+	Observe func(ctx context.Context, e Event)
+	// RenewEvery gives a session that lasts this long a new ID, again and again, so a
+	// stolen one does not last (OWASP Session Management, "renewal timeout"). Default is
+	// 0, which is never; at least 5 minutes. It happens with the response to a request
+	// of the session. Other requests that are under way with the old ID go on, and get
+	// the new one too: for 5 minutes the old ID is still good, unlike that of
+	// RegenerateID. While the option is set, an ID that the storage does not have
+	// costs one more look.
+	RenewEvery time.Duration
+	// HashIDs keeps the IDs out of the storage: it gets SHA-256 hashes of them, so a
+	// leaked dump or backup signs nobody in. Default is false. Sessions from before
+	// go on, and are stored under their hashes when they next change; until all of
+	// them have expired, turning it off again ends those. An ID that the storage does
+	// not have costs one more look, and so does the end of a session. Servers without
+	// the option, and those of v1.6.6, do not find the sessions. A Store in memory and
+	// one whose sessions their clients keep have no IDs in a storage, so there it changes nothing.
+	HashIDs bool
 	// MaxPerOwner is how many sessions an owner may have at a time. If a sign-in would
 	// make one more, the oldest ends. Default is 0, which is any number. It needs a
 	// Store that can list sessions: see SetOwner.
@@ -114,6 +135,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to a second at least, or leave it out for none", o.AbsoluteLifetime)
 	case o.AbsoluteLifetime > txn.MaxLifetime:
 		return o, fmt.Errorf("AbsoluteLifetime is %v: set it to 100 years at most, or leave it out for none", o.AbsoluteLifetime)
+	}
+	if o.RenewEvery != 0 && o.RenewEvery < txn.RenewAtLeast {
+		return o, fmt.Errorf("RenewEvery is %v: set it to %v at least, or leave it out for never", o.RenewEvery, txn.RenewAtLeast)
 	}
 	switch {
 	case o.MaxPerOwner < 0:

@@ -52,7 +52,7 @@ func canOwn(core *txn.Store) error {
 	case core.Traits.Client:
 		return errInClient
 	case !core.Traits.OwnRecords:
-		return fmt.Errorf("this Store cannot list sessions: use one made by session.NewStore: %w", errors.ErrUnsupported)
+		return fmt.Errorf("this Store can keep no records of the library: use one made by session.NewStore: %w", errors.ErrUnsupported)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type request struct {
 	age   int           // the Max-Age of the client's cookie, 0 for that of the options
 	slid  string        // the handle after the expiry slid, if that changed it
 	due   bool          // a persistent cookie has to be sent again
+	renew bool          // the session needs a new ID
 	state txn.State     // what the client has to learn
 	leave func()        // called at the end, or nil
 
@@ -111,11 +112,16 @@ func (q *request) load() (flash any, err error) {
 
 	// 3. Begin on that version.
 	q.live.txn.Begin(v)
+	q.m.core.EmitLoaded(ctx, &v)
 	q.came, q.age = handle, v.MaxAge()
+	if v.Superseded {
+		q.came = v.Handle() // Another response is telling the client.
+	}
+	q.renew = q.m.core.RenewalDue(&v)
 	q.due = q.m.core.CookieDue(v, q.by.MaxAge(q.age))
 	if flash != nil {
 		q.used.Store(true)
-	} else if now := v.Handle(); now != handle {
+	} else if now := v.Handle(); now != handle && q.m.core.Traits.Client {
 		q.slid = now
 	}
 	q.by.Greet(q.x.w, q.x.r, v.Handle())
@@ -137,7 +143,13 @@ func (q *request) find(ctx context.Context) (handle string, v txn.Version, err e
 		values := c.Read(q.x.r, q.values[:0])
 		for i, value := range values {
 			// Only what looks like an ID gets as far as the store (G13).
-			if !q.m.core.Engine.Valid(value, q.m.leastID) || slices.Contains(values[:i], value) || looked == mostValues {
+			if !q.m.core.Engine.Valid(value, q.m.leastID) {
+				if value != "" {
+					q.m.core.Emit(ctx, txn.Event{Kind: txn.MalformedID})
+				}
+				continue
+			}
+			if slices.Contains(values[:i], value) || looked == mostValues {
 				continue
 			}
 			looked++
@@ -152,10 +164,16 @@ func (q *request) find(ctx context.Context) (handle string, v txn.Version, err e
 			case err == nil:
 				q.by, handle, v = c, value, found
 			case errors.Is(err, driver.ErrUnreadable):
+				q.m.core.Emit(ctx, txn.Event{Kind: txn.Undecodable, ID: value, Err: err})
 				q.m.reportRecord(err)
 			case !errors.Is(err, ErrNotFound):
 				return "", txn.Version{}, err
 			default:
+				kind := txn.UnknownID
+				if errors.Is(err, txn.ErrExpired) {
+					kind = txn.Expired
+				}
+				q.m.core.Emit(ctx, txn.Event{Kind: kind, ID: value})
 				q.live.txn.Stale(value)
 			}
 		}
@@ -176,8 +194,8 @@ func (q *request) belongs(v *txn.Version) bool {
 // seal stores the session, even if the client disconnects (G12), and notes what the
 // client has to learn.
 func (q *request) seal() error {
-	refresh := q.due && !carry.IsPublic(q.x.w.Header())
-	if !refresh {
+	tells := (q.due || q.renew) && !carry.IsPublic(q.x.w.Header())
+	if !tells {
 		var clean bool
 		if q.state, clean = q.live.txn.SealClean(); clean {
 			return nil
@@ -186,7 +204,7 @@ func (q *request) seal() error {
 	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()
 	var err error
-	q.state, err = q.live.txn.Seal(ctx, refresh)
+	q.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)
 	return unlessEnded(err)
 }
 

@@ -205,6 +205,9 @@ func (s *store) attach(m *Manager) error {
 	if !s.core.Traits.Shared && s.place != (place{}) && s.place != at {
 		return fmt.Errorf("Options.Initer returned a Store that another Manager uses for the %s, so each would take the other's sessions: return one for the %s alone", s.place, at)
 	}
+	if err := s.hashIDs(m.opt.HashIDs); err != nil {
+		return err
+	}
 	if s.place == (place{}) {
 		s.place = at
 		if m.opt.now != nil {
@@ -212,9 +215,27 @@ func (s *store) attach(m *Manager) error {
 		}
 	}
 	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
+	s.core.Observe = m.observer()
+	s.core.RenewEvery = m.opt.RenewEvery
 	s.core.MaxPerOwner, s.core.RefuseOverMax = m.opt.MaxPerOwner, m.opt.RefuseOverMax
 	if e, ok := s.core.Engine.(interface{ Attach(place string) error }); ok {
 		return e.Attach(at.String())
+	}
+	return nil
+}
+
+func (s *store) hashIDs(hash bool) error {
+	e, ok := s.core.Engine.(interface {
+		HashIDs()
+		Hashes() bool
+	})
+	switch first := s.place == (place{}); {
+	case !ok && hash && !s.core.Traits.Local && !s.core.Traits.Client:
+		return fmt.Errorf("HashIDs: this Store chooses its own keys: use one made by session.NewStore: %w", errors.ErrUnsupported)
+	case ok && !first && e.Hashes() != hash:
+		return errors.New("HashIDs is not the same as that of another Manager on this Store: set it for all of them, or for none")
+	case ok && first && hash:
+		e.HashIDs()
 	}
 	return nil
 }
@@ -256,6 +277,9 @@ func (s *store) Read(ctx context.Context, sid string) (Session, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("session: read: %w", err)
 	}
+	if !s.core.Traits.Client && !s.core.Engine.Valid(sid, driver.MinIDLength) {
+		return nil, errInvalidID
+	}
 	l.txn.Adopt(sid)
 	return l, nil
 }
@@ -267,7 +291,7 @@ func (s *store) Destroy(ctx context.Context, sid string) error {
 	if s.core.Traits.Client {
 		return fmt.Errorf("session: destroy: %w", errInClient)
 	}
-	if err := s.core.Engine.Delete(ctx, sid); err != nil {
+	if err := s.core.End(ctx, sid); err != nil {
 		return fmt.Errorf("session: destroy: %w", err)
 	}
 	return nil

@@ -18,6 +18,8 @@ type Codec struct {
 	// Renews: when the expiry slides, a record is encoded again, not only touched, so
 	// that old encryption keys can be removed.
 	Renews bool
+	// Remedy says what to do about a pair that Encode refuses; nil means that of gob.
+	Remedy func(txn.Pair) string
 }
 
 // Gob is the library's own.
@@ -46,10 +48,17 @@ func (c Codec) Marshal(v *txn.Values) (_ []byte, err error) {
 	}
 	for _, p := range v.Pairs {
 		if _, oneErr := c.Encode(txn.NewValues([]txn.Pair{p})); oneErr != nil {
-			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", KeyName(p.Key), p.Value, remedy(p), oneErr)
+			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", KeyName(p.Key), p.Value, c.remedy(p), oneErr)
 		}
 	}
 	return nil, fmt.Errorf("encode: %w", err)
+}
+
+func (c Codec) remedy(p txn.Pair) string {
+	if c.Remedy != nil {
+		return c.Remedy(p)
+	}
+	return remedy(p)
 }
 
 // Unmarshal decodes a record. Its errors are driver.ErrUnreadable.

@@ -50,15 +50,15 @@ type event struct {
 // app is the application under test, the same for all schedules of a bubble.
 type app struct {
 	*flamego.Flame
-	w    *world
-	m    *session.Manager
-	most int // MaxPerOwner
+	w   *world
+	m   *session.Manager
+	opt session.Options
 }
 
 const cookieName = "s"
 
 func newApp(t *testing.T, opt session.Options) *app {
-	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{}, most: opt.MaxPerOwner}
+	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{}, opt: opt}
 	opt.Initer = func(context.Context, ...interface{}) (session.Store, error) {
 		return session.NewStore(a.w, session.StoreConfig{}), nil
 	}
@@ -220,6 +220,7 @@ func (a *app) run(p plan, choose *chooser) *result {
 		}
 		_ = a.m.Store().Save(context.Background(), s)
 	}
+	w.now = w.now.Add(a.opt.RenewEvery)
 	for i, ops := range p.progs {
 		res.reqs = append(res.reqs, &request{n: i, ops: ops})
 	}
@@ -343,7 +344,8 @@ func (res *result) receive(r *request) {
 // look has the client come back when all is quiet.
 func (a *app) look(res *result) {
 	a.w.free = true
-	a.serve(context.WithValue(context.Background(), lookKey{}, &res.final), "/look", res.jar)
+	rec := a.serve(context.WithValue(context.Background(), lookKey{}, &res.final), "/look", res.jar)
+	res.receive(&request{cookies: rec.Result().Cookies()})
 }
 
 var ops = []string{"get", "set", "update", "delete", "flush", "flash", "rotate", "destroy", "commit", "lifetime", "panic"}

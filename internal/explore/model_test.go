@@ -99,6 +99,12 @@ func (res *result) startedAnew() bool {
 	})
 }
 
+// crossed tells whether a rotation may have followed a renewal whose answer was still on
+// its way: the answer that arrives last counts.
+func (res *result) crossed() bool {
+	return res.a.opt.RenewEvery > 0 && len(res.reqs) > 1 && res.did("rotate")
+}
+
 // failedTwice tells whether the store has failed again when it was asked what had
 // become of a call that failed: then nobody knows.
 func (res *result) failedTwice() bool {
@@ -116,14 +122,14 @@ var rules = map[string]func(*result) string{
 		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.faulted[expired] > 0 || res.final.base {
 			return ""
 		}
-		if res.startedAnew() || res.failedTwice() {
+		if res.startedAnew() || res.failedTwice() || res.crossed() {
 			return ""
 		}
 		return "the client has lost its session"
 	},
 	// What was acknowledged is there, unless something says that it may not be.
 	"G4 no lost update": func(res *result) string {
-		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.did("rotate") || res.faulted[expired] > 0 {
+		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.did("rotate") || res.faulted[expired] > 0 || res.a.opt.RenewEvery > 0 && res.failedTwice() {
 			return ""
 		}
 		updates := 0
@@ -202,7 +208,7 @@ var rules = map[string]func(*result) string{
 	},
 	// Every live record is one that the client can come back to.
 	"no record that nobody's cookie names": func(res *result) string {
-		if res.start == "visitor" && len(res.reqs) > 1 || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() {
+		if res.start == "visitor" && len(res.reqs) > 1 || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.crossed() {
 			return "" // Each may have got one, and the last answer counts.
 		}
 		if res.did("destroy") {

@@ -95,7 +95,7 @@ var ownerRules = map[string]func(*result) string{
 		return ""
 	},
 	"G17 nobody else's session ends": func(res *result) string {
-		if res.start != "owned" || res.did("endall") || res.did("endothers") || res.faulted[expired] > 0 || res.a.most != 0 {
+		if res.start != "owned" || res.did("endall") || res.did("endothers") || res.faulted[expired] > 0 || res.a.opt.MaxPerOwner != 0 {
 			return ""
 		}
 		if _, ok := res.owned()[otherID]; !ok {
@@ -104,7 +104,7 @@ var ownerRules = map[string]func(*result) string{
 		return ""
 	},
 	"G17 no more than MaxPerOwner": func(res *result) string {
-		if n := len(res.owned()); res.a.most > 0 && n > res.a.most && res.faulted[half] == 0 {
+		if n := len(res.owned()); res.a.opt.MaxPerOwner > 0 && n > res.a.opt.MaxPerOwner && res.faulted[half] == 0 {
 			return fmt.Sprintf("the owner has %d", n)
 		}
 		return ""
@@ -120,7 +120,7 @@ var ownerRules = map[string]func(*result) string{
 		}) {
 			return ""
 		}
-		if res.start != "owned" || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.a.most != 0 || res.final.base {
+		if res.start != "owned" || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.a.opt.MaxPerOwner != 0 || res.final.base {
 			return ""
 		}
 		return "the client has lost its session"
@@ -144,20 +144,18 @@ func TestExploreOwners(t *testing.T) {
 	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
 		limit = d
 	}
+	var plans []plan
+	for _, start := range []string{"owned", "session", "visitor"} {
+		for _, p := range sequences(ownerOps, 2) {
+			plans = append(plans, plan{start, [][]string{p}, 1})
+		}
+	}
 	for _, opt := range []session.Options{{}, {MaxPerOwner: 2}, {MaxPerOwner: 2, RefuseOverMax: true}} {
-		t.Run(fmt.Sprint(opt.MaxPerOwner, opt.RefuseOverMax), func(t *testing.T) {
-			x := &explorer{found: make(map[string]*finding), rules: ownerRules}
-			var plans []plan
-			for _, start := range []string{"owned", "session", "visitor"} {
-				for _, p := range sequences(ownerOps, 2) {
-					plans = append(plans, plan{start, [][]string{p}, 1})
-				}
-			}
-			x.all(t, opt, plans)
-			x.some(t, opt, limit, func(r *rand.Rand) plan {
-				return randomPlan(r, ownerOps, []string{"owned", "owned", "session", "visitor"})
-			})
-			x.report(t)
+		x := &explorer{found: make(map[string]*finding), rules: ownerRules}
+		x.all(t, opt, plans)
+		x.some(t, opt, limit, func(r *rand.Rand) plan {
+			return randomPlan(r, ownerOps, []string{"owned", "owned", "session", "visitor"})
 		})
+		x.report(t)
 	}
 }

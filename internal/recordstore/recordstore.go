@@ -4,6 +4,8 @@ package recordstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -24,36 +26,34 @@ type Unsettled interface {
 
 // Engine implements txn.Engine.
 type Engine struct {
-	backend driver.Backend
+	backend driver.Backend // as it was given, for its optional abilities
+	records driver.Backend // what is called: the backend, or hashed
 	codec   codec.Codec
 	bad     unreadable
 }
 
 // New returns the engine of a backend and a codec.
 func New(b driver.Backend, c codec.Codec) txn.Engine {
-	e := &Engine{backend: b, codec: c}
-	if m, ok := b.(driver.ManyLoader); ok {
-		return &manyLoader{e, m}
+	e := &Engine{backend: b, records: b, codec: c}
+	if _, ok := b.(driver.ManyLoader); ok {
+		return manyLoader{e}
 	}
 	return e
 }
 
 // manyLoader is the Engine of a backend that can load several records in one round trip.
-type manyLoader struct {
-	*Engine
-	backend driver.ManyLoader
-}
+type manyLoader struct{ *Engine }
 
 // LoadMany implements txn.ManyLoader.
-func (e *manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]txn.Version, error) {
-	records, err := e.backend.LoadMany(ctx, ids)
+func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]txn.Version, error) {
+	records, err := e.records.(driver.ManyLoader).LoadMany(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[string]txn.Version, len(records))
 	for id, r := range records {
-		if v, err := e.codec.Unmarshal(r.Data); err == nil { // Otherwise its visitor's requests report it.
-			found[id] = txn.Version{ID: id, View: v, Record: r}
+		if v, err := e.decode(id, r); err == nil { // Otherwise its visitor's requests report it.
+			found[id] = v
 		}
 	}
 	return found, nil
@@ -65,19 +65,35 @@ func (e *Engine) Traits() txn.Traits { return txn.Traits{OwnRecords: true, Share
 // Attach checks the codec.
 func (e *Engine) Attach(string) error { return e.codec.Check() }
 
+// HashIDs makes the backend get hashes instead of IDs. It is called before use.
+func (e *Engine) HashIDs() { e.records = hashed{e.backend} }
+
+// Hashes reports whether HashIDs was called.
+func (e *Engine) Hashes() bool { _, ok := e.records.(hashed); return ok }
+
+// Ref implements txn.Namer.
+func (e *Engine) Ref(id string) string {
+	if e.Hashes() {
+		return keyOf(id)
+	}
+	return id
+}
+
 // Valid implements txn.Engine.
-func (e *Engine) Valid(id string, least int) bool { return len(id) >= least && driver.ValidID(id) }
+func (e *Engine) Valid(id string, least int) bool {
+	return len(id) >= least && driver.ValidID(id) && !(isKey(id) && e.Hashes())
+}
 
 // Load implements txn.Engine.
 func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 	for first := time.Now(); ; {
-		r, err := e.backend.Load(ctx, id)
+		r, err := e.records.Load(ctx, id)
 		if err != nil {
 			return txn.Version{}, err
 		}
-		v, err := e.codec.Unmarshal(r.Data)
+		v, err := e.decode(id, r)
 		if err == nil {
-			return txn.Version{ID: id, View: v, Record: r}, nil
+			return v, nil
 		}
 		if e.bad.known(id, r.Data) {
 			return txn.Version{}, codec.Reported{Err: err}
@@ -94,8 +110,30 @@ func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 	}
 }
 
+// decode makes a version of a record. An encrypted one says under which key it was
+// stored: copied under another, it would sign somebody in as somebody else. Those of
+// earlier versions of this library do not say.
+func (e *Engine) decode(id string, r driver.Record) (txn.Version, error) {
+	vals, err := e.codec.Unmarshal(r.Data)
+	if err != nil {
+		return txn.Version{}, err
+	}
+	if at, ok := vals.Get(txn.StoredAtKey); ok && e.codec.Renews && at != boundTo(id) && at != boundTo(e.Ref(id)) {
+		return txn.Version{}, &codec.DecodeError{Err: errors.New("it was encrypted for another ID, and has been copied here")}
+	}
+	return txn.Version{ID: id, View: vals, Record: r}, nil
+}
+
+func boundTo(key string) string {
+	sum := sha256.Sum256([]byte("stored at " + key))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
 // next encodes the old version with the changes applied, and calls do to store it.
 func (e *Engine) next(old txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (txn.Version, error) {
+	if e.codec.Renews {
+		ch = ch.With(txn.StoredAtKey, boundTo(e.Ref(id)))
+	}
 	v, vals := old.Next(ch, id, expiry)
 	raw, err := e.codec.Marshal(vals)
 	if err != nil {
@@ -108,21 +146,21 @@ func (e *Engine) next(old txn.Version, ch *txn.Changes, id string, expiry time.T
 // Create implements txn.Engine.
 func (e *Engine) Create(ctx context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
 	return e.next(txn.Version{}, ch, id, expiry, func(r driver.Record) error {
-		return e.backend.Create(ctx, id, r)
+		return e.records.Create(ctx, id, r)
 	})
 }
 
 // Replace implements txn.Engine.
 func (e *Engine) Replace(ctx context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
 	return e.next(old, ch, old.ID, expiry, func(r driver.Record) error {
-		return e.backend.Replace(ctx, old.ID, old.Record, r)
+		return e.records.Replace(ctx, old.ID, old.Record, r)
 	})
 }
 
 // Move implements txn.Engine.
 func (e *Engine) Move(ctx context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
 	return e.next(old, ch, newID, expiry, func(r driver.Record) error {
-		return e.backend.Move(ctx, old.ID, newID, old.Record, r)
+		return e.records.Move(ctx, old.ID, newID, old.Record, r)
 	})
 }
 
@@ -133,15 +171,15 @@ func (e *Engine) Extend(ctx context.Context, old txn.Version, expiry time.Time) 
 	}
 	next := old
 	next.Record.Expiry, next.Record.Version = expiry, nil
-	return next, e.backend.Touch(ctx, old.ID, old.Record, expiry)
+	return next, e.records.Touch(ctx, old.ID, old.Record, expiry)
 }
 
 // Delete implements txn.Engine.
-func (e *Engine) Delete(ctx context.Context, id string) error { return e.backend.Delete(ctx, id) }
+func (e *Engine) Delete(ctx context.Context, id string) error { return e.records.Delete(ctx, id) }
 
 // Sweep implements txn.Engine.
 func (e *Engine) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
-	return e.backend.DeleteExpired(ctx, now, limit)
+	return e.records.DeleteExpired(ctx, now, limit)
 }
 
 // Encode implements txn.Engine.

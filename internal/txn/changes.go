@@ -96,6 +96,13 @@ func (c *Changes) clone() *Changes {
 	return &Changes{flushed: c.flushed, list: slices.Clone(c.list)}
 }
 
+// With returns the changes and one more.
+func (c *Changes) With(key, val any) *Changes {
+	more := c.clone()
+	more.Set(key, val)
+	return more
+}
+
 // update records fn, whose result for this transaction is val.
 func (c *Changes) update(key any, fn func(any) any, val any) {
 	old := c.find(key)

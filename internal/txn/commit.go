@@ -17,6 +17,7 @@ type plan struct {
 	do       action
 	at       Version  // what the changes were made on
 	id, next string   // of the record to create; where the record will move
+	salt     string   // of a renewal, which is why it moves
 	changes  *Changes // nil if there is nothing to store
 	rebase   bool     // at is newer than what the changes were made on
 	sealed   bool     // the client cannot be told anything any more
@@ -43,14 +44,14 @@ func (s *Session) Commit(ctx context.Context) error {
 		return err
 	}
 	defer s.committing.Unlock()
-	_, err := s.commit(ctx, false)
+	_, err := s.commit(ctx, false, false)
 	return err
 }
 
 // Seal is the last commit before the client is told. Later changes that the client would
 // have to be told of fail as too late. Seal waits for a commit under way. refresh asks
-// for a persistent cookie to be sent again.
-func (s *Session) Seal(ctx context.Context, refresh bool) (State, error) {
+// for a persistent cookie to be sent again, renew for a new ID.
+func (s *Session) Seal(ctx context.Context, refresh, renew bool) (State, error) {
 	if err := s.lock(ctx); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -58,7 +59,7 @@ func (s *Session) Seal(ctx context.Context, refresh bool) (State, error) {
 		return s.state(), err
 	}
 	defer s.committing.Unlock()
-	refreshed, err := s.commit(ctx, refresh)
+	refreshed, err := s.commit(ctx, refresh, renew)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sealed = true
@@ -120,8 +121,8 @@ func (s *Session) dirty() bool {
 	return false
 }
 
-func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err error) {
-	p := s.plan(refresh)
+func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bool, err error) {
+	p := s.plan(refresh, renew)
 	if p.life == nil {
 		return false, p.err
 	}
@@ -132,6 +133,7 @@ func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err
 		if p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew) {
 			s.store.unlist(ctx, s.host.Place(), &p.at) // It is somebody else's now, or nobody's.
 		}
+		s.announce(ctx, &p, &at)
 		return p.refresh && p.do != nothing, s.overtaken(ctx, &p)
 	case err == nil:
 		return false, p.err
@@ -148,6 +150,17 @@ func (s *Session) commit(ctx context.Context, refresh bool) (refreshed bool, err
 	return false, fmt.Errorf("session: commit: %w", err)
 }
 
+func (s *Session) announce(ctx context.Context, p *plan, at *Version) {
+	switch {
+	case p.do == create:
+		s.store.emitSession(ctx, Began, "", at)
+	case p.salt != "" && at.ID == p.next:
+		s.store.emitSession(ctx, Renewed, "", at)
+	case p.next != "" && at.ID == p.next:
+		s.store.emitSession(ctx, Rotated, "", at)
+	}
+}
+
 // overtaken is for a commit that the response has not waited for any longer. A record
 // that nobody was told of is deleted again.
 func (s *Session) overtaken(ctx context.Context, p *plan) error {
@@ -159,7 +172,7 @@ func (s *Session) overtaken(ctx context.Context, p *plan) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second) // Its own may have just ended.
 		defer cancel()
 		s.Destroy()
-		_, err := s.commit(ctx, false)
+		_, err := s.commit(ctx, false, false)
 		return errors.Join(ErrLate, err)
 	case late && p.next != "":
 		return ErrLateID
@@ -168,13 +181,13 @@ func (s *Session) overtaken(ctx context.Context, p *plan) error {
 }
 
 // plan takes up the changes. The session stays usable meanwhile.
-func (s *Session) plan(refresh bool) (p plan) {
+func (s *Session) plan(refresh, renew bool) (p plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.life.refused; err != nil {
 		return plan{err: err}
 	}
-	optional := refresh && !s.dirty()
+	optional := (refresh || renew) && !s.dirty()
 	if p.sealed = s.sealed; p.sealed {
 		p.err = s.dropUntellable()
 	}
@@ -196,11 +209,15 @@ func (s *Session) plan(refresh bool) (p plan) {
 		p.do, p.guarded, p.fixed = create, l.phase == exposed, true
 	case stored:
 		p.do = replace
+		if renew && !p.sealed {
+			p.salt = s.host.NewID()
+			p.next = renewedID(l.id, p.salt)
+		}
 	case moving:
 		p.do, p.next = replace, l.next
 	}
 	l.flight = l.pending
-	if p.refresh = s.stamp(l, &l.flight, refresh); l.phase == stored && l.flight.Empty() {
+	if p.refresh = s.stamp(l, &l.flight, refresh, p.next != ""); l.phase == stored && l.flight.Empty() {
 		p.do = nothing
 		return p
 	}
@@ -239,18 +256,21 @@ func (p *plan) listedIDs(id string) []string {
 
 // stamp adds the library's own keys to what will be written, and reports whether they
 // say that a persistent cookie is sent. It needs mu.
-func (s *Session) stamp(l *life, ch *Changes, refresh bool) (sends bool) {
+func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) {
 	t, now := l.at.terms.with(ch), s.store.Now().UnixMilli()
 	if !s.store.hasCreated(t) {
 		ch.Set(CreatedKey, now)
 	}
-	if l.phase == stored && ch.Empty() && !refresh {
+	if l.phase == stored && ch.Empty() && !refresh && !moves {
 		return false // Nothing will be written.
 	}
 	if place := s.host.Place(); place != "" && t.place == "" {
 		ch.Set(placeKey, place)
 	}
-	newHandle := l.phase != stored || s.store.Traits.Client
+	newHandle := l.phase != stored || moves || s.store.Traits.Client
+	if newHandle && s.store.RenewEvery > 0 {
+		ch.Set(renewedKey, now)
+	}
 	if until, due := s.store.listUntil(s.store.Now(), t); due {
 		ch.Set(listedKey, until.UnixMilli())
 	}
@@ -305,6 +325,7 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 		s.doomed = slices.DeleteFunc(s.doomed, func(d Version) bool { return d.ID == v.ID })
 		s.mu.Unlock()
 		s.store.unlist(ctx, s.host.Place(), &v)
+		s.store.emitSession(ctx, Ended, byRequest, &v)
 	}
 	if errors.Is(p.err, ErrEnded) {
 		return Version{}, p.err

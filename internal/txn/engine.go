@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -30,6 +31,9 @@ type Version struct {
 	// Record is what a driver compares. Data is set if there are bytes, Expiry always;
 	// if the engine itself decides about idleness, Expiry is in the far future.
 	Record driver.Record
+	// Superseded: it was found by an ID that it had until a moment ago, so the client
+	// is about to get the new one.
+	Superseded bool
 
 	terms terms
 }
@@ -97,6 +101,12 @@ type Traits struct {
 	Shared bool
 }
 
+// Namer is an Engine that does not let IDs get into the storage. What the library's own
+// records name is Ref of an ID, which the Engine takes instead of the ID.
+type Namer interface {
+	Ref(id string) string
+}
+
 // ManyLoader is an Engine that can load several versions in one round trip. What is not
 // there, or cannot be read, is left out.
 type ManyLoader interface {
@@ -105,6 +115,7 @@ type ManyLoader interface {
 
 // The sentinels that callers of this package check for, besides those of driver.
 var (
+	ErrExpired    = fmt.Errorf("%w: expired", driver.ErrNotFound) // from Find
 	ErrEnded      = errors.New("session: ended")
 	ErrTooMany    = errors.New("session: the owner has as many sessions as Options.MaxPerOwner allows")
 	ErrLate       = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")

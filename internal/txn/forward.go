@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
@@ -21,17 +22,32 @@ import (
 // A request that arrives with the old ID finds no session. What it sets must not go
 // into a new session, whose cookie would replace that of the one that moved.
 //
-// A forward never signs anybody in, and no client can present its ID as a session: a
+// A renewal, which is a rotation by time, leaves a forward that also has a salt. The new
+// ID is derived from the old one and the salt, so requests that still bring the old ID
+// find the session for a while. Nobody else can: the storage has the salt, not the IDs.
+//
+// Any other forward never signs anybody in, and no client can present its ID as a session: a
 // stolen or planted old ID is worth nothing.
 
 const (
 	forwardFor = 5 * time.Minute
-	// staleFor is how long the changes of a request with the old ID are dropped. After
-	// that, a client that did not get the response to the rotation can start again.
+	// RenewAtLeast is the shortest Store.RenewEvery: a forward leads over one renewal.
+	RenewAtLeast = forwardFor
+	// staleFor is how long the changes of a request with the old ID are dropped, or after
+	// a renewal, its client is not told the new ID. After that, a client that did not get
+	// the response to the rotation can start again.
 	staleFor = 10 * time.Second
 )
 
-func forwardID(id string) string { return derivedID("forward " + id) }
+func (s *Store) forwardID(id string) string { return derivedID("forward " + s.ref(id)) }
+
+// ref is how the library's own records name a session.
+func (s *Store) ref(id string) string {
+	if e, ok := s.Engine.(Namer); ok {
+		return e.Ref(id)
+	}
+	return id
+}
 
 // derivedID is the ID of a record of the library's own.
 func derivedID(name string) string {
@@ -40,12 +56,16 @@ func derivedID(name string) string {
 }
 
 // forward adds newID to the forward of id, next to the IDs that racing rotations of the
-// same session have added.
-func (s *Store) forward(ctx context.Context, id, newID string) error {
+// same session have added. salt is that of a renewal, or "".
+func (s *Store) forward(ctx context.Context, id, newID, salt string) error {
 	if !s.Traits.OwnRecords {
 		return nil
 	}
-	at, expiry, ch := forwardID(id), s.Now().Add(forwardFor), &Changes{}
+	at, expiry, ch := s.forwardID(id), s.Now().Add(forwardFor), &Changes{}
+	newID = s.ref(newID)
+	if salt != "" {
+		newID += saltMark + salt
+	}
 	ch.Set(forwardKey, newID)
 	_, err := s.create(ctx, at, ch, expiry)
 	if errors.Is(err, driver.ErrExists) {
@@ -61,16 +81,59 @@ func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 	if !s.Traits.OwnRecords {
 		return nil, nil
 	}
-	forward, err := s.load(ctx, forwardID(id))
+	forward, err := s.load(ctx, s.forwardID(id))
 	if errors.Is(err, driver.ErrNotFound) {
 		err = nil
 	}
-	return strings.Fields(forward.terms.note), err
+	to := strings.Fields(forward.terms.note)
+	for i := range to {
+		to[i], _, _ = strings.Cut(to[i], saltMark)
+	}
+	return to, err
+}
+
+const saltMark = "~"
+
+// renewedID is the ID of a session that is renewed under a salt of the same length.
+func renewedID(old, salt string) string {
+	b, err := hkdf.Key(sha256.New, []byte(old), []byte(salt), "renewed session ID", len(salt))
+	if err != nil {
+		panic("session: renew: " + err.Error()) // A salt has 128 characters at most.
+	}
+	return letter(b)
+}
+
+// findRenewed finds the session that had this ID until it was renewed, a while ago.
+func (s *Store) findRenewed(ctx context.Context, id string) (Version, error) {
+	forward, err := s.load(ctx, s.forwardID(id))
+	if err != nil {
+		return Version{}, err
+	}
+	for _, to := range strings.Fields(forward.terms.note) {
+		_, salt, ok := strings.Cut(to, saltMark)
+		if !ok || s.Now().After(forward.Record.Expiry) {
+			continue
+		}
+		if v, err := s.Find(ctx, renewedID(id, salt)); !errors.Is(err, driver.ErrNotFound) {
+			v.Superseded = s.isRecent(&forward)
+			return v, err
+		}
+	}
+	return Version{}, driver.ErrNotFound
+}
+
+// End deletes the record under an ID, as the Stores of v1.6.6 do.
+func (s *Store) End(ctx context.Context, id string) error {
+	err := s.delete(ctx, id)
+	if err == nil {
+		s.Emit(ctx, Event{Kind: Ended, ID: id, By: byRequest})
+	}
+	return err
 }
 
 // end deletes a session, and follows its forward to those that it has moved to.
 func (s *Store) end(ctx context.Context, id string) error {
-	err := s.Engine.Delete(ctx, id)
+	err := s.delete(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -88,9 +151,13 @@ func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
 	if !s.Traits.OwnRecords {
 		return false, nil
 	}
-	forward, err := s.load(ctx, forwardID(id))
+	forward, err := s.load(ctx, s.forwardID(id))
 	if errors.Is(err, driver.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && forward.Record.Expiry.Sub(s.Now()) > forwardFor-staleFor, err
+	return err == nil && s.isRecent(&forward), err
+}
+
+func (s *Store) isRecent(forward *Version) bool {
+	return forward.Record.Expiry.Sub(s.Now()) > forwardFor-staleFor
 }

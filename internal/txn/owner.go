@@ -130,6 +130,9 @@ func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
 			i = len(list)
 			list = append(list, Listed{Handle: l.handle, Since: s.Now()})
 		}
+		for j, id := range ids {
+			ids[j] = s.ref(id)
+		}
 		list[i].add(ids...)
 		return formatList(list), nil
 	})
@@ -153,7 +156,7 @@ func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Li
 		if s.RefuseOverMax {
 			return nil, ErrTooMany
 		}
-		if err := s.endListed(ctx, owner, list[0]); err != nil { // The list is in the order of sign-ins.
+		if err := s.endListed(ctx, Evicted, owner, list[0]); err != nil { // The list is in the order of sign-ins.
 			return nil, err
 		}
 		list = list[1:]
@@ -188,7 +191,9 @@ func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (map[st
 // loadMany loads the records that there are, in one round trip if the engine can.
 func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]Version, error) {
 	if e, ok := s.Engine.(ManyLoader); ok && len(ids) > 1 {
+		begin := s.clock()
 		found, err := e.LoadMany(ctx, ids)
+		s.called(ctx, "load many", begin, err)
 		for id, v := range found {
 			v.terms = termsOf(v.View)
 			found[id] = v
@@ -222,21 +227,25 @@ func (v *Version) isOwnedBy(owner, handle string) bool {
 func (v *Version) Label() string { return v.text(LabelKey) }
 
 // endListed deletes the records of a session, and makes sure that none will be stored.
-func (s *Store) endListed(ctx context.Context, owner string, l Listed) error {
+func (s *Store) endListed(ctx context.Context, k Kind, owner string, l Listed) error {
 	for _, id := range l.ids {
-		if err := s.bury(ctx, owner, l, id); err != nil {
+		if err := s.bury(ctx, k, owner, l, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) bury(ctx context.Context, owner string, l Listed, id string) error {
+func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string) error {
 	for try := 1; ; try++ {
 		v, err := s.load(ctx, id)
 		switch {
 		case err == nil && v.isOwnedBy(owner, l.Handle):
-			return s.Engine.Delete(ctx, id)
+			if err := s.delete(ctx, id); err != nil {
+				return err
+			}
+			s.Emit(ctx, Event{Kind: k, ID: id, Owner: owner, By: byManager})
+			return nil
 		case err == nil: // A tombstone, or a session that has no owner any more.
 			return nil
 		case !errors.Is(err, driver.ErrNotFound):
@@ -271,7 +280,7 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 		list := parseList(text)
 		if i := slices.IndexFunc(list, func(l Listed) bool { return l.Handle == handle }); i >= 0 {
 			ids := list[i].ids
-			list[i].ids = ids[slices.Index(ids, v.ID)+1:] // A rotation that failed may have left something behind.
+			list[i].ids = ids[slices.Index(ids, s.ref(v.ID))+1:] // A rotation that failed may have left something behind.
 		}
 		return formatList(slices.DeleteFunc(list, func(l Listed) bool { return len(l.ids) == 0 })), nil
 	})
@@ -336,7 +345,7 @@ func (s *Store) EndOwned(ctx context.Context, place, owner string, match func(ha
 				continue
 			}
 			n++
-			if err := s.endListed(ctx, owner, l); err != nil {
+			if err := s.endListed(ctx, Ended, owner, l); err != nil {
 				return "", err
 			}
 		}

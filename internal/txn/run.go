@@ -87,12 +87,7 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (V
 func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (Version, error) {
 	var turn turn
 	defer turn.end()
-	next, forwarded := p.next, false
-	if p.list != nil {
-		if err := s.store.enlist(ctx, p.list, p.listedIDs(at.ID)...); err != nil {
-			return Version{}, err
-		}
-	}
+	next, prepared := p.next, ""
 	for {
 		now := s.store.Now()
 		if s.store.expired(&at, now) {
@@ -102,18 +97,18 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 				return Version{}, err
 			}
 		}
+		if prepared != at.ID {
+			if err := s.prepare(ctx, p, at.ID, next); err != nil {
+				return Version{}, err
+			}
+			prepared = at.ID
+		}
 		expiry := s.store.expiry(now, at.terms.with(ch))
 		var v Version
 		var err error
 		if next == "" {
 			v, err = s.store.replace(ctx, at, ch, expiry)
 		} else {
-			if !forwarded {
-				if err := s.store.forward(ctx, at.ID, next); err != nil {
-					return Version{}, err
-				}
-				forwarded = true
-			}
 			v, err = s.store.move(ctx, at, next, ch, expiry)
 		}
 		switch {
@@ -136,10 +131,26 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 				next = ""
 			}
 		}
+		if p.salt != "" && fresh.ID != at.ID {
+			next = "" // Another request has renewed it.
+		}
 		if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
 			return Version{}, err
 		}
 	}
+}
+
+// prepare makes sure, before the session is stored, that it can be found by who ends it.
+func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
+	if p.list != nil {
+		if err := s.store.enlist(ctx, p.list, p.listedIDs(id)...); err != nil {
+			return err
+		}
+	}
+	if next == "" {
+		return nil
+	}
+	return s.store.forward(ctx, id, next, p.salt)
 }
 
 // follow rebases on the version that was found, or returns ErrEnded if there is none.
@@ -208,8 +219,11 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next st
 	// Then this is a copy as well.
 	to, _ := s.store.forwards(ctx, at.ID)
 	for _, other := range to {
-		if _, err := s.store.Find(ctx, other); err == nil && other != next {
+		if _, err := s.store.Find(ctx, other); err == nil && other != s.store.ref(next) {
 			s.store.discard(ctx, p, next)
+			if p.salt != "" {
+				return Version{}, failure // The session lives on there.
+			}
 			return Version{}, ErrEnded
 		}
 	}
@@ -220,6 +234,6 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next st
 // If it is a tombstone, it stays: it keeps the next try from succeeding.
 func (s *Store) discard(ctx context.Context, p *plan, id string) {
 	if p.list == nil || !s.isBuried(ctx, id) {
-		_ = s.Engine.Delete(ctx, id)
+		_ = s.delete(ctx, id)
 	}
 }

@@ -12,12 +12,16 @@ import (
 // Store is an engine with the rules for how long sessions last. Its fields are set
 // before use; its methods may be called concurrently.
 type Store struct {
-	Engine   Engine
-	Traits   Traits           // of the engine
-	Now      func() time.Time // the clock
-	Idle     time.Duration    // idle timeout of sessions that have none of their own
-	Absolute time.Duration    // absolute timeout, 0 for none
-	Report   func(error)      // is called with errors that fail no request
+	Engine     Engine
+	Traits     Traits           // of the engine
+	Now        func() time.Time // the clock
+	Idle       time.Duration    // idle timeout of sessions that have none of their own
+	Absolute   time.Duration    // absolute timeout, 0 for none
+	RenewEvery time.Duration    // how old an ID may get, 0 for any age
+	Report     func(error)      // is called with errors that fail no request
+
+	Observe func(context.Context, Event) // or nil
+	Counts  Counts
 
 	MaxPerOwner   int  // how many sessions an owner may have, 0 for any number
 	RefuseOverMax bool // a sign-in beyond that is refused, instead of ending the oldest
@@ -31,7 +35,9 @@ func NewStore(e Engine, idle time.Duration) *Store {
 }
 
 func (s *Store) load(ctx context.Context, handle string) (Version, error) {
+	begin := s.clock()
 	v, err := s.Engine.Load(ctx, handle)
+	s.called(ctx, "load", begin, err)
 	if err != nil {
 		return Version{}, err
 	}
@@ -39,16 +45,22 @@ func (s *Store) load(ctx context.Context, handle string) (Version, error) {
 	return v, nil
 }
 
-// Find loads a session that has not expired, or returns ErrNotFound.
+// Find loads a session that has not expired, or returns ErrNotFound. If the session has
+// been renewed a while ago, it is found by its old ID as well.
 func (s *Store) Find(ctx context.Context, handle string) (Version, error) {
 	v, err := s.load(ctx, handle)
-	if err != nil {
-		return Version{}, err
+	switch {
+	case err == nil && v.terms.isNote:
+		err = driver.ErrNotFound
+	case err == nil && s.expired(&v, s.Now()):
+		return Version{}, ErrExpired
+	case err == nil:
+		return v, nil
 	}
-	if s.expired(&v, s.Now()) || v.terms.isNote {
-		return Version{}, driver.ErrNotFound
+	if s.RenewEvery > 0 && errors.Is(err, driver.ErrNotFound) {
+		return s.findRenewed(ctx, handle)
 	}
-	return v, nil
+	return Version{}, err
 }
 
 // Open prepares a found version for use by a request: it takes the flash, or slides the
@@ -124,21 +136,32 @@ func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
 		ch.Set(listedKey, until.UnixMilli())
 		return s.replace(ctx, v, ch, s.expiry(now, t.with(ch)))
 	}
+	begin := s.clock()
 	next, err := s.Engine.Extend(ctx, v, s.expiry(now, t))
+	s.called(ctx, "extend", begin, err)
 	next.terms = t
 	return next, err
 }
 
 func (s *Store) create(ctx context.Context, id string, ch *Changes, expiry time.Time) (Version, error) {
-	return withTerms(s.Engine.Create(ctx, id, ch, expiry))
+	begin := s.clock()
+	v, err := s.Engine.Create(ctx, id, ch, expiry)
+	s.called(ctx, "create", begin, err)
+	return withTerms(v, err)
 }
 
 func (s *Store) replace(ctx context.Context, old Version, ch *Changes, expiry time.Time) (Version, error) {
-	return withTerms(s.Engine.Replace(ctx, old, ch, expiry))
+	begin := s.clock()
+	v, err := s.Engine.Replace(ctx, old, ch, expiry)
+	s.called(ctx, "replace", begin, err)
+	return withTerms(v, err)
 }
 
 func (s *Store) move(ctx context.Context, old Version, newID string, ch *Changes, expiry time.Time) (Version, error) {
-	return withTerms(s.Engine.Move(ctx, old, newID, ch, expiry))
+	begin := s.clock()
+	v, err := s.Engine.Move(ctx, old, newID, ch, expiry)
+	s.called(ctx, "move", begin, err)
+	return withTerms(v, err)
 }
 
 func withTerms(v Version, err error) (Version, error) {

@@ -19,11 +19,14 @@ const (
 	RememberKey = OwnPrefix + "remember" // Max-Age of the cookie in seconds
 	sentKey     = OwnPrefix + "sent"     // when a persistent cookie was last sent, in Unix milliseconds
 	placeKey    = OwnPrefix + "place"    // the cookie or header that it was made for, a string
+	renewedKey  = OwnPrefix + "renewed"  // when the session got its ID, in Unix milliseconds
 
 	ownerKey  = OwnPrefix + "owner"  // whose it is, a string
 	handleKey = OwnPrefix + "handle" // its name in the owner's list, a string
 	listedKey = OwnPrefix + "listed" // until when the list lasts, in Unix milliseconds
 	LabelKey  = OwnPrefix + "label"  // what the application calls it, a string
+
+	StoredAtKey = OwnPrefix + "at" // a hash of the key that an encrypted record is stored under
 
 	// In records of the library's own, which are no sessions.
 	forwardKey = OwnPrefix + "forward"  // the IDs that a session moved to
@@ -37,7 +40,7 @@ const MaxLifetime = 100 * 365 * 24 * time.Hour
 // keptKeys belong to the session, not to its contents, so Flush leaves them alone.
 // ownerKeys belong to who is signed in. noteKeys tell what is no session.
 var (
-	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, LabelKey}
+	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, renewedKey, LabelKey, StoredAtKey}
 	ownerKeys = []any{ownerKey, handleKey, listedKey}
 	noteKeys  = []any{forwardKey, listKey, endedKey}
 	ownKeys   = slices.Concat(keptKeys, ownerKeys, noteKeys)
@@ -63,6 +66,7 @@ func ownKeyError(key any) error {
 // terms are what a session's own keys say. What they do not say is 0.
 type terms struct {
 	created, lifetime, remember, sent int64
+	renewed                           int64
 	listed                            int64 // 0 if it has no owner
 	place, note                       string
 	isNote                            bool // it is no session
@@ -79,6 +83,8 @@ func (t *terms) read(key, val any) {
 	case forwardKey, listKey, endedKey:
 		t.note, _ = val.(string)
 		t.isNote = val != nil
+	case renewedKey:
+		t.renewed = WholeNumber(val)
 	case listedKey:
 		t.listed = WholeNumber(val)
 	case sentKey:
@@ -231,4 +237,9 @@ func (s *Store) CookieDue(v Version, maxAge int) bool {
 	}
 	since := s.Now().Sub(time.UnixMilli(v.terms.sent)).Abs()
 	return since >= time.Duration(maxAge)*time.Second/20
+}
+
+// RenewalDue reports whether the session has had its ID for too long.
+func (s *Store) RenewalDue(v *Version) bool {
+	return s.RenewEvery > 0 && s.Now().Sub(time.UnixMilli(v.terms.renewed)) >= s.RenewEvery
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -64,8 +65,12 @@ func mysqlOptions(_ *testing.T, s *testserver.Server, addr, store string) sessio
 	return session.Options{Initer: mysql.Initer(), Config: mysql.Config{DSN: at(s, addr), Table: store, InitTable: true}}
 }
 
+var hostPort = regexp.MustCompile(`[\w.-]+:\d{2,5}\b`)
+
 // at is the server's DSN with another address.
-func at(s *testserver.Server, addr string) string { return strings.Replace(s.DSN, s.Addr, addr, 1) }
+func at(s *testserver.Server, addr string) string {
+	return strings.Replace(s.DSN, hostPort.FindString(s.DSN), addr, 1)
+}
 
 // TestOwners lists the sessions of one owner, beside a few others and beside many, and
 // counts the round trips of that and of what goes with it.
@@ -80,7 +85,7 @@ func TestOwners(t *testing.T) {
 			var addr string
 			if sys.kind != nil {
 				s = sys.kind.Get(t)
-				addr = s.Addr
+				addr = hostPort.FindString(s.DSN)
 			}
 			ms := make(map[string]*session.Manager)
 			var filled time.Duration
@@ -109,7 +114,7 @@ func TestOwners(t *testing.T) {
 				rank(took["few"], 50), owners["few"]*perOwner, rank(took["many"], 50), owners["many"]*perOwner,
 				rank(took["few"], 99), rank(took["many"], 99), filled.Round(time.Millisecond))
 			if s != nil {
-				countOwners(t, sys, s)
+				countOwners(t, sys, s, addr)
 			}
 		})
 	}
@@ -146,8 +151,8 @@ func fillOwners(t *testing.T, m *session.Manager, owners int) {
 }
 
 // countOwners counts the round trips of one request each, as test/compare does.
-func countOwners(t *testing.T, sys ownersSystem, s *testserver.Server) {
-	px := newTripCounter(t, s.Addr)
+func countOwners(t *testing.T, sys ownersSystem, s *testserver.Server, addr string) {
+	px := newTripCounter(t, addr)
 	m := manager(t, sys.opt(t, s, px.l.Addr().String(), fmt.Sprint("counted", time.Now().UnixNano())))
 	f := flamego.New()
 	f.Use(m.Sessioner())

@@ -19,7 +19,10 @@ type mutant struct {
 	test     string // the package and the test it is in; default is the suite on SQLite
 }
 
-const explorer = "./internal/explore TestExplore"
+const (
+	explorer = "./internal/explore TestExplore"
+	owners   = "./internal/explore TestExploreOwners"
+)
 
 var mutants = []mutant{
 	{"G1_RoundTrip", "internal/txn/changes.go", "pairs = append(pairs, Pair{Key: ch.key, Value: ch.val})", "pairs = append(pairs, Pair{Key: ch.key})", ""},
@@ -36,12 +39,12 @@ var mutants = []mutant{
 	{"G5_FlashOnce", "internal/txn/store.go", "\t\t\tv, err = turn.next(ctx, s, v.ID)\n", "\t\t\treturn v, flash, true, nil\n", ""},
 	{"G5_NoFlash", "request.go", "c.Set(q.as.flash, q.as.noFlash)", "c.MapTo(nil, (*Flash)(nil))", ""},
 	{"G6_EndedStaysEnded", "internal/txn/run.go", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n\t\tif errors.Is(err, driver.ErrNotFound) {\n\t\t\treturn s.store.create(ctx, at.ID, ch, expiry)\n\t\t}\n", ""},
-	{"G6_StoreDestroy", "bound.go", "\t\tb.req.live.txn.Part()\n", "", ""},
+	{"G6_StoreDestroy", "handler.go", "\t\tb.req.live.txn.Part()\n", "", ""},
 	{"G6_FreshAfterDestroy", "internal/txn/session.go", "\tl := s.renew(unsaved)\n", "\tl := s.renew(unsaved)\n\tl.id = old.id\n", ""},
 	{"G7_RotationMoves", "internal/sqlstore/sqlstore.go", "expired_at = ?, {key} = ? WHERE {key} = ? AND {match}", "expired_at = ?, data = coalesce(data, ?) WHERE {key} = ? AND {match}", ""},
 	{"G7_RotationMerges", "internal/txn/run.go", "\t\t\tv, err = s.store.move(ctx, at, next, ch, expiry)\n", "\t\t\tv, err = s.store.create(ctx, next, ch, expiry)\n\t\t\t_ = s.store.Engine.Delete(ctx, at.ID)\n", ""},
 	{"G7_FailureAfterCommit", "request.go", "\tcase st.Handle != \"\" && (st.Handle", "\tcase st.Handle != \"\" && !q.x.closed.Load() && (st.Handle", ""},
-	{"G7_Reminder", "request.go", "\tq.state, err = q.live.txn.Seal(ctx, refresh)\n", "\tq.state, err = q.live.txn.Seal(ctx, refresh)\n\tif err != nil {\n\t\tq.state = txn.State{Handle: q.came, Refreshed: refresh}\n\t}\n", ""},
+	{"G7_Reminder", "request.go", "\tq.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)\n", "\tq.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)\n\tif err != nil {\n\t\tq.state = txn.State{Handle: q.came, Refreshed: tells}\n\t}\n", ""},
 	{"G8_StrictIDs", "request.go", "\t\t\t\tq.live.txn.Stale(value)\n", "\t\t\t\tq.live.txn.Adopt(value)\n", ""},
 	{"G8_Entropy", "internal/txn/id.go", "b[i] = letters[b[i]&31]", "b[i] = letters[b[i]&1]", ""},
 	{"G9_ExactExpiry", "internal/txn/terms.go", "\tif !now.Before(v.Record.Expiry) {", "\tif false {", ""},
@@ -59,7 +62,7 @@ var mutants = []mutant{
 	{"G10_IDIsStored", "internal/txn/session.go", "\t\tl.phase = exposed\n\t}\n\treturn l.id", "\t}\n\treturn l.id", ""},
 	{"G11_PanicChangesNothing", "exchange.go", "\t\t\tx.closed.Store(true)\n\t\t\tx.abandon()\n", "\t\t\t_ = 0\n", ""},
 	{"G12_ClientGone", "request.go", "\tctx, cancel := q.m.beyond(q.x.r.Context())\n\tdefer cancel()\n\tvar err error", "\tctx, cancel := q.m.deadline(q.x.r.Context())\n\tdefer cancel()\n\tvar err error", ""},
-	{"G13_HostileCookies", "request.go", "!q.m.core.Engine.Valid(value, q.m.leastID) ||", "value == \"\" ||", ""},
+	{"G13_HostileCookies", "request.go", "\t\t\tif !q.m.core.Engine.Valid(value, q.m.leastID) {\n", "\t\t\tif value == \"\" {\n", ""},
 	{"G13_CorruptRecord", "request.go", "\t\t\tcase errors.Is(err, driver.ErrUnreadable):", "\t\t\tcase err == driver.ErrUnreadable:", ""},
 	{"G13_CorruptRecord", "request.go", "\t\t\t\tq.m.reportRecord(err)\n", "\t\t\t\tq.m.reportRecord(err)\n\t\t\t\t_ = q.m.core.Engine.Delete(ctx, value)\n", ""},
 	{"G14_Outage", "manager.go", "\treturn context.WithTimeout(ctx, m.opt.StoreTimeout)", "\treturn context.WithCancel(ctx)", ""},
@@ -69,12 +72,12 @@ var mutants = []mutant{
 
 	{"G17_Listing", "internal/txn/owner.go", "return v.text(LabelKey)", "return \"\"", ""},
 	{"G17_End", "owner.go", "return h == handle", "return true", ""},
-	{"G17_End", "owner.go", "err == nil && n == 0", "false", ""},
+	{"G17_End", "owner.go", "err == nil && n == 0", "n < 0", ""},
 	{"G17_EndAll", "owner.go", "return !slices.Contains(except, h)", "return true", ""},
 	{"G17_EndedStoresNothing", "internal/txn/run.go", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, ErrEnded\n", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, err\n", ""},
 	{"G17_SignInMeetsEndAll", "internal/txn/owner.go", "\t\ttomb := &Changes{}\n", "\t\tif true {\n\t\t\treturn nil\n\t\t}\n\t\ttomb := &Changes{}\n", ""},
 	{"G17_RotationKeepsListing", "internal/txn/commit.go", "\treturn []string{id, p.next}\n", "\treturn []string{id}\n", ""},
-	{"G17_RotationMeetsEndAll", "internal/txn/owner.go", "\t\t\tif err := s.endListed(ctx, owner, l); err != nil {\n", "\t\t\tif err := s.bury(ctx, owner, l, l.ids[len(l.ids)-1]); err != nil {\n", ""},
+	{"G17_RotationMeetsEndAll", "internal/txn/owner.go", "\t\t\tif err := s.endListed(ctx, Ended, owner, l); err != nil {\n", "\t\t\tif err := s.bury(ctx, Ended, owner, l, l.ids[0]); err != nil {\n", ""},
 	{"G17_Expired", "internal/txn/owner.go", "ok && !s.expired(&v, s.Now()) &&", "ok &&", ""},
 	{"G17_LeavesTheList", "internal/txn/commit.go", "\t\tif p.at.terms.listed != 0 && p.do", "\t\tif p.at.terms.listed == 1 && p.do", ""},
 	{"G17_Weeks", "internal/txn/store.go", "t); due { // The owner's", "t); due && v.text(LabelKey) != \"\" { // The owner's", ""},
@@ -91,9 +94,9 @@ var mutants = []mutant{
 
 	// The explorer, too: lines of the core and of what tells the client.
 	{"G6 an ended", "internal/txn/forward.go", "\tfor _, next := range to {\n", "\tfor _, next := range to[:0] {\n", explorer},
-	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, id); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, id); err != nil {", explorer},
-	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, id); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
-	{"G6 an ended", "internal/txn/run.go", "\t\t\t\tforwarded = true\n", "\t\t\t\tforwarded = true\n\t\t\t\t_ = s.store.Engine.Delete(ctx, forwardID(at.ID))\n", explorer},
+	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, v.ID); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, v.ID); err != nil {", explorer},
+	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, v.ID); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
+	{"G6 an ended", "internal/txn/run.go", "\t\t\tprepared = at.ID\n", "\t\t\tprepared = at.ID\n\t\t\t_ = s.store.Engine.Delete(ctx, s.store.forwardID(at.ID))\n", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n\t\tif errors.Is(err, driver.ErrNotFound) {\n\t\t\treturn s.store.create(ctx, at.ID, &Changes{list: append([]change{{key: \"base\", val: \"base\"}}, ch.list...)}, expiry)\n\t\t}\n", explorer},
 	{"G7 the session", "internal/txn/run.go", "\t\tif moved {\n", "\t\tif moved && err != nil {\n", explorer},
 	{"G7 the session", "internal/txn/forward.go", "forwardFor-staleFor", "forwardFor", explorer},
@@ -110,12 +113,28 @@ var mutants = []mutant{
 	{"G4 no lost", "internal/txn/run.go", " && (ch == nil || !ch.updates()) {", " {", explorer},
 	{"G5 a flash", "internal/txn/store.go", "\t\tnext, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), v.terms))\n", "\t\tnext, err := v, error(nil)\n", explorer},
 	{"G5 a flash", "internal/txn/run.go", "return c.key == FlashKey && !c.deleted", "return false", explorer},
-	{"no record", "internal/txn/run.go", "\t\t\t\t_ = s.store.Engine.Delete(ctx, id) // It may be there all the same, and nobody knows of it.\n", "", explorer},
-	{"no record", "internal/txn/run.go", "\t\t_ = s.store.Engine.Delete(ctx, next) // A copy that nobody has been told of.\n", "", explorer},
+	{"no record", "internal/txn/run.go", "\t\t\t\ts.store.discard(ctx, p, id) // It may be there all the same, and nobody knows of it.\n", "", explorer},
+	{"no record", "internal/txn/run.go", "\t\ts.store.discard(ctx, p, next) // A copy that nobody has been told of.\n", "", explorer},
 	{"G3 G11 a failure", "exchange.go", "\t\t\tx.closed.Store(true)\n\t\t\tx.abandon()\n", "\t\t\tx.finish()\n", explorer},
 
+	// Owners, in every order of sign-ins, rotations and ends.
+	{"G17 what was there", "internal/txn/owner.go", "\t\ttomb := &Changes{}\n", "\t\tif true {\n\t\t\treturn nil\n\t\t}\n\t\ttomb := &Changes{}\n", owners},
+	{"G17 what was there", "internal/txn/commit.go", "\treturn []string{id, p.next}\n", "\treturn []string{id}\n", owners},
+	{"G17 what lives", "internal/txn/run.go", "\tif p.list == nil || !s.isBuried(ctx, id) {\n", "\tif true {\n", owners},
+	{"G17 what lives", "internal/txn/owner.go", "\t\tlist[i].add(ids...)\n", "\t\tlist[i].ids = ids[len(ids)-1:]\n", owners},
+	{"G17 nobody else", "internal/txn/owner.go", "\t\tcase err == nil && v.isOwnedBy(owner, l.Handle):\n", "\t\tcase err == nil:\n", "./internal/explore TestExploreOwners"},
+	{"G17 no more", "internal/txn/owner.go", "\t\tif err := s.endListed(ctx, Evicted, owner, list[0]); err != nil { // The list is in the order of sign-ins.\n\t\t\treturn nil, err\n\t\t}\n", "", owners},
+	{"TestNoIDInTheStorage", "internal/txn/forward.go", "\tnewID = s.ref(newID)\n", "", ". TestNoIDInTheStorage"},
+	{"TestNoIDInTheStorage", "internal/txn/owner.go", "\t\t\tids[j] = s.ref(id)\n", "\t\t\tids[j] = id\n", ". TestNoIDInTheStorage"},
+	{"TestNoIDInTheStorage", "internal/recordstore/recordstore.go", " && !(isKey(id) && e.Hashes())", "", ". TestNoIDInTheStorage"},
+	{"TestHashIDsLater", "internal/recordstore/hashed.go", "\tif !isKey(id) {\n", "\tif false {\n", ". TestHashIDsLater"},
+	{"TestCopiedRecord", "internal/recordstore/recordstore.go", " && at != boundTo(e.Ref(id))", " && false", ". TestCopiedRecord"},
+	{"TestRenewEvery", "internal/txn/forward.go", "\t\tif !ok ||", "\t\tif false ||", ". TestRenewEvery"},
+	{"TestRenewEvery", "request.go", "\t\tq.came = v.Handle() // Another", "\t\t_ = v.Handle() // Another", ". TestRenewEvery"},
+	{"G4 no lost", "internal/txn/run.go", "\t\t\tnext = \"\" // Another request has renewed it.\n", "", "./internal/explore TestExploreRenewals"},
+
 	// What only several goroutines of one handler can meet.
-	{"create", "internal/txn/commit.go", "\t\t\ts.doom(at.ID)\n", "", "./internal/txn TestDestroyBetweenTheSteps"},
+	{"create", "internal/txn/commit.go", "\t\t\ts.doom(at)\n", "", "./internal/txn TestDestroyBetweenTheSteps"},
 }
 
 func main() {

@@ -1,0 +1,129 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/flamego/session/internal/txn"
+)
+
+// EventKind is a kind of Event.
+type EventKind int
+
+// The kinds of events.
+const (
+	// Began: a session was stored for the first time.
+	Began = EventKind(txn.Began)
+	// Loaded: a request came with a live session.
+	Loaded = EventKind(txn.Loaded)
+	// Rotated: a session got a new ID, by RegenerateID or SetOwner.
+	Rotated = EventKind(txn.Rotated)
+	// Renewed: a session got a new ID because of Options.RenewEvery.
+	Renewed = EventKind(txn.Renewed)
+	// Ended: a session was ended. By says by whom.
+	Ended = EventKind(txn.Ended)
+	// Evicted: a session ended because of Options.MaxPerOwner.
+	Evicted = EventKind(txn.Evicted)
+	// Expired: a request came with the ID of a session that has expired, but was not
+	// swept yet. Once swept, it is an UnknownID.
+	Expired = EventKind(txn.Expired)
+	// UnknownID: a request came with an ID that the store does not have. One now and
+	// then is an old cookie; many from one address are an attack.
+	UnknownID = EventKind(txn.UnknownID)
+	// MalformedID: a request came with something that cannot be an ID.
+	MalformedID = EventKind(txn.MalformedID)
+	// Undecodable: a request came with the ID of a record that cannot be decoded.
+	Undecodable = EventKind(txn.Undecodable)
+	// StoreCall: a call of the store that did its work, or found nothing.
+	StoreCall = EventKind(txn.StoreCall)
+	// Conflict: a call of the store that found that another request was first. The
+	// library tries again.
+	Conflict = EventKind(txn.Conflict)
+	// StoreError: a call of the store that failed.
+	StoreError = EventKind(txn.StoreError)
+)
+
+var eventNames = [...]string{
+	Began: "began", Loaded: "loaded", Rotated: "rotated", Renewed: "renewed", Ended: "ended", Evicted: "evicted",
+	Expired: "expired", UnknownID: "unknown_id", MalformedID: "malformed_id", Undecodable: "undecodable",
+	StoreCall: "store_call", Conflict: "conflict", StoreError: "store_error",
+}
+
+// String returns the name in lower case, such as "unknown_id", for logs and labels.
+func (k EventKind) String() string {
+	if k < 0 || int(k) >= len(eventNames) {
+		return fmt.Sprintf("EventKind(%d)", int(k))
+	}
+	return eventNames[k]
+}
+
+// Event is something that happened to a session or in the store. What does not apply
+// is zero.
+type Event struct {
+	Kind EventKind
+	// Session names the session in logs. It is a hash of the ID, the same on all
+	// servers: nobody can get back to the ID, and no storage has the same hash. It
+	// changes when the ID does.
+	Session string
+	// Owner is that of SetOwner, if the session at hand has one.
+	Owner string
+	// By is who ended a session: "request" for Destroy and Store.Destroy, "manager" for
+	// End, EndAll and MaxPerOwner.
+	By string
+	// Op is the call of the store: "load", "load many", "create", "replace", "move",
+	// "extend" or "delete".
+	Op string
+	// Duration is how long that call took.
+	Duration time.Duration
+	// Err is what the call returned. ErrNotFound and ErrExists are answers, not failures.
+	Err error
+}
+
+// observer returns what the core calls, or nil, so that nothing is measured.
+func (m *Manager) observer() func(context.Context, txn.Event) {
+	if m.opt.Observe == nil {
+		return nil
+	}
+	return func(ctx context.Context, e txn.Event) {
+		defer func() {
+			if p := recover(); p != nil {
+				m.report(fmt.Errorf("session: Options.Observe panicked: %v", p))
+			}
+		}()
+		m.opt.Observe(ctx, Event{
+			Kind: EventKind(e.Kind), Session: eventHash(e.ID), Owner: e.Owner,
+			By: e.By, Op: e.Op, Duration: e.Duration, Err: e.Err,
+		})
+	}
+}
+
+func eventHash(id string) string {
+	if id == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("session event " + id))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}
+
+// Stats are what has happened in this Manager's Store since it was opened, by kind of event:
+// counters that only grow. They are counted whether or not Options.Observe is set.
+type Stats struct {
+	Began, Loaded, Rotated, Renewed, Ended, Evicted, Expired int64
+	UnknownIDs, MalformedIDs, Undecodable                    int64
+	Conflicts, StoreErrors                                   int64
+}
+
+// Stats returns the figures of this Manager; each server has its own. It calls no
+// store, and may be called concurrently.
+func (m *Manager) Stats() Stats {
+	n := func(k EventKind) int64 { return m.core.Counts[k].Load() }
+	return Stats{
+		Began: n(Began), Loaded: n(Loaded), Rotated: n(Rotated), Renewed: n(Renewed), Ended: n(Ended), Evicted: n(Evicted), Expired: n(Expired),
+		UnknownIDs: n(UnknownID), MalformedIDs: n(MalformedID), Undecodable: n(Undecodable),
+		Conflicts: n(Conflict), StoreErrors: n(StoreError),
+	}
+}

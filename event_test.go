@@ -1,0 +1,148 @@
+package session_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
+)
+
+// eventList keeps events, those of store calls apart.
+type eventList struct {
+	mu            sync.Mutex
+	events, calls []session.Event
+}
+
+func (l *eventList) add(_ context.Context, e session.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.Op != "" {
+		l.calls = append(l.calls, e)
+	} else {
+		l.events = append(l.events, e)
+	}
+}
+
+// take returns what was added since the last time.
+func (l *eventList) take() (events, calls []session.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	events, calls = l.events, l.calls
+	l.events, l.calls = nil, nil
+	return events, calls
+}
+
+// TestObserve goes through the life of sessions, and checks the events of each step.
+func TestObserve(t *testing.T) {
+	now := time.Now()
+	var list eventList
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.Observe, o.MaxPerOwner, o.RenewEvery = list.add, 1, 30*time.Minute
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	step := func(path, id string, want ...session.EventKind) string {
+		t.Helper()
+		rec, sent := a.get(path, id)
+		require.Equal(t, http.StatusOK, rec.Code)
+		events, _ := list.take()
+		var kinds []session.EventKind
+		for _, e := range events {
+			kinds = append(kinds, e.Kind)
+			if id != "" {
+				assert.NotContains(t, e.Session, id)
+			}
+			if e.Kind == session.Loaded && path != "/in" {
+				assert.Equal(t, "42", e.Owner)
+				assert.Len(t, e.Session, 16)
+			}
+		}
+		assert.Equal(t, want, kinds, path)
+		return sent
+	}
+	first := step("/in", "", session.Began)
+	step("/who", first, session.Loaded)
+	second := step("/rotate", first, session.Loaded, session.Rotated)
+	step("/who", first, session.UnknownID)
+	step("/who", "not an ID; at all", session.MalformedID)
+	now = now.Add(30 * time.Minute)
+	third := step("/who", second, session.Loaded, session.Renewed)
+	fourth := step("/in", "", session.Evicted, session.Began)
+	step("/who", third, session.UnknownID)
+	step("/out", fourth, session.Loaded, session.Ended)
+	fifth := step("/in", "", session.Began)
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	events, _ := list.take()
+	require.Len(t, events, 1)
+	assert.Equal(t, session.Ended, events[0].Kind)
+	assert.Equal(t, "manager", events[0].By)
+	assert.Equal(t, "42", events[0].Owner)
+	step("/who", fifth, session.UnknownID)
+	sixth := step("/in", "", session.Began)
+	now = now.Add(2 * time.Hour)
+	step("/who", sixth, session.Expired)
+	a.b.expire(sixth, now.Add(time.Hour))
+	a.b.mu.Lock()
+	a.b.records[sixth] = session.Record{Data: []byte("garbage"), Expiry: now.Add(time.Hour)}
+	a.b.mu.Unlock()
+	step("/who", sixth, session.Undecodable)
+
+	assert.Equal(t, session.Stats{
+		Began: 4, Loaded: 4, Rotated: 1, Renewed: 1, Ended: 2, Evicted: 1, Expired: 1,
+		UnknownIDs: 3, MalformedIDs: 1, Undecodable: 1,
+	}, a.m.Stats())
+}
+
+// TestObserveStore checks the events of calls of the store.
+func TestObserveStore(t *testing.T) {
+	var list eventList
+	a := newUserApp(t, nil, func(o *session.Options) { o.Observe = list.add })
+	_, id := a.get("/set", "")
+	a.get("/who", id)
+	_, calls := list.take()
+	var ops []string
+	for _, c := range calls {
+		ops = append(ops, c.Op)
+		assert.Equal(t, session.StoreCall, c.Kind)
+		assert.Positive(t, c.Duration)
+	}
+	assert.Equal(t, []string{"create", "load"}, ops)
+
+	a.b.failReads.Store(true)
+	rec, _ := a.get("/who", id)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	_, calls = list.take()
+	require.Len(t, calls, 1)
+	assert.Equal(t, session.StoreError, calls[0].Kind)
+	assert.ErrorIs(t, calls[0].Err, errDown)
+	assert.EqualValues(t, 1, a.m.Stats().StoreErrors)
+}
+
+// TestObservePanics checks that an observer that panics fails no request.
+func TestObservePanics(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.Observe = func(context.Context, session.Event) { panic("as planned") }
+	})
+	rec, _ := a.get("/set", "")
+	assert.Equal(t, http.StatusOK, rec.Code)
+	assert.ErrorContains(t, a.errs.last(), "Options.Observe panicked: as planned")
+}
+
+// TestEventNames checks that every kind has a name that fits a label.
+func TestEventNames(t *testing.T) {
+	seen := map[string]bool{}
+	for k := session.Began; k <= session.StoreError; k++ {
+		assert.NotEmpty(t, k.String())
+		assert.Empty(t, strings.Trim(k.String(), "abcdefghijklmnopqrstuvwxyz_"))
+		assert.False(t, seen[k.String()])
+		seen[k.String()] = true
+	}
+	assert.Equal(t, "EventKind(99)", session.EventKind(99).String())
+}

@@ -1,0 +1,181 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/flamego/flamego"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/sessiontest"
+)
+
+func hashIDs(o *session.Options) { o.HashIDs = true }
+
+// storedKey is the key under which the guide says that a session is stored.
+func storedKey(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return "h" + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+}
+
+// TestHashIDs runs the suite with hashes for keys.
+func TestHashIDs(t *testing.T) {
+	var b *mapBackend
+	sessiontest.Suite{
+		Open: func(*testing.T) func() session.Options {
+			b = newMapBackend()
+			return func() session.Options {
+				return session.Options{Initer: initer(b, session.StoreConfig{}), HashIDs: true}
+			}
+		},
+		Corrupt: func(_ *testing.T, id string) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			r := b.records[storedKey(id)]
+			r.Data = []byte("garbage")
+			b.records[storedKey(id)] = r
+		},
+	}.Run(t)
+}
+
+// everything is what a dump of the storage shows.
+func (a *app) everything() string {
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
+	var dump bytes.Buffer
+	for id, r := range a.b.records {
+		fmt.Fprintf(&dump, "%s %s\n", id, r.Data)
+	}
+	return dump.String()
+}
+
+// newUserApp is an application with sign-in and sign-out.
+func newUserApp(t *testing.T, b *faultyBackend, change ...func(*session.Options)) *app {
+	a := newApp(t, append([]func(*session.Options){func(o *session.Options) {
+		if b != nil {
+			o.Initer = initer(b, session.StoreConfig{})
+		}
+	}}, change...)...)
+	if b != nil {
+		a.b = b
+	}
+	a.Get("/in", func(s session.Session) error { s.Set("user", "42"); return session.SetOwner(s, "42") })
+	a.Get("/set", func(s session.Session) { s.Set("user", "42") })
+	a.Get("/rotate", func(c flamego.Context, s session.Session) error {
+		return s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+	})
+	a.Get("/out", func(s session.Session) { session.Destroy(s) })
+	a.Get("/who", func(s session.Session) string { return fmt.Sprint(s.Get("user")) })
+	return a
+}
+
+// TestNoIDInTheStorage signs in, rotates and signs out, and looks for the IDs in all that
+// was ever stored. What is there opens nothing.
+func TestNoIDInTheStorage(t *testing.T) {
+	a := newUserApp(t, nil, hashIDs)
+	var ids []string
+	id := ""
+	for _, path := range []string{"/in", "/rotate", "/rotate", "/set", "/out"} {
+		rec, sent := a.get(path, id)
+		require.Equal(t, http.StatusOK, rec.Code, path)
+		if sent != "" && path != "/out" {
+			id, ids = sent, append(ids, sent)
+		}
+		dump := a.everything()
+		for _, id := range ids {
+			assert.NotContains(t, dump, id, path)
+		}
+		if path == "/out" {
+			continue
+		}
+		require.Contains(t, dump, storedKey(id))
+		rec, _ = a.get("/who", storedKey(id))
+		assert.Equal(t, "<nil>", rec.Body.String(), "a hash from a dump signs somebody in")
+		_, err := a.m.Store().Read(t.Context(), storedKey(id))
+		assert.Error(t, err)
+	}
+	assert.Len(t, ids, 3)
+}
+
+// TestHashIDsLater turns the option on: the sessions that are there go on, move to their
+// hashes when they change, and can be ended before and after that.
+func TestHashIDsLater(t *testing.T) {
+	b := newFaultyBackend()
+	before, after := newUserApp(t, b), newUserApp(t, b, hashIDs)
+	for _, write := range []bool{false, true} {
+		_, id := before.get("/in", "")
+		rec, _ := after.get("/who", id)
+		require.Equal(t, "42", rec.Body.String())
+		if write {
+			after.get("/set?", id)
+			after.get("/rotate", id)
+		}
+		_, first := before.get("/in", "")
+		rec, sent := after.get("/rotate", first)
+		require.Equal(t, http.StatusOK, rec.Code)
+		rec, _ = after.get("/who", sent)
+		assert.Equal(t, "42", rec.Body.String())
+		rec, _ = after.get("/who", first)
+		assert.Equal(t, "<nil>", rec.Body.String())
+		after.get("/out", id)
+		rec, _ = after.get("/who", id)
+		assert.Equal(t, "<nil>", rec.Body.String(), "it has been ended")
+		require.NoError(t, after.m.EndAll(t.Context(), "42"))
+		rec, _ = after.get("/who", sent)
+		assert.Equal(t, "<nil>", rec.Body.String(), "all have been ended")
+	}
+}
+
+// TestHashIDsNeedsAStore checks that the option is refused where it would do nothing.
+func TestHashIDsNeedsAStore(t *testing.T) {
+	own := func(context.Context, ...interface{}) (session.Store, error) { return &plainStore{}, nil }
+	_, err := session.NewManager(session.Options{Initer: own, HashIDs: true})
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	assert.ErrorContains(t, err, "HashIDs")
+
+	shared := session.NewStore(newMapBackend(), session.StoreConfig{})
+	same := func(context.Context, ...interface{}) (session.Store, error) { return shared, nil }
+	m, err := session.NewManager(session.Options{Initer: same, HashIDs: true})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, m.Close(t.Context())) }()
+	_, err = session.NewManager(session.Options{Initer: same, Cookie: session.CookieOptions{Name: "other"}})
+	assert.ErrorContains(t, err, "HashIDs is not the same")
+}
+
+// TestCopiedRecord copies a signed-in visitor's encrypted record under the ID of another
+// session.
+func TestCopiedRecord(t *testing.T) {
+	for _, hash := range []bool{false, true} {
+		c := newCipher(t, cipherKey(1))
+		b := newFaultyBackend()
+		a := newUserApp(t, nil, func(o *session.Options) {
+			o.Initer, o.HashIDs = initer(b, session.StoreConfig{Encoder: c.Encode, Decoder: c.Decode}), hash
+		})
+		_, victim := a.get("/set", "")
+		_, thief := a.get("/set", "")
+		key := func(id string) string {
+			if hash {
+				return storedKey(id)
+			}
+			return id
+		}
+		b.records[key(thief)] = b.records[key(victim)]
+		rec, _ := a.get("/who", thief)
+		assert.Equal(t, "<nil>", rec.Body.String())
+		assert.ErrorContains(t, a.errs.last(), "copied")
+		rec, _ = a.get("/who", victim)
+		assert.Equal(t, "42", rec.Body.String())
+		_, moved := a.get("/rotate", victim)
+		rec, _ = a.get("/who", moved)
+		assert.Equal(t, "42", rec.Body.String(), "a rotation binds it to the new ID")
+	}
+}

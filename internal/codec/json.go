@@ -1,0 +1,181 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/flamego/session/internal/txn"
+)
+
+// JSON encodes a session as one JSON object (RFC 8259), for storage that programs in
+// other languages read. What would come back as something else is refused, but for the
+// size of integers and the types of lists and objects.
+var JSON = Codec{Encode: encodeJSON, Decode: decodeJSON, Remedy: remedyJSON}
+
+// jsonDepth is how deep values may be nested. One that contains itself is deeper.
+const jsonDepth = 100
+
+func encodeJSON(v *txn.Values) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, p := range v.Pairs {
+		key, ok := p.Key.(string)
+		if !ok {
+			return nil, fmt.Errorf("a JSON key is a string, not a %T", p.Key)
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := writeString(&b, key); err != nil {
+			return nil, err
+		}
+		b.WriteByte(':')
+		if err := writeJSON(&b, reflect.ValueOf(p.Value), 0); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func writeJSON(b *bytes.Buffer, v reflect.Value, depth int) error {
+	if depth > jsonDepth {
+		return fmt.Errorf("it is nested more than %d deep, or contains itself", jsonDepth)
+	}
+	for v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if !v.IsValid() {
+		b.WriteString("null")
+		return nil
+	}
+	t := v.Type()
+	switch {
+	case t.PkgPath() != "":
+		return fmt.Errorf("a %s would not come back as one", t)
+	case v.Kind() == reflect.Bool:
+		b.WriteString(strconv.FormatBool(v.Bool()))
+	case v.Kind() == reflect.String:
+		return writeString(b, v.String())
+	case v.CanInt():
+		b.WriteString(strconv.FormatInt(v.Int(), 10))
+	case v.CanUint() && v.Uint() <= math.MaxInt64:
+		b.WriteString(strconv.FormatUint(v.Uint(), 10))
+	case v.CanFloat() && !math.IsInf(v.Float(), 0) && !math.IsNaN(v.Float()):
+		text := strconv.FormatFloat(v.Float(), 'g', -1, 64)
+		b.WriteString(text)
+		if !strings.ContainsAny(text, ".e") {
+			b.WriteString(".0") // Otherwise it would come back as an int.
+		}
+	case v.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
+		return writeList(b, v, depth)
+	case v.Kind() == reflect.Map && t.Key() == reflect.TypeFor[string]():
+		return writeObject(b, v, depth)
+	default:
+		return fmt.Errorf("a %s would not come back as one", t)
+	}
+	return nil
+}
+
+func writeList(b *bytes.Buffer, v reflect.Value, depth int) error {
+	b.WriteByte('[')
+	for i := range v.Len() {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if err := writeJSON(b, v.Index(i), depth+1); err != nil {
+			return err
+		}
+	}
+	b.WriteByte(']')
+	return nil
+}
+
+func writeObject(b *bytes.Buffer, v reflect.Value, depth int) error {
+	b.WriteByte('{')
+	for it, first := v.MapRange(), true; it.Next(); first = false {
+		if !first {
+			b.WriteByte(',')
+		}
+		if err := writeString(b, it.Key().String()); err != nil {
+			return err
+		}
+		b.WriteByte(':')
+		if err := writeJSON(b, it.Value(), depth+1); err != nil {
+			return err
+		}
+	}
+	b.WriteByte('}')
+	return nil
+}
+
+func writeString(b *bytes.Buffer, s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("a string is not UTF-8")
+	}
+	text, err := json.Marshal(s)
+	b.Write(text)
+	return err
+}
+
+func remedyJSON(txn.Pair) string {
+	return "JSON keeps bool, string, integers up to 64 bits with a sign, float64, and slices and maps with string keys of these: store a time.Time as its Unix seconds, bytes as base64, a struct as a map"
+}
+
+func decodeJSON(data []byte) (*txn.Values, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var object map[string]any
+	if err := d.Decode(&object); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is something after the JSON object")
+	}
+	if object == nil {
+		return nil, errors.New("it is no JSON object")
+	}
+	pairs := make([]txn.Pair, 0, len(object))
+	for key, val := range object {
+		val, err := number(val)
+		if err != nil {
+			return nil, err
+		}
+		if val != nil { // To Get, nil and a missing key look the same.
+			pairs = append(pairs, txn.Pair{Key: key, Value: val})
+		}
+	}
+	return txn.NewValues(pairs), nil
+}
+
+// number makes an int or a float64 of each number in a value.
+func number(val any) (_ any, err error) {
+	switch v := val.(type) {
+	case json.Number:
+		if !strings.ContainsAny(v.String(), ".eE") {
+			return strconv.Atoi(v.String())
+		}
+		return v.Float64()
+	case []any:
+		for i := range v {
+			if v[i], err = number(v[i]); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		for key := range v {
+			if v[key], err = number(v[key]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return val, nil
+}

@@ -1,0 +1,120 @@
+package recordstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/flamego/session/driver"
+)
+
+// hashed is a Backend that gets hashes instead of IDs. A leaked dump has no ID that a
+// client could present. An ID has at least 128 random bits, so a plain SHA-256 of it
+// cannot be reversed by guessing.
+//
+// Records from before, under the IDs themselves, are found as well, and move when they
+// are written.
+type hashed struct{ driver.Backend }
+
+// A key is this prefix with a SHA-256 in 52 characters. No client can present one: Valid
+// says no. Otherwise the hash of a dump would open the record as one from before.
+const (
+	keyPrefix = "h"
+	keyLength = len(keyPrefix) + 52
+)
+
+func isKey(id string) bool { return len(id) == keyLength && strings.HasPrefix(id, keyPrefix) }
+
+func keyOf(id string) string {
+	if isKey(id) {
+		return id // The library's own records name sessions by their keys.
+	}
+	sum := sha256.Sum256([]byte(id))
+	return keyPrefix + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+}
+
+// plain marks a record under the ID itself.
+type plain struct{ version any }
+
+// unmark returns the record as the backend knows it, and whether it is a plain one.
+func unmark(r driver.Record) (driver.Record, bool) {
+	p, ok := r.Version.(plain)
+	if ok {
+		r.Version = p.version
+	}
+	return r, ok
+}
+
+func (h hashed) Load(ctx context.Context, id string) (driver.Record, error) {
+	r, err := h.Backend.Load(ctx, keyOf(id))
+	if isKey(id) || !errors.Is(err, driver.ErrNotFound) {
+		return r, err
+	}
+	r, err = h.Backend.Load(ctx, id)
+	r.Version = plain{r.Version}
+	return r, err
+}
+
+// LoadMany implements driver.ManyLoader, for a backend that does.
+func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
+	keys := make([]string, 0, 2*len(ids))
+	for _, id := range ids {
+		if keys = append(keys, keyOf(id)); !isKey(id) {
+			keys = append(keys, id)
+		}
+	}
+	records, err := h.Backend.(driver.ManyLoader).LoadMany(ctx, keys)
+	found := make(map[string]driver.Record, len(records))
+	for _, id := range ids {
+		r, ok := records[keyOf(id)]
+		if !ok {
+			if r, ok = records[id]; !ok {
+				continue
+			}
+			r.Version = plain{r.Version}
+		}
+		found[id] = r
+	}
+	return found, err
+}
+
+func (h hashed) Create(ctx context.Context, id string, r driver.Record) error {
+	return h.Backend.Create(ctx, keyOf(id), r)
+}
+
+func (h hashed) Replace(ctx context.Context, id string, old, r driver.Record) error {
+	old, ok := unmark(old)
+	if ok {
+		return h.Backend.Move(ctx, id, keyOf(id), old, r)
+	}
+	return h.Backend.Replace(ctx, keyOf(id), old, r)
+}
+
+func (h hashed) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
+	old, ok := unmark(old)
+	if !ok {
+		id = keyOf(id)
+	}
+	return h.Backend.Move(ctx, id, keyOf(newID), old, r)
+}
+
+func (h hashed) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
+	old, ok := unmark(old)
+	if !ok {
+		id = keyOf(id)
+	}
+	return h.Backend.Touch(ctx, id, old, expiry)
+}
+
+// Delete deletes the plain record first: Replace may be moving it.
+func (h hashed) Delete(ctx context.Context, id string) error {
+	if !isKey(id) {
+		if err := h.Backend.Delete(ctx, id); err != nil {
+			return err
+		}
+	}
+	return h.Backend.Delete(ctx, keyOf(id))
+}
