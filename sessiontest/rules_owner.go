@@ -289,6 +289,10 @@ func ownerEndedStoresNothing(r rule, f *fleet) {
 			}
 			stranger(f.t, b, old).lives(r, servers, "")
 			f.lists(r, servers, "ann")
+			// Nor is it on the list any more, where it would take the room of a live one.
+			if err := a.m.End(ctx, "ann", m.handle); !errors.Is(err, session.ErrNotFound) {
+				r.broken(f.t, "%s, then %s of a request under way, then End: %v, want ErrNotFound", name, page, err)
+			}
 		}
 		m := newVisitor(f.t).signsIn(r, a, "ann")
 		var err error

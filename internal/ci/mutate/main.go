@@ -73,7 +73,7 @@ var mutants = []mutant{
 	{"G17_Listing", "internal/txn/owner.go", "return v.text(LabelKey)", "return \"\"", ""},
 	{"G17_End", "owner.go", "return h == handle", "return true", ""},
 	{"G17_End", "owner.go", "err == nil && n == 0", "n < 0", ""},
-	{"G17_EndAll", "owner.go", "return !slices.Contains(except, h)", "return true", ""},
+	{"G17_EndAll", "owner.go", "return !slices.Contains(except, h)", "return !slices.Contains(except[:0], h)", ""},
 	{"G17_EndedStoresNothing", "internal/txn/run.go", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, ErrEnded\n", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, err\n", ""},
 	{"G17_SignInMeetsEndAll", "internal/txn/owner.go", "\t\ttomb := &Changes{}\n", "\t\tif true {\n\t\t\treturn nil\n\t\t}\n\t\ttomb := &Changes{}\n", ""},
 	{"G17_RotationKeepsListing", "internal/txn/commit.go", "\treturn []string{id, p.next}\n", "\treturn []string{id}\n", ""},
