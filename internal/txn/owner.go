@@ -129,6 +129,10 @@ func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
 		if i < 0 {
 			i = len(list)
 			list = append(list, Listed{Handle: l.handle, Since: s.Now()})
+		} else if l.isNew {
+			// An earlier try has failed, and somebody may be ending what it left. The list has
+			// to change, so that they start again.
+			list[i].Since = time.UnixMilli(max(s.Now().UnixMilli(), list[i].Since.UnixMilli()+1))
 		}
 		for j, id := range ids {
 			ids[j] = s.ref(id)
