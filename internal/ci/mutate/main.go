@@ -88,7 +88,6 @@ var mutants = []mutant{
 	{"G17_SetOwnerFails", "owner.go", "\tcase l.req == nil && l.txn.State().Handle != \"\":\n", "\tcase false:\n", ""},
 	{"G17_ListIsNoSession", "internal/txn/run.go", "\tif old.terms.isNote {\n", "\tif false {\n", ""},
 	{"G17_Places", "internal/txn/owner.go", "derivedID(\"owner \" + place + ", "derivedID(\"owner \" + ", ""},
-	{"G17_EndAll", "internal/txn/owner.go", "\t\tlist[i].add(ids...)\n", "\t\tlist[i].ids = ids[len(ids)-1:]\n", "./sqlite TestProcesses"},
 	{"LoadMany", "internal/sqlstore/backend.go", "slices.Chunk(ids, manyIDs)", "slices.Chunk(ids[:min(len(ids), manyIDs)], manyIDs)", "./sqlite TestContract$/^file"},
 	{"EndedContext", "internal/sqlstore/backend.go", "\terr := ctx.Err()\n", "\tvar err error\n", "./sqlite TestContract$/^file"},
 
