@@ -86,6 +86,7 @@ func TestOwners(t *testing.T) {
 			if sys.kind != nil {
 				s = sys.kind.Get(t)
 				addr = hostPort.FindString(s.DSN)
+				countOwners(t, sys, s, addr)
 			}
 			ms := make(map[string]*session.Manager)
 			var filled time.Duration
@@ -113,9 +114,6 @@ func TestOwners(t *testing.T) {
 			t.Logf("OWNERS a list of %d: p50 %v of %d sessions, %v of %d; p99 %v, %v (filled in %v)", perOwner,
 				rank(took["few"], 50), owners["few"]*perOwner, rank(took["many"], 50), owners["many"]*perOwner,
 				rank(took["few"], 99), rank(took["many"], 99), filled.Round(time.Millisecond))
-			if s != nil {
-				countOwners(t, sys, s, addr)
-			}
 		})
 	}
 }
@@ -188,7 +186,7 @@ func countOwners(t *testing.T, sys ownersSystem, s *testserver.Server, addr stri
 		return px.trips.Load() - before
 	}
 	all := func() { // Each once, and ten sign-ins.
-		for _, path := range []string{"/visit", "/signin", "/rotate", "/list", "/signout"} {
+		for _, path := range []string{"/visit", "/rotate", "/signin", "/rotate", "/list", "/signout"} {
 			get(path)
 		}
 		for range perOwner {
@@ -205,6 +203,10 @@ func countOwners(t *testing.T, sys ownersSystem, s *testserver.Server, addr stri
 	signedIn := cookie
 	cookie = ""
 	note("list", get("/list"))
+	get("/visit")
+	note("rotation without an owner", get("/rotate"))
+	note("sign-out without an owner", get("/signout"))
+	cookie = ""
 	note("visit", get("/visit"))
 	note("read", get("/read"))
 	note("sign-in of the visitor", get("/signin"))
