@@ -1,0 +1,78 @@
+package memstore
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// A row is a session in bytes: its expiry, its ID, the data of its packed values, and
+// zeros up to a multiple of rowStep.
+const (
+	rowStep    = 8
+	maxRow     = rowStep * (1<<sizeBits - 1)
+	expirySize = 8
+	chunkSize  = 8 << 10
+)
+
+func appendRow(b []byte, id string, data []byte, expiry time.Time) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(expiry.UnixNano()))
+	b = appendPart(appendPart(b, id), data)
+	for len(b)%rowStep != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func expiryOf(row []byte) int64 { return int64(binary.LittleEndian.Uint64(row)) }
+
+func setExpiry(row []byte, expiry time.Time) {
+	binary.LittleEndian.PutUint64(row, uint64(expiry.UnixNano()))
+}
+
+func split(row []byte) (id, data []byte) {
+	id, rest := cutPart(row[expirySize:])
+	data, _ = cutPart(rest)
+	return id, data
+}
+
+// table holds the rows of one size, in chunks, without gaps and in no order. So whatever
+// comes and goes, no memory is lost between them.
+type table struct {
+	size   int
+	n      int
+	chunks [][]byte
+	swept  int // where the next step of the sweep begins
+}
+
+func (t *table) perChunk() int { return chunkSize / t.size }
+
+// row returns the memory of a row, which the next change of the table may give to
+// another.
+func (t *table) row(i int) []byte {
+	per := t.perChunk()
+	return t.chunks[i/per][i%per*t.size:][:t.size]
+}
+
+// push adds a row at the end.
+func (t *table) push(row []byte) {
+	switch {
+	case t.n == 0:
+		t.chunks = [][]byte{nil} // The first one grows as it is needed.
+	case t.n%t.perChunk() == 0:
+		t.chunks = append(t.chunks, make([]byte, 0, chunkSize))
+	}
+	last := &t.chunks[len(t.chunks)-1]
+	*last = append(*last, row...)
+	t.n++
+}
+
+// pop removes the last row.
+func (t *table) pop() {
+	t.n--
+	last := len(t.chunks) - 1
+	t.chunks[last] = t.chunks[last][:len(t.chunks[last])-t.size]
+	if len(t.chunks[last]) == 0 {
+		t.chunks[last] = nil
+		t.chunks = t.chunks[:last]
+	}
+}
