@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"strings"
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/txn"
@@ -15,13 +16,40 @@ import (
 // map because requests share it, and types of the application because nothing could
 // make them again.
 type packed struct {
-	version uint32 // what compare-and-swap compares
-	data    []byte // the pairs, one after the other: the kind of the value, the key, the value
-	room    [64]byte
+	// version is what compare-and-swap compares.
+	version uint32
+	// data are the pairs, one after the other: the kind of the value, the key, the value.
+	// The library's own come first, so that a request sees at once that there are none.
+	data []byte
 }
 
-// maxPacked is the most data that is packed, in bytes.
-const maxPacked = maxRow - expirySize - driver.MaxIDLength - 2*binary.MaxVarintLen16
+const (
+	// maxData is the most data that is packed, in bytes.
+	maxData = maxRow - rowHeader - driver.MaxIDLength
+	// maxPart is the length of the longest key or value that is packed, in bytes.
+	maxPart = math.MaxUint8
+)
+
+// newPacked returns one with room for n bytes. Most need one allocation.
+func newPacked(n int) *packed {
+	switch {
+	case n <= 64:
+		p := &struct {
+			packed
+			room [64]byte
+		}{}
+		p.data = p.room[:0]
+		return &p.packed
+	case n <= 128:
+		p := &struct {
+			packed
+			room [128]byte
+		}{}
+		p.data = p.room[:0]
+		return &p.packed
+	}
+	return &packed{data: make([]byte, 0, n)}
+}
 
 // The kinds of values.
 const (
@@ -74,7 +102,7 @@ func encode(val any, buf []byte) (kind byte, b []byte) {
 	case float64:
 		return kindFloat64, binary.AppendUvarint(buf, math.Float64bits(v))
 	case string:
-		if len(v) <= maxPacked {
+		if len(v) <= maxPart {
 			return kindString, append(buf, v...)
 		}
 	}
@@ -115,16 +143,15 @@ func decode(kind byte, b []byte) any {
 	return string(b)
 }
 
-// appendPart adds bytes or a string with its length in front, and cutPart takes it off
+// appendPart adds up to 255 bytes, with their number in front, and cutPart takes them off
 // again.
 func appendPart[T []byte | string](b []byte, part T) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
+	return append(append(b, byte(len(part))), part...)
 }
 
 func cutPart(b []byte) (part, rest []byte) {
-	n, size := binary.Uvarint(b)
-	end := size + int(n)
-	return b[size:end], b[end:]
+	end := 1 + int(b[0])
+	return b[1:end], b[end:]
 }
 
 // cut takes the first pair off.
@@ -136,8 +163,7 @@ func cut(data []byte) (kind byte, key, val, rest []byte) {
 
 // pack returns values as packed, or nil if that is impossible.
 func pack(vals *txn.Values) *packed {
-	p := &packed{}
-	p.data = p.room[:0]
+	p := newPacked(0)
 	for _, pair := range vals.Pairs {
 		if !p.add(pair.Key, pair.Value) {
 			return nil
@@ -148,19 +174,19 @@ func pack(vals *txn.Values) *packed {
 
 // unpack copies data from a row into a new View.
 func unpack(version uint32, data []byte) *packed {
-	p := &packed{version: version}
-	p.data = append(p.room[:0], data...)
+	p := newPacked(len(data))
+	p.version, p.data = version, append(p.data, data...)
 	return p
 }
 
 // with returns what follows p, which may be nil, after the changes, or nil if they cannot
 // be packed. It handles only what was changed.
 func (p *packed) with(ch *txn.Changes) *packed {
-	next, ok := &packed{}, true
-	next.data = next.room[:0]
+	var old []byte
 	if p != nil {
-		next.data = append(next.data, p.data...)
+		old = p.data
 	}
+	next, ok := unpack(0, old), true
 	ch.Replay(func() {
 		flushed := &packed{}
 		for _, key := range txn.OwnKeys() {
@@ -184,10 +210,16 @@ func (p *packed) add(key, val any) bool {
 	name, ok := key.(string)
 	var buf [64]byte
 	kind, b := encode(val, buf[:0])
-	if !ok || kind == 0 || len(p.data)+len(name)+len(b) > maxPacked-1-2*binary.MaxVarintLen16 {
+	if !ok || kind == 0 || len(name) > maxPart || len(p.data)+1+1+len(name)+1+len(b) > maxData {
 		return false
 	}
+	at := len(p.data)
 	p.data = appendPart(appendPart(append(p.data, kind), name), b)
+	if strings.HasPrefix(name, txn.OwnPrefix) {
+		pair := bytes.Clone(p.data[at:])
+		copy(p.data[len(pair):], p.data[:at])
+		copy(p.data, pair)
+	}
 	return true
 }
 
@@ -225,13 +257,15 @@ func (p *packed) Own() []txn.Pair { return p.pairs(txn.OwnPrefix) }
 // values returns the values as everybody else has them.
 func (p *packed) values() *txn.Values { return txn.NewValues(p.pairs("")) }
 
+// pairs returns those in front whose keys have a prefix.
 func (p *packed) pairs(prefix string) (pairs []txn.Pair) {
 	for rest := p.data; len(rest) > 0; {
-		var kind byte
-		var key, val []byte
-		if kind, key, val, rest = cut(rest); bytes.HasPrefix(key, []byte(prefix)) {
-			pairs = append(pairs, txn.Pair{Key: string(key), Value: decode(kind, val)})
+		kind, key, val, after := cut(rest)
+		if len(key) < len(prefix) || string(key[:len(prefix)]) != prefix {
+			break
 		}
+		pairs = append(pairs, txn.Pair{Key: string(key), Value: decode(kind, val)})
+		rest = after
 	}
 	return pairs
 }

@@ -5,18 +5,19 @@ import (
 	"time"
 )
 
-// A row is a session in bytes: its expiry, its ID, the data of its packed values, and
+// A row is a session in bytes: its expiry, the length of its data, its ID, its data, and
 // zeros up to a multiple of rowStep.
 const (
-	rowStep    = 8
-	maxRow     = rowStep * (1<<sizeBits - 1)
-	expirySize = 8
-	chunkSize  = 8 << 10
+	rowStep   = 8
+	maxRow    = rowStep * (1<<sizeBits - 1)
+	rowHeader = 8 + 2 + 1 // what is in front of the ID
+	chunkSize = 8 << 10
 )
 
 func appendRow(b []byte, id string, data []byte, expiry time.Time) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(expiry.UnixNano()))
-	b = appendPart(appendPart(b, id), data)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(data)))
+	b = append(appendPart(b, id), data...)
 	for len(b)%rowStep != 0 {
 		b = append(b, 0)
 	}
@@ -30,9 +31,8 @@ func setExpiry(row []byte, expiry time.Time) {
 }
 
 func split(row []byte) (id, data []byte) {
-	id, rest := cutPart(row[expirySize:])
-	data, _ = cutPart(rest)
-	return id, data
+	id, rest := cutPart(row[rowHeader-1:])
+	return id, rest[:binary.LittleEndian.Uint16(row[rowHeader-3:])]
 }
 
 // table holds the rows of one size, in chunks, without gaps and in no order. So whatever
