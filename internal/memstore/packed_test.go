@@ -76,7 +76,7 @@ func TestSameValue(t *testing.T) {
 func TestChanges(t *testing.T) {
 	keys := []any{"a", "b", strings.Repeat("c", 200), txn.CreatedKey, txn.FlashKey, txn.LifetimeKey, txn.OwnPrefix, 7}
 	vals := []any{1, "x", strings.Repeat("y", 200), int64(1 << 40), true, nil, []string{"z"}}
-	for seed := range uint64(2000) {
+	for seed := range uint64(500) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		var view txn.View
 		want := txn.NoValues

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -74,5 +75,8 @@ func (t *table) pop() {
 	if len(t.chunks[last]) == 0 {
 		t.chunks[last] = nil
 		t.chunks = t.chunks[:last]
+	}
+	if last == 0 && t.n > 0 && t.n*t.size < cap(t.chunks[0])/4 {
+		t.chunks[0] = slices.Clone(t.chunks[0]) // It shrinks as it grew.
 	}
 }

@@ -33,17 +33,17 @@ const (
 
 // figures are in bytes a session, seconds, and microseconds of a request.
 type figures struct {
-	Bytes      float64 // a session, beside the program
-	Fill       float64
-	Collection float64 // of garbage, with nothing beside it
-	Processor  float64 // the same in seconds of processor time
-	Calm       latency // of reads, with nothing beside them
-	Collecting latency // during collections, one after the other
+	Bytes      float64 `json:",omitempty"` // a session, beside the program
+	Fill       float64 `json:",omitempty"`
+	Collection float64 `json:",omitempty"` // of garbage, with nothing beside it
+	Processor  float64 `json:",omitempty"` // the same in seconds of processor time
+	Calm       latency `json:",omitzero"`  // of reads, with nothing beside them
+	Collecting latency `json:",omitzero"`  // during collections, one after the other
 
 	// With -sweep, instead:
-	Sweep    float64 // of sessions that have all expired
-	Left     float64 // bytes for each of these, afterwards
-	Sweeping latency // of reads meanwhile
+	Sweep    float64 `json:",omitempty"` // of sessions that have all expired
+	Left     float64 `json:",omitempty"` // bytes for each of these, afterwards
+	Sweeping latency `json:",omitzero"`  // of reads meanwhile
 }
 
 type latency struct{ P50, P99, Slowest float64 }
