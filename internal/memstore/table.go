@@ -6,23 +6,21 @@ import (
 	"time"
 )
 
-// A row is a session in bytes: its expiry, the length of its data, its ID, its data, and
-// zeros up to a multiple of rowStep.
+// A row is a session in bytes: its expiry, the number of zeros at the end, its ID, its
+// data, and zeros up to a multiple of rowStep.
 const (
 	rowStep   = 8
 	maxRow    = rowStep * (1<<sizeBits - 1)
-	rowHeader = 8 + 2 + 1 // what is in front of the ID
+	rowHeader = 8 + 1 + 1 // what is in front of the ID
 	chunkSize = 8 << 10
 )
 
 func appendRow(b []byte, id string, data []byte, expiry time.Time) []byte {
+	zeros := -(rowHeader + len(id) + len(data)) & (rowStep - 1)
 	b = binary.LittleEndian.AppendUint64(b, uint64(expiry.UnixNano()))
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(data)))
-	b = append(appendPart(b, id), data...)
-	for len(b)%rowStep != 0 {
-		b = append(b, 0)
-	}
-	return b
+	b = appendPart(append(b, byte(zeros)), id)
+	b = append(b, data...)
+	return append(b, make([]byte, zeros)...)
 }
 
 func expiryOf(row []byte) int64 { return int64(binary.LittleEndian.Uint64(row)) }
@@ -32,8 +30,8 @@ func setExpiry(row []byte, expiry time.Time) {
 }
 
 func split(row []byte) (id, data []byte) {
-	id, rest := cutPart(row[rowHeader-1:])
-	return id, rest[:binary.LittleEndian.Uint16(row[rowHeader-3:])]
+	id, data = cutPart(row[rowHeader-1:])
+	return id, data[:len(data)-int(row[rowHeader-2])]
 }
 
 // table holds the rows of one size, in chunks, without gaps and in no order. So whatever
