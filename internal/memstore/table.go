@@ -12,7 +12,7 @@ const (
 	rowStep   = 8
 	maxRow    = rowStep * (1<<sizeBits - 1)
 	rowHeader = 8 + 1 + 1 // what is in front of the ID
-	chunkSize = 8 << 10
+	chunkSize = 16 << 10
 )
 
 func appendRow(b []byte, id string, data []byte, expiry time.Time) []byte {
