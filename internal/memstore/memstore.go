@@ -1,5 +1,5 @@
 // Package memstore is the engine for sessions in this process. It keeps Go values as
-// they are.
+// they are; those that nobody can tell from a copy, as bytes.
 package memstore
 
 import (
