@@ -219,3 +219,15 @@ func TestVersionsBeginAgain(t *testing.T) {
 		assert.IsType(t, &packed{}, now.View)
 	}
 }
+
+// TestTableShrinks checks that one row that is left does not keep the memory of many.
+func TestTableShrinks(t *testing.T) {
+	tab := table{size: 64}
+	for range 1000 {
+		tab.push(make([]byte, tab.size))
+	}
+	for range 999 {
+		tab.pop()
+	}
+	assert.Less(t, cap(tab.chunks[0]), 8*tab.size)
+}
