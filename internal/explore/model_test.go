@@ -150,7 +150,7 @@ var rules = map[string]func(*result) string{
 		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.faulted[expired] > 0 || res.final.base {
 			return ""
 		}
-		if res.startedAnew() || res.failedTwice() || res.crossed() {
+		if res.startedAnew() || res.failedTwice() || res.crossed() || res.torn() {
 			return ""
 		}
 		return "the client has lost its session"
@@ -293,7 +293,7 @@ var rules = map[string]func(*result) string{
 	},
 	// Every live record is one that the client can come back to.
 	"no record that nobody's cookie names": func(res *result) string {
-		if res.start == "visitor" && len(res.reqs) > 1 || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.crossed() {
+		if res.start == "visitor" && len(res.reqs) > 1 || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.crossed() || res.torn() {
 			return "" // Each may have got one, and the last answer counts.
 		}
 		if res.did("destroy") {
