@@ -276,6 +276,32 @@ func (m *Manager) Count(ctx context.Context) (int, error) {
 	return n, nil
 }
 
+// observer returns what the core calls, or nil, so that nothing is measured.
+func (m *Manager) observer() func(context.Context, txn.Event) {
+	if m.opt.Observe == nil {
+		return nil
+	}
+	return func(ctx context.Context, e txn.Event) {
+		defer func() {
+			if p := recover(); p != nil {
+				m.report(fmt.Errorf("session: Options.Observe panicked: %v", p))
+			}
+		}()
+		m.opt.Observe(ctx, eventOf(e))
+	}
+}
+
+// Stats returns the figures of this Manager; each server has its own. It calls no
+// store, and may be called concurrently.
+func (m *Manager) Stats() Stats {
+	n := func(k EventKind) int64 { return m.core.Counts[k].Load() }
+	return Stats{
+		Began: n(Began), Loaded: n(Loaded), Rotated: n(Rotated), Renewed: n(Renewed), Ended: n(Ended), Evicted: n(Evicted), Expired: n(Expired),
+		UnknownIDs: n(UnknownID), MalformedIDs: n(MalformedID), Undecodable: n(Undecodable),
+		Conflicts: n(Conflict), StoreErrors: n(StoreError),
+	}
+}
+
 // The test helpers use these hooks, so that they find a session exactly where the
 // middleware would.
 func init() {

@@ -240,6 +240,17 @@ func (s *store) hashIDs(hash bool) error {
 	return nil
 }
 
+// canOwn says why a Store cannot keep the library's own records.
+func canOwn(core *txn.Store) error {
+	switch {
+	case core.Traits.Client:
+		return errInClient
+	case !core.Traits.OwnRecords:
+		return fmt.Errorf("this Store can keep no records of the library: use one made by session.NewStore: %w", errors.ErrUnsupported)
+	}
+	return nil
+}
+
 // NewID, Place and Sends implement txn.Host.
 func (s *store) NewID() string { return txn.NewID(defaultIDLength) }
 
