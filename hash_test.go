@@ -102,6 +102,8 @@ func TestNoIDInTheStorage(t *testing.T) {
 		assert.Equal(t, "<nil>", rec.Body.String(), "a hash from a dump signs somebody in")
 		_, err := a.m.Store().Read(t.Context(), storedKey(id))
 		assert.Error(t, err)
+		require.NoError(t, a.m.Store().Destroy(t.Context(), storedKey(id)))
+		require.Contains(t, a.everything(), storedKey(id), "a hash from a dump ends a session")
 	}
 	assert.Len(t, ids, 3)
 }
