@@ -282,9 +282,7 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 		// A shared cache would hand it to everybody.
 		if !carry.IsPublic(h) {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
-			if _, ok := h["Cache-Control"]; !ok {
-				carry.NoStore(h, &q.cache)
-			}
+			carry.Reserve(h, &q.cache)
 		}
 	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
 		q.carrier().Remove(w, q.x.r)
