@@ -135,6 +135,34 @@ func TestObservePanics(t *testing.T) {
 	assert.ErrorContains(t, a.errs.last(), "Options.Observe panicked: as planned")
 }
 
+// TestManySignIns has one user sign in again and again, without a limit. It must not cost
+// ever more, and what has ended must not pile up on the list.
+func TestManySignIns(t *testing.T) {
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+	signIns := func(n int) int64 {
+		before := a.b.calls.Load()
+		for range n {
+			rec, _ := a.get("/in", "")
+			require.Equal(t, http.StatusOK, rec.Code)
+		}
+		return a.b.calls.Load() - before
+	}
+	signIns(100)
+	assert.LessOrEqual(t, signIns(100), int64(100*3+128), "the sessions of each power of two are looked at once")
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 200)
+
+	now = now.Add(2 * time.Hour)
+	signIns(100)
+	before := a.b.calls.Load()
+	list, err = a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 100)
+	assert.LessOrEqual(t, a.b.calls.Load()-before, int64(1+100), "the list has forgotten what has expired")
+}
+
 // TestEventNames checks that every kind has a name that fits a label.
 func TestEventNames(t *testing.T) {
 	seen := map[string]bool{}
