@@ -296,11 +296,13 @@ func (s *store) Read(ctx context.Context, sid string) (Session, error) {
 }
 
 func (s *store) Destroy(ctx context.Context, sid string) error {
-	if !driver.ValidID(sid) {
+	switch {
+	case !driver.ValidID(sid):
 		return nil // There can be no such session.
-	}
-	if s.core.Traits.Client {
+	case s.core.Traits.Client:
 		return fmt.Errorf("session: destroy: %w", errInClient)
+	case !s.core.Engine.Valid(sid, driver.MinIDLength):
+		return nil
 	}
 	if err := s.core.End(ctx, sid); err != nil {
 		return fmt.Errorf("session: destroy: %w", err)
