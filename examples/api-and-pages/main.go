@@ -110,12 +110,16 @@ func (a *app) makeToken(c flamego.Context, r *http.Request, s session.Session, t
 	}
 	// From now on, signing out finds the token. If the user has just signed out elsewhere,
 	// this page is nobody's any more, and the token must not stay.
-	if session.Refresh(r.Context(), s) != nil {
-		session.Destroy(t)
-		c.Redirect("/", http.StatusSeeOther)
-		return nil
+	err := session.Refresh(r.Context(), s)
+	if err == nil {
+		return a.show(c, s, t.ID())
 	}
-	return a.show(c, s, t.ID())
+	session.Destroy(t)
+	if !errors.Is(err, session.ErrEnded) {
+		return err
+	}
+	c.Redirect("/", http.StatusSeeOther)
+	return nil
 }
 
 func (a *app) revoke(c flamego.Context, r *http.Request, s session.Session) error {
