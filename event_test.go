@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -125,6 +126,32 @@ func TestObserveStore(t *testing.T) {
 	assert.Equal(t, session.StoreError, calls[0].Kind)
 	assert.ErrorIs(t, calls[0].Err, errDown)
 	assert.EqualValues(t, 1, a.m.Stats().StoreErrors)
+}
+
+// TestObserveContext checks that the observer gets what the application has put into the
+// request's context, also from a store that never waits.
+func TestObserveContext(t *testing.T) {
+	type key struct{}
+	for name, initer := range map[string]session.Initer{
+		"memory": session.MemoryIniter(), "backend": initer(newMapBackend(), session.StoreConfig{}),
+	} {
+		var seen []any
+		m, err := session.NewManager(session.Options{
+			Initer:  initer,
+			Observe: func(ctx context.Context, _ session.Event) { seen = append(seen, ctx.Value(key{})) },
+		})
+		require.NoError(t, err)
+		f := quietFlame()
+		f.Use(m.Sessioner())
+		f.Get("/", func(s session.Session) { s.Set("n", 1) })
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		f.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), key{}, "mine")))
+		assert.NotEmpty(t, seen, name)
+		for _, v := range seen {
+			assert.Equal(t, "mine", v, name)
+		}
+		require.NoError(t, m.Close(t.Context()))
+	}
 }
 
 // TestObservePanics checks that an observer that panics fails no request.

@@ -246,7 +246,7 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 
 // beyond is deadline for work that goes on even if the client disconnects.
 func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.core.Traits.Local {
+	if m.core.Traits.Local && m.opt.Observe == nil { // Nobody asks the context for values.
 		return context.Background(), func() {}
 	}
 	return m.deadline(context.WithoutCancel(ctx))
