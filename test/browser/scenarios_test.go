@@ -180,7 +180,7 @@ func TestKeyboard(t *testing.T) {
 	assert.Equal(t, "Count", focused(), "the first link of the content")
 
 	b.visit("/signin") // The name has the focus.
-	b.do(chromedp.KeyEvent("Ann"+kb.Tab+password))
+	b.do(chromedp.KeyEvent("Ann" + kb.Tab + password))
 	b.follow(chromedp.KeyEvent(kb.Enter))
 	assert.Contains(t, b.notices(), "Welcome, Ann.")
 }
