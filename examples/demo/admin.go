@@ -39,7 +39,7 @@ func requireAdmin(c flamego.Context, s session.Session, as adminSession, a *acco
 // enterForm tells whether the password was wrong.
 type enterForm struct{ Name, Error string }
 
-func (enterForm) Lifetime() string { return short(adminLifetime) }
+func (enterForm) Lifetime() string { return about(adminLifetime) }
 
 func askToEnter(u user, v *view) error {
 	if !u.Admin {
