@@ -18,8 +18,8 @@ type MemoryConfig struct {
 }
 
 // MemoryIniter returns the Initer for the memory session store. It keeps Go values as
-// they are, within the process: nothing is encoded, any type works, and a restart ends
-// all sessions. Its Config is a MemoryConfig, or nothing.
+// they are, within the process: any type works, nothing has to be registered, and a
+// restart ends all sessions. Its Config is a MemoryConfig, or nothing.
 func MemoryIniter() Initer {
 	return func(_ context.Context, args ...interface{}) (Store, error) {
 		cfg, given := parseArgs[MemoryConfig](args)

@@ -26,6 +26,9 @@ type (
 	// Counter is a Backend that can count live sessions. It is optional: Manager.Count
 	// needs it. A Store of your own may have the method too.
 	Counter = driver.Counter
+	// ManyLoader is a Backend that can load several records in one round trip. It is
+	// optional: Manager.Sessions is faster with it.
+	ManyLoader = driver.ManyLoader
 )
 
 // The conditions that a Backend distinguishes. Check them with errors.Is.

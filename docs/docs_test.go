@@ -84,7 +84,7 @@ func TestGoBlocks(t *testing.T) {
 	}
 	run(append([]string{"build"}, pkgs...)...)
 	// Tests are compiled, and run if they can do without a server.
-	run(append([]string{"test", "-run", "^TestCart$"}, tests...)...)
+	run(append([]string{"test", "-run", "^Test(Cart|PasswordEndsTheOthers)$"}, tests...)...)
 }
 
 // wrap makes a file of a block.

@@ -33,7 +33,8 @@
 // random, and may be touched by a request that loaded it in time.
 //
 // One call should cost one round trip. Optional abilities are interfaces, found by type
-// assertion: io.Closer, if there are connections or goroutines to end, and Counter.
+// assertion: io.Closer, if there are connections or goroutines to end, ManyLoader and
+// Counter.
 package driver
 
 import (
@@ -113,4 +114,15 @@ type Counter interface {
 	// afford to look every time may return an earlier number; its documentation then
 	// says how old that may be.
 	Count(ctx context.Context, now time.Time) (int, error)
+}
+
+// ManyLoader is a Backend that can load several records in one round trip. It is
+// optional: Manager.Sessions of package session, and a sign-in of an owner who has other
+// sessions, would otherwise cost one Load for each.
+type ManyLoader interface {
+	// LoadMany returns the records under the IDs, as Load would. Those that Load would
+	// not find, or not be able to read, are left out. There may be any number of IDs, and
+	// duplicates among them. It may be called concurrently, and returns an error when the
+	// context has ended.
+	LoadMany(ctx context.Context, ids []string) (map[string]Record, error)
 }

@@ -16,26 +16,23 @@ import (
 )
 
 var (
-	_ driver.Backend = (*backend)(nil)
-	_ driver.Counter = (*backend)(nil)
+	_ driver.Backend    = (*backend)(nil)
+	_ driver.ManyLoader = (*backend)(nil)
+	_ driver.Counter    = (*backend)(nil)
 )
 
-// Load implements driver.Backend. A document with fields of other types is not a
-// session: an error would lock its visitor out.
-func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
-	var doc struct {
-		Data   bson.RawValue `bson:"data"`
-		Expiry bson.RawValue `bson:"expired_at"`
-	}
-	err := b.sessions.FindOne(ctx, byKey(id), load).Decode(&doc)
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return driver.Record{}, driver.ErrNotFound
-	}
-	if err != nil {
-		return driver.Record{}, fail("load", err, id)
-	}
-	subtype, data, isBinary := doc.Data.BinaryOK()
-	ms, isTime := doc.Expiry.DateTimeOK()
+// document is a session, unless its fields are of other types.
+type document struct {
+	Key    string        `bson:"key"`
+	Data   bson.RawValue `bson:"data"`
+	Expiry bson.RawValue `bson:"expired_at"`
+}
+
+// record returns ErrNotFound for a document that is no session: another error would lock
+// its visitor out.
+func (d *document) record() (driver.Record, error) {
+	subtype, data, isBinary := d.Data.BinaryOK()
+	ms, isTime := d.Expiry.DateTimeOK()
 	// The bytes of another subtype would match no filter.
 	if !isBinary || subtype != bson.TypeBinaryGeneric || !isTime {
 		return driver.Record{}, driver.ErrNotFound
@@ -43,7 +40,49 @@ func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	return driver.Record{Data: data, Expiry: time.UnixMilli(ms)}, nil
 }
 
+// Load implements driver.Backend.
+func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
+	var doc document
+	err := b.sessions.FindOne(ctx, byKey(id), load).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return driver.Record{}, driver.ErrNotFound
+	}
+	if err != nil {
+		return driver.Record{}, fail("load", err, id)
+	}
+	return doc.record()
+}
+
 var load = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "data", Value: 1}, {Key: "expired_at", Value: 1}})
+
+// LoadMany implements driver.ManyLoader. The batch is large enough for the usual owner's
+// sessions, so that there is one round trip.
+func (b *backend) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
+	if ids == nil {
+		ids = []string{} // $in needs an array.
+	}
+	cur, err := b.sessions.Find(ctx, bson.D{{Key: "key", Value: bson.D{{Key: "$in", Value: ids}}}}, loadMany)
+	if err != nil {
+		return nil, fail("load many", err, ids...)
+	}
+	defer func() { _ = cur.Close(context.WithoutCancel(ctx)) }()
+	found := make(map[string]driver.Record, len(ids))
+	for cur.Next(ctx) {
+		var doc document
+		if err := cur.Decode(&doc); err != nil {
+			return nil, fail("load many", err, ids...)
+		}
+		if r, err := doc.record(); err == nil {
+			found[doc.Key] = r
+		}
+	}
+	if err := cur.Err(); err != nil {
+		return nil, fail("load many", err, ids...)
+	}
+	return found, nil
+}
+
+var loadMany = options.Find().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "key", Value: 1}, {Key: "data", Value: 1}, {Key: "expired_at", Value: 1}})
 
 // Create implements driver.Backend. The unique index decides between calls with the same
 // ID, so it must exist.

@@ -119,6 +119,20 @@ func (s statement) Scan(ctx context.Context, arg any, dest ...any) error {
 	return s.pool.QueryRow(ctx, s.text, arg).Scan(dest...)
 }
 
+func (s statement) Each(ctx context.Context, args []any, row func(scan func(dest ...any) error) error) error {
+	rows, err := s.pool.Query(ctx, s.text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 func (s statement) Exec(ctx context.Context, args ...any) (int64, error) {
 	tag, err := s.pool.Exec(ctx, s.text, args...)
 	return tag.RowsAffected(), err

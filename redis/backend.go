@@ -23,37 +23,83 @@ type backend struct {
 	countLives time.Duration
 }
 
-var _ driver.Backend = (*backend)(nil)
+var (
+	_ driver.Backend    = (*backend)(nil)
+	_ driver.ManyLoader = (*backend)(nil)
+)
 
-// Load implements driver.Backend. The expiry counts from before the call, so that it
-// does not become later. A key without an expiry was not written by this library; it is
-// a live session with little time left, so the next request gives it an expiry. A key of
-// another type is not a session: an error would lock its visitor out.
+// Load implements driver.Backend.
 func (b *backend) Load(ctx context.Context, id string) (driver.Record, error) {
-	now := time.Now()
-	pipe := b.client.Pipeline()
-	get, ttl := pipe.Get(ctx, b.prefix+id), pipe.PTTL(ctx, b.prefix+id)
+	now, pipe := time.Now(), b.client.Pipeline()
+	q := b.ask(ctx, pipe, id)
 	_, unsent := pipe.Exec(ctx)
-	data, err := get.Bytes()
+	r, err := q.record(now, b.grace, unsent)
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+		return driver.Record{}, b.fail("load", id, err)
+	}
+	return r, err
+}
+
+// LoadMany implements driver.ManyLoader in one pipeline, which on a Cluster goes to all
+// nodes concerned at the same time.
+func (b *backend) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
+	if len(ids) == 0 {
+		return nil, b.fail("load many", "", ctx.Err())
+	}
+	now, pipe := time.Now(), b.client.Pipeline()
+	qs := make([]question, len(ids))
+	for i, id := range ids {
+		qs[i] = b.ask(ctx, pipe, id)
+	}
+	_, unsent := pipe.Exec(ctx)
+	found := make(map[string]driver.Record, len(ids))
+	for i, id := range ids {
+		r, err := qs[i].record(now, b.grace, unsent)
+		switch {
+		case err == nil:
+			found[id] = r
+		case !errors.Is(err, driver.ErrNotFound):
+			return nil, b.fail("load many", id, err)
+		}
+	}
+	return found, nil
+}
+
+// question is what a pipeline asks about one key.
+type question struct {
+	get *redis.StringCmd
+	ttl *redis.Cmd // not a DurationCmd, in which no answer looks like 0
+}
+
+func (b *backend) ask(ctx context.Context, pipe redis.Pipeliner, id string) question {
+	return question{pipe.Get(ctx, b.prefix+id), pipe.Do(ctx, "pttl", b.prefix+id)}
+}
+
+// record returns the answer. The expiry counts from before the call, so that it does not
+// become later. A key without an expiry was not written by this library; it is a live
+// session with little time left, so the next request gives it an expiry. A key of
+// another type is not a session: an error would lock its visitor out.
+func (q question) record(asked time.Time, grace time.Duration, unsent error) (driver.Record, error) {
+	data, err := q.get.Bytes()
 	if errors.Is(err, redis.Nil) || isWrongType(err) {
 		return driver.Record{}, driver.ErrNotFound
 	}
-	if err == nil {
+	if err != nil {
+		return driver.Record{}, err
+	}
+	left, err := q.ttl.Int64()
+	if err != nil {
 		// Up to 9.19, if a pipeline finds no connection, its commands have no error of their
 		// own.
-		err = cmp.Or(ttl.Err(), unsent)
+		return driver.Record{}, cmp.Or(q.ttl.Err(), unsent, err)
 	}
-	if err != nil {
-		return driver.Record{}, b.fail("load", id, err)
-	}
-	switch left := ttl.Val(); left {
+	switch left {
 	case -2: // It expired in between.
 		return driver.Record{}, driver.ErrNotFound
 	case -1:
-		return driver.Record{Data: data, Expiry: time.Now().Add(b.grace)}, nil
-	default:
-		return driver.Record{Data: data, Expiry: now.Add(left)}, nil
+		return driver.Record{Data: data, Expiry: time.Now().Add(grace)}, nil
 	}
+	return driver.Record{Data: data, Expiry: asked.Add(time.Duration(left) * time.Millisecond)}, nil
 }
 
 // Create implements driver.Backend.

@@ -132,6 +132,7 @@ func (p *probe) handler(m *session.Manager) http.Handler {
 			p.hold(c)
 			fn(call{s, c, flash, st})
 		})
+		p.ownerRoutes(f, m)
 	}, m.Sessioner())
 	return f
 }

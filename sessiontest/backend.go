@@ -75,6 +75,7 @@ var contractRules = []contractRule{
 	{"DeleteExpiredMeetsTouch", "A session that is used at the last moment stays.", deleteExpiredMeetsTouch},
 	{"DeleteExpiredMeetsReplace", "A session that is written at the last moment stays.", deleteExpiredMeetsReplace},
 	{"Counting", "A counter that loses counts is no counter.", counting},
+	{"LoadMany", "The list of a user's sessions must have all of them, and nothing else.", loadMany},
 }
 
 // contract is a Backend under test, as two servers have it.

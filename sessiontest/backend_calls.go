@@ -355,6 +355,12 @@ func endedContext(c *contract) {
 			_, err := b.Count(ctx, time.Now())
 			c.refused(err, ctx.Err(), "Count")
 		}
+		if b, ok := c.a.(session.ManyLoader); ok {
+			_, err := b.LoadMany(ctx, []string{id, newID})
+			c.refused(err, ctx.Err(), "LoadMany")
+			_, err = b.LoadMany(ctx, nil)
+			c.refused(err, ctx.Err(), "LoadMany of nothing")
+		}
 	}
 	c.holds(oldID, old, "after a DeleteExpired whose time was up")
 	c.holds(id, record("1"), "after calls whose time was up")
@@ -409,5 +415,72 @@ func deleteExpired(c *contract) {
 		}
 	default:
 		c.broken("DeleteExpired returned less than its limit, which means that it is through, and left %d of %d records", len(old), before)
+	}
+}
+
+// loadMany compares with what Load says. The records are so many that a storage system
+// which answers in parts has several.
+func loadMany(c *contract) {
+	ctx := c.Context()
+	b, ok := c.b.(session.ManyLoader)
+	if !ok {
+		c.Skipf("not tested: %T has no method LoadMany, which is optional", c.b)
+	}
+	all := func(ids []string, what string) map[string]session.Record {
+		found, err := b.LoadMany(ctx, ids)
+		c.ok(err, "LoadMany of "+what)
+		return found
+	}
+	if n := len(all(nil, "nothing")); n != 0 {
+		c.broken("LoadMany of nothing: %d records", n)
+	}
+	at := time.Now().Add(50 * time.Millisecond)
+	old := c.put(session.Record{Data: []byte("old"), Expiry: at})
+	want := make(map[string]session.Record)
+	ids := []string{c.id(), old}
+	for i := range 300 {
+		r := record(fmt.Sprint("data ", i), time.Duration(i)*time.Minute)
+		if i == 100 {
+			r.Data = nil
+		}
+		id := c.put(r)
+		want[id] = r
+		ids = append(ids, id)
+		if i%50 == 0 {
+			ids = append(ids, id, c.id())
+		}
+	}
+	c.put(record("not asked for"))
+	time.Sleep(time.Until(at) + 5*time.Millisecond)
+	for _, n := range []int{1, 2, 3, 63, 64, 65, 130, len(ids)} {
+		found := all(ids[:n], fmt.Sprint(n))
+		if r, ok := found[old]; ok && r.Expiry.Sub(at) > time.Since(c.begin) {
+			c.broken("LoadMany of an expired record: it expires %v later than it was to", r.Expiry.Sub(at))
+		}
+		for _, id := range ids[:n] {
+			r, ok := found[id]
+			is, there := want[id]
+			switch {
+			case id == old:
+			case ok != there:
+				c.broken("LoadMany of %d: a record is there %v, and found %v", n, there, ok)
+			case ok && (string(r.Data) != string(is.Data) || !c.sameTime(id, r.Expiry, is.Expiry)):
+				c.broken("LoadMany of %d: %.40q until %v, want %.40q until %v", n, r.Data, r.Expiry, is.Data, is.Expiry)
+			}
+		}
+		for _, id := range ids[:n] {
+			delete(found, id)
+		}
+		if len(found) != 0 {
+			c.broken("LoadMany of %d: %d records that were not asked for", n, len(found))
+		}
+	}
+	// What it returned is good for a write.
+	id := ids[2]
+	c.ok(c.a.Replace(ctx, id, all(ids[:3], "three")[id], record("next")), "Replace of what LoadMany returned")
+	c.holds(id, record("next"), "after Replace")
+	c.ok(c.a.Delete(ctx, id), "Delete")
+	if _, ok := all(ids[:4], "four")[id]; ok {
+		c.broken("LoadMany of a record that was deleted: it is there")
 	}
 }

@@ -118,6 +118,7 @@ var processRules = []rule{
 	{name: "G7_RotationMoves", test: rotation, why: "The old ID is dead on every server from the moment the response starts (OWASP ASVS 5.0 7.2.4)."},
 	{name: "G7_RotationMerges", test: rotationMerges, why: "A change that another request made during the rotation must move along."},
 	{name: "G8_StrictIDs", test: processStrict, why: "Adopting an ID that the server did not give out is session fixation."},
+	{name: "G17_EndAll", test: processOwners, why: "What was signed in before all was ended has ended, and what lives is listed, whatever else goes on."},
 	{name: "G15_Kill", test: processKill, why: "kill -9 leaves every session at a whole version, and no acknowledged write is lost."},
 }
 

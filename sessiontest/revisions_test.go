@@ -209,6 +209,28 @@ func (b *revisionBackend) Load(ctx context.Context, id string) (session.Record, 
 	return r, nil
 }
 
+func (b *revisionBackend) LoadMany(ctx context.Context, ids []string) (map[string]session.Record, error) {
+	if err := b.begin(ctx); err != nil {
+		return nil, err
+	}
+	found := make(map[string]session.Record)
+	for _, id := range ids {
+		r, err := b.Load(ctx, id)
+		switch {
+		case errors.Is(err, session.ErrNotFound) && b.is("LoadMany fails for what is missing"):
+			return nil, err
+		case err == nil, b.is("LoadMany has what is missing"):
+			found[id] = r
+		case !errors.Is(err, session.ErrNotFound):
+			return nil, err
+		}
+		if len(found) == 100 && b.is("LoadMany stops early") {
+			break
+		}
+	}
+	return found, nil
+}
+
 func (b *revisionBackend) Create(ctx context.Context, id string, r session.Record) error {
 	defer b.forget(id)
 	if err := b.begin(ctx); err != nil {
@@ -492,4 +514,7 @@ var mutants = []string{
 	"DeleteExpired ignores its limit",
 	"DeleteExpired does not look again",
 	"DeleteExpired stops early",
+	"LoadMany fails for what is missing",
+	"LoadMany has what is missing",
+	"LoadMany stops early",
 }

@@ -1,8 +1,11 @@
 package sqlite
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -59,4 +62,33 @@ func TestRawStorage(t *testing.T) {
 			return all
 		}
 	})
+}
+
+// TestOwnersByHashes lists sessions from before HashIDs together with later ones.
+func TestOwnersByHashes(t *testing.T) {
+	ctx := t.Context()
+	cfg := Config{DSN: filepath.Join(t.TempDir(), "s.db"), InitTable: true}
+	var last *session.Manager
+	for i, hash := range []bool{false, false, true, true} {
+		m, err := session.NewManager(session.Options{Initer: Initer(), Config: cfg, HashIDs: hash})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, m.Close(context.Background())) })
+		s, err := m.Store().Read(ctx, strings.Repeat("abcd"[i:i+1], 32))
+		require.NoError(t, err)
+		session.SetLabel(s, strconv.Itoa(i))
+		require.NoError(t, session.SetOwner(s, "ann"))
+		require.NoError(t, m.Store().Save(ctx, s))
+		last = m
+	}
+	list, err := last.Sessions(ctx, "ann")
+	require.NoError(t, err)
+	var labels []string
+	for _, i := range list {
+		labels = append(labels, i.Label)
+	}
+	require.Equal(t, []string{"0", "1", "2", "3"}, labels)
+	require.NoError(t, last.EndAll(ctx, "ann", list[3].Handle))
+	for i := range 4 {
+		require.Equal(t, i == 3, last.Store().Exist(ctx, strings.Repeat("abcd"[i:i+1], 32)))
+	}
 }

@@ -111,6 +111,12 @@ func (res *result) startedAnew() bool {
 	})
 }
 
+// torn tells whether a renewal may have stopped halfway: until the copy that it left is
+// removed, requests with the old ID may find that.
+func (res *result) torn() bool {
+	return res.a.opt.RenewEvery > 0 && res.faulted[half] > 0
+}
+
 // crossed tells whether a rotation may have followed a renewal whose answer was still on
 // its way: the answer that arrives last counts.
 func (res *result) crossed() bool {
@@ -144,14 +150,14 @@ var rules = map[string]func(*result) string{
 		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.faulted[expired] > 0 || res.final.base {
 			return ""
 		}
-		if res.startedAnew() || res.failedTwice() || res.crossed() {
+		if res.startedAnew() || res.failedTwice() || res.crossed() || res.torn() {
 			return ""
 		}
 		return "the client has lost its session"
 	},
 	// What was acknowledged is there, unless something says that it may not be.
 	"G4 no lost update": func(res *result) string {
-		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.did("rotate") || res.faulted[expired] > 0 || res.a.opt.RenewEvery > 0 && res.failedTwice() {
+		if res.start == "visitor" || res.did("destroy") || res.did("flush") || res.did("rotate") || res.faulted[expired] > 0 || res.torn() || res.a.opt.RenewEvery > 0 && res.failedTwice() {
 			return ""
 		}
 		updates := 0
@@ -246,6 +252,9 @@ var rules = map[string]func(*result) string{
 		return ""
 	},
 	"Refresh sees what is stored": func(res *result) string {
+		if res.torn() {
+			return ""
+		}
 		for _, r := range res.reqs {
 			for _, e := range r.log {
 				if e.miss != "" && (e.miss[0] != 'r' || res.faulted[expired] == 0 && !res.didAny("flush", "destroy", "rotate")) {
@@ -257,7 +266,7 @@ var rules = map[string]func(*result) string{
 	},
 	// Nobody is told that the session has ended, or is unknown, because the store failed.
 	"an outage is no end": func(res *result) string {
-		if res.start == "visitor" || res.faulted[expired] > 0 || res.didAny("destroy", "rotate") {
+		if res.torn() || res.start == "visitor" || res.faulted[expired] > 0 || res.didAny("destroy", "rotate") {
 			return ""
 		}
 		for _, r := range res.reqs {
@@ -284,7 +293,7 @@ var rules = map[string]func(*result) string{
 	},
 	// Every live record is one that the client can come back to.
 	"no record that nobody's cookie names": func(res *result) string {
-		if res.start == "visitor" && len(res.reqs) > 1 || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.crossed() {
+		if res.start == "visitor" && len(res.reqs) > 1 || res.faulted[expired] > 0 || res.startedAnew() || res.failedTwice() || res.crossed() || res.torn() {
 			return "" // Each may have got one, and the last answer counts.
 		}
 		if res.did("destroy") {

@@ -140,7 +140,7 @@ var ownerRules = map[string]func(*result) string{
 // TestExploreOwners goes through schedules of sign-ins, rotations, sign-outs and ends
 // of one owner's sessions, without a limit and with both ways to keep one.
 func TestExploreOwners(t *testing.T) {
-	limit := 3 * time.Second
+	limit := 2 * time.Second
 	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
 		limit = d
 	}
@@ -150,7 +150,8 @@ func TestExploreOwners(t *testing.T) {
 			plans = append(plans, plan{start, [][]string{p}, 1})
 		}
 	}
-	for _, opt := range []session.Options{{}, {MaxPerOwner: 2}, {MaxPerOwner: 2, RefuseOverMax: true}} {
+	mixed := append(slices.Clone(ownerOps), "update", "edit", "refresh", "take", "lifetime", "panic")
+	for _, opt := range []session.Options{{}, {RenewEvery: 30 * time.Minute}, {MaxPerOwner: 2}, {MaxPerOwner: 2, RefuseOverMax: true}} {
 		x := &explorer{found: make(map[string]*finding), rules: ownerRules}
 		x.all(t, opt, plans)
 		if opt.MaxPerOwner == 0 { // A sign-in that fails, is ended meanwhile, and is tried again.
@@ -159,7 +160,7 @@ func TestExploreOwners(t *testing.T) {
 			})
 		}
 		x.some(t, opt, limit, func(r *rand.Rand) plan {
-			return randomPlan(r, ownerOps, []string{"owned", "owned", "session", "visitor"})
+			return randomPlan(r, mixed, []string{"owned", "owned", "session", "visitor"})
 		})
 		x.report(t)
 	}

@@ -1,11 +1,10 @@
 // Package memstore is the engine for sessions in this process. It keeps Go values as
-// they are.
+// they are; those that nobody can tell from a copy, as bytes.
 package memstore
 
 import (
 	"context"
 	"hash/maphash"
-	"sync/atomic"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -15,8 +14,8 @@ import (
 
 const shardCount = 256 // A power of two.
 
-// Engine implements txn.Engine. A record is a pointer to immutable values, so
-// compare-and-swap compares pointers.
+// Engine implements txn.Engine. Its views are immutable: *packed if the values can be,
+// otherwise *txn.Values.
 type Engine struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
@@ -26,7 +25,8 @@ type Engine struct {
 func New() *Engine {
 	e := &Engine{seed: maphash.MakeSeed()}
 	for i := range e.shards {
-		e.shards[i].index = make(map[uint64]uint32)
+		sh := &e.shards[i]
+		sh.seed, sh.index, sh.values = e.seed, make(map[uint64]place), make(map[uint64]*txn.Values)
 	}
 	return e
 }
@@ -53,58 +53,82 @@ func (e *Engine) Load(_ context.Context, id string) (txn.Version, error) {
 	sh, k := e.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	i, ok := sh.at(k)
+	p, row, ok := sh.lookup(k)
 	if !ok {
 		return txn.Version{}, driver.ErrNotFound
 	}
-	expiry := time.Unix(0, atomic.LoadInt64(&sh.expiry[i]))
-	return txn.Version{ID: id, View: sh.vals[i], Record: driver.Record{Expiry: expiry}}, nil
+	return version(id, sh.view(k, p, row), time.Unix(0, expiryOf(row))), nil
+}
+
+func version(id string, v txn.View, expiry time.Time) txn.Version {
+	return txn.Version{ID: id, View: v, Record: driver.Record{Expiry: expiry}}
+}
+
+// next returns what follows a View, which is nil for a new session.
+func next(old txn.View, ch *txn.Changes) txn.View {
+	p, _ := old.(*packed)
+	if old == nil || p != nil {
+		if next := p.with(ch); next != nil {
+			return next
+		}
+	}
+	vals := ch.Apply(valuesOf(old))
+	if p := pack(vals); p != nil {
+		return p
+	}
+	return vals
+}
+
+func valuesOf(v txn.View) *txn.Values {
+	if p, ok := v.(*packed); ok {
+		return p.values()
+	}
+	vals, _ := v.(*txn.Values)
+	return vals
 }
 
 // Create implements txn.Engine.
 func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
-	v, vals := (&txn.Version{}).Next(ch, id, expiry)
+	v := next(nil, ch)
 	sh, k := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.has(k) {
 		return txn.Version{}, driver.ErrExists
 	}
-	sh.add(k, vals, expiry)
-	return v, nil
+	sh.put(k, v, expiry)
+	return version(id, v, expiry), nil
 }
 
 // Replace implements txn.Engine.
 func (e *Engine) Replace(_ context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
-	v, vals := old.Next(ch, old.ID, expiry)
+	v := next(old.View, ch)
 	sh, k := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	i, ok := sh.find(k, old)
-	if !ok {
+	if _, ok := sh.find(k, old); !ok {
 		return txn.Version{}, driver.ErrConflict
 	}
-	sh.vals[i], sh.expiry[i] = vals, expiry.UnixNano()
-	return v, nil
+	sh.put(k, v, expiry)
+	return version(old.ID, v, expiry), nil
 }
 
 // Move implements txn.Engine.
 func (e *Engine) Move(_ context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
-	v, vals := old.Next(ch, newID, expiry)
+	v := next(old.View, ch)
 	from, k := e.shard(old.ID)
 	to, newKey := e.shard(newID)
 	unlock := e.lockBoth(from, to)
 	defer unlock()
-	i, ok := from.find(k, old)
-	if !ok {
+	if _, ok := from.find(k, old); !ok {
 		return txn.Version{}, driver.ErrConflict
 	}
 	if to.has(newKey) {
 		return txn.Version{}, driver.ErrExists
 	}
-	from.drop(i)
-	to.add(newKey, vals, expiry)
-	return v, nil
+	from.drop(k.hash)
+	to.put(newKey, v, expiry)
+	return version(newID, v, expiry), nil
 }
 
 // lockBoth takes two locks in the order of the shards, so that two moves cannot
@@ -125,13 +149,13 @@ func (e *Engine) lockBoth(a, b *shard) (unlock func()) {
 // Extend implements txn.Engine.
 func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
 	sh, k := e.shard(old.ID)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	i, ok := sh.find(k, old)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	row, ok := sh.find(k, old)
 	if !ok {
 		return txn.Version{}, driver.ErrConflict
 	}
-	atomic.StoreInt64(&sh.expiry[i], expiry.UnixNano())
+	setExpiry(row, expiry)
 	next := old
 	next.Record.Expiry = expiry
 	return next, nil
@@ -142,8 +166,8 @@ func (e *Engine) Delete(_ context.Context, id string) error {
 	sh, k := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if i, ok := sh.at(k); ok {
-		sh.drop(i)
+	if _, _, ok := sh.lookup(k); ok {
+		sh.drop(k.hash)
 	}
 	return nil
 }
@@ -153,11 +177,12 @@ func (e *Engine) Delete(_ context.Context, id string) error {
 func (e *Engine) Sweep(ctx context.Context, now time.Time, _ int) (int, error) {
 	at := now.UnixNano()
 	for i := range e.shards {
-		for sh, more := &e.shards[i], true; more; {
+		sh := &e.shards[i]
+		for table, more := 0, true; more; {
 			if err := ctx.Err(); err != nil {
 				return 0, err
 			}
-			more = sh.sweep(at)
+			table, more = sh.sweep(table, at)
 		}
 	}
 	return 0, nil
@@ -178,7 +203,5 @@ func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
 
 // Encode implements txn.Engine.
 func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
-	old := txn.Version{View: v}
-	_, vals := old.Next(ch, "", time.Time{})
-	return codec.Gob.Marshal(vals)
+	return codec.Gob.Marshal(ch.Apply(valuesOf(v)))
 }

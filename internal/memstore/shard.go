@@ -1,35 +1,60 @@
 package memstore
 
 import (
+	"hash/maphash"
+	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/flamego/session/internal/txn"
 )
 
-// sweepStep is how many sessions a sweep looks at before it releases the lock.
-const sweepStep = 1024
+const (
+	// sweepStep is how many sessions a sweep looks at before it releases the lock.
+	sweepStep = 1024
+	// sizeBits are the bits of a place that say which table.
+	sizeBits = 7
+)
 
-// shard is a part of the sessions with its own lock. The sessions are in parallel
-// slices, without gaps and in no order, so the sweep reads only the expiries.
+// shard is a part of the sessions with its own lock. What a million of them need has no
+// pointers in it, so the garbage collector need not go through them.
 type shard struct {
-	mu     sync.RWMutex
-	index  map[uint64]uint32 // by a hash of the ID: a map without pointers costs the garbage collector nothing
-	ids    []string
-	hashes []uint64
-	vals   []*txn.Values
-	expiry []int64 // Unix nanoseconds; atomic under a read lock
-	swept  int     // where the next step of the sweep begins
+	mu      sync.RWMutex
+	seed    maphash.Seed
+	index   map[uint64]place // by a hash of the ID
+	tables  []table          // by the size of their rows, in steps
+	values  map[uint64]*txn.Values
+	most    int    // sessions that there have been since the maps were made
+	version uint32 // the last one; after four thousand million they begin again
+	row     []byte // room for a row to be made
 
 	_ [64]byte // A neighbour's lock on the same cache line would slow this one.
 }
 
-// at returns where a session is. Two IDs with the same hash of 64 bits, should that ever
-// happen, cannot be there at the same time: has then says that the place is taken.
-func (sh *shard) at(k key) (uint32, bool) {
-	i, ok := sh.index[k.hash]
-	return i, ok && sh.ids[i] == k.id
+// place is where a session is, and what compare-and-swap compares: the version of what is
+// packed in the row, or 0 if the values are not there, but in the shard's.
+type place struct{ at, version uint32 }
+
+func placeOf(size, i int) uint32 { return uint32(i<<sizeBits | size/rowStep) }
+
+func (sh *shard) at(p place) (t *table, i int) {
+	return &sh.tables[p.at&(1<<sizeBits-1)], int(p.at >> sizeBits)
+}
+
+func (sh *shard) rowAt(p place) []byte {
+	t, i := sh.at(p)
+	return t.row(i)
+}
+
+// lookup returns where a session is. Two IDs with the same hash of 64 bits, should that
+// ever happen, cannot be there at the same time: has then says that the place is taken.
+func (sh *shard) lookup(k key) (p place, row []byte, ok bool) {
+	if p, ok = sh.index[k.hash]; !ok {
+		return p, nil, false
+	}
+	row = sh.rowAt(p)
+	id, _ := split(row)
+	return p, row, string(id) == k.id
 }
 
 func (sh *shard) has(k key) bool {
@@ -37,58 +62,137 @@ func (sh *shard) has(k key) bool {
 	return ok
 }
 
-// find looks for a version that is still the one that is stored.
-func (sh *shard) find(k key, v txn.Version) (uint32, bool) {
-	i, ok := sh.at(k)
-	return i, ok && v.View == txn.View(sh.vals[i])
-}
-
-// add and drop need the write lock.
-func (sh *shard) add(k key, v *txn.Values, expiry time.Time) {
-	sh.index[k.hash] = uint32(len(sh.ids))
-	sh.ids = append(sh.ids, k.id)
-	sh.hashes = append(sh.hashes, k.hash)
-	sh.vals = append(sh.vals, v)
-	sh.expiry = append(sh.expiry, expiry.UnixNano())
-}
-
-// drop fills the gap with the last session.
-func (sh *shard) drop(i uint32) {
-	last := len(sh.ids) - 1
-	delete(sh.index, sh.hashes[i])
-	if int(i) != last {
-		sh.ids[i], sh.hashes[i], sh.vals[i], sh.expiry[i] = sh.ids[last], sh.hashes[last], sh.vals[last], sh.expiry[last]
-		sh.index[sh.hashes[i]] = i
+// view returns what a session holds.
+func (sh *shard) view(k key, p place, row []byte) txn.View {
+	if p.version == 0 {
+		return sh.values[k.hash]
 	}
-	sh.ids[last], sh.vals[last] = "", nil // Nothing may be kept alive.
-	sh.ids, sh.hashes, sh.vals, sh.expiry = sh.ids[:last], sh.hashes[:last], sh.vals[:last], sh.expiry[:last]
+	_, data := split(row)
+	return unpack(p.version, data)
 }
 
-// sweep does one step, and reports whether there is another.
-func (sh *shard) sweep(at int64) bool {
+// find looks for a version that is still the one that is stored.
+func (sh *shard) find(k key, v txn.Version) (row []byte, ok bool) {
+	p, row, ok := sh.lookup(k)
+	if !ok {
+		return nil, false
+	}
+	switch v := v.View.(type) {
+	case *packed:
+		return row, v.version == p.version
+	case *txn.Values:
+		return row, p.version == 0 && v == sh.values[k.hash]
+	}
+	return nil, false
+}
+
+// put stores a session, in the place of what is there under its ID. Like everything
+// below that changes the shard, it needs the write lock.
+func (sh *shard) put(k key, v txn.View, expiry time.Time) {
+	var data []byte
+	p, old := sh.index[k.hash]
+	p.version = 0
+	switch v := v.(type) {
+	case *packed:
+		sh.version = max(1, sh.version+1)
+		p.version, v.version = sh.version, sh.version
+		data = v.data
+		delete(sh.values, k.hash)
+	case *txn.Values:
+		sh.values[k.hash] = v
+	}
+	sh.row = appendRow(sh.row[:0], k.id, data, expiry)
+	size := len(sh.row)
+	if old {
+		if t, i := sh.at(p); t.size == size {
+			copy(t.row(i), sh.row)
+			sh.index[k.hash] = p
+			return
+		}
+		sh.cut(p)
+	}
+	for len(sh.tables) <= size/rowStep {
+		sh.tables = append(sh.tables, table{size: len(sh.tables) * rowStep})
+	}
+	t := &sh.tables[size/rowStep]
+	p.at = placeOf(size, t.n)
+	t.push(sh.row)
+	sh.index[k.hash] = p
+	sh.most = max(sh.most, len(sh.index))
+}
+
+// drop removes a session.
+func (sh *shard) drop(hash uint64) {
+	if p, ok := sh.index[hash]; ok {
+		sh.cut(p)
+		delete(sh.index, hash)
+		delete(sh.values, hash)
+	}
+}
+
+// cut removes a row, and fills the gap with the last one of the table.
+func (sh *shard) cut(p place) {
+	t, i := sh.at(p)
+	if last := t.n - 1; i != last {
+		moved := t.row(last)
+		copy(t.row(i), moved)
+		id, _ := split(moved)
+		hash := maphash.Bytes(sh.seed, id)
+		sh.index[hash] = place{p.at, sh.index[hash].version}
+	}
+	t.pop()
+}
+
+// sweep does one step in a table, and returns the table of the next one, if there is one.
+func (sh *shard) sweep(table int, at int64) (next int, more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	// Backwards, so that what fills a gap has already been looked at.
-	if sh.swept <= 0 || sh.swept > len(sh.ids) {
-		sh.swept = len(sh.ids)
-	}
-	end := max(0, sh.swept-sweepStep)
-	for i := sh.swept - 1; i >= end; i-- {
-		if sh.expiry[i] <= at {
-			sh.drop(uint32(i))
+	for ; table < len(sh.tables); table++ {
+		t := &sh.tables[table]
+		if t.n == 0 {
+			continue
 		}
+		// Backwards, so that what fills a gap has already been looked at.
+		if t.swept <= 0 || t.swept > t.n {
+			t.swept = t.n
+		}
+		end := max(0, t.swept-sweepStep)
+		for i := t.swept - 1; i >= end; i-- {
+			if row := t.row(i); expiryOf(row) <= at {
+				id, _ := split(row)
+				sh.drop(maphash.Bytes(sh.seed, id))
+			}
+		}
+		t.swept = end
+		if end == 0 {
+			table++
+		}
+		return table, true
 	}
-	sh.swept = end
-	return end > 0
+	sh.shrink()
+	return 0, false
+}
+
+// shrink gives back what the maps needed for many more sessions. A map never does.
+func (sh *shard) shrink() {
+	if n := len(sh.index); n < sh.most/4 {
+		index, values := make(map[uint64]place, n), make(map[uint64]*txn.Values)
+		maps.Copy(index, sh.index)
+		maps.Copy(values, sh.values)
+		sh.index, sh.values, sh.most = index, values, n
+	}
 }
 
 // count returns how many have not expired.
 func (sh *shard) count(at int64) (n int) {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	for i := range sh.expiry {
-		if atomic.LoadInt64(&sh.expiry[i]) > at {
-			n++
+	for i := range sh.tables {
+		t := &sh.tables[i]
+		for j := range t.n {
+			if expiryOf(t.row(j)) > at {
+				n++
+			}
 		}
 	}
 	return n

@@ -58,6 +58,29 @@ func (h hashed) Load(ctx context.Context, id string) (driver.Record, error) {
 	return r, err
 }
 
+// LoadMany implements driver.ManyLoader, for a backend that does.
+func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
+	keys := make([]string, 0, 2*len(ids))
+	for _, id := range ids {
+		if keys = append(keys, keyOf(id)); !isKey(id) {
+			keys = append(keys, id)
+		}
+	}
+	records, err := h.Backend.(driver.ManyLoader).LoadMany(ctx, keys)
+	found := make(map[string]driver.Record, len(records))
+	for _, id := range ids {
+		r, ok := records[keyOf(id)]
+		if !ok {
+			if r, ok = records[id]; !ok {
+				continue
+			}
+			r.Version = plain{r.Version}
+		}
+		found[id] = r
+	}
+	return found, err
+}
+
 func (h hashed) Create(ctx context.Context, id string, r driver.Record) error {
 	return h.Backend.Create(ctx, keyOf(id), r)
 }

@@ -33,7 +33,31 @@ type Engine struct {
 }
 
 // New returns the engine of a backend and a codec.
-func New(b driver.Backend, c codec.Codec) *Engine { return &Engine{backend: b, records: b, codec: c} }
+func New(b driver.Backend, c codec.Codec) txn.Engine {
+	e := &Engine{backend: b, records: b, codec: c}
+	if _, ok := b.(driver.ManyLoader); ok {
+		return manyLoader{e}
+	}
+	return e
+}
+
+// manyLoader is the Engine of a backend that can load several records in one round trip.
+type manyLoader struct{ *Engine }
+
+// LoadMany implements txn.ManyLoader.
+func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]txn.Version, error) {
+	records, err := e.records.(driver.ManyLoader).LoadMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]txn.Version, len(records))
+	for id, r := range records {
+		if v, err := e.decode(id, r); err == nil { // Otherwise its visitor's requests report it.
+			found[id] = v
+		}
+	}
+	return found, nil
+}
 
 // Traits implements txn.Engine.
 func (e *Engine) Traits() txn.Traits { return txn.Traits{OwnRecords: true, Shared: true} }

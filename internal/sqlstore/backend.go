@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -25,6 +26,45 @@ func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
 		return driver.Record{}, driver.ErrNotFound
 	}
 	return driver.Record{Data: data, Expiry: expiry.t}, nil
+}
+
+// manyIDs is how many IDs one statement looks up. It is always the same number, so that
+// there is one statement to prepare.
+const manyIDs = 64
+
+// LoadMany implements driver.ManyLoader. What is left of the parameters repeats an ID.
+func (b *Backend) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
+	found := make(map[string]driver.Record, len(ids))
+	err := ctx.Err()
+	for chunk := range slices.Chunk(ids, manyIDs) {
+		args := make([]any, manyIDs)
+		for i := range args {
+			args[i] = chunk[min(i, len(chunk)-1)]
+		}
+		if err = b.rows(ctx, args, found); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, b.fail("load many", err)
+	}
+	return found, nil
+}
+
+// rows adds the records under the IDs.
+func (b *Backend) rows(ctx context.Context, ids []any, found map[string]driver.Record) error {
+	return Retry(ctx, b.d.Class, func() error {
+		return b.loadMany.Each(ctx, ids, func(scan func(...any) error) error {
+			var id string
+			var data []byte
+			expiry := expiry{parse: b.d.ParseTime}
+			err := scan(&id, &data, &expiry)
+			if err == nil && expiry.ok && !expiry.t.IsZero() {
+				found[id] = driver.Record{Data: data, Expiry: expiry.t}
+			}
+			return err
+		})
+	})
 }
 
 // Create implements driver.Backend. It is a plain INSERT, so the primary key decides
@@ -108,7 +148,7 @@ func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
 // Close closes the statements, and the pools if they are the library's.
 func (b *Backend) Close() error {
 	var errs []error
-	for _, s := range []Statement{b.load, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
+	for _, s := range []Statement{b.load, b.loadMany, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
 		errs = append(errs, s.Close())
 	}
 	if b.end != nil {

@@ -44,12 +44,13 @@ type Backend struct {
 	table Table
 	end   func() error
 
-	load, create, replace, move, touch, remove, sweep, count Statement
+	load, loadMany, create, replace, move, touch, remove, sweep, count Statement
 }
 
 var (
-	_ driver.Backend = (*Backend)(nil)
-	_ driver.Counter = (*Backend)(nil)
+	_ driver.Backend    = (*Backend)(nil)
+	_ driver.ManyLoader = (*Backend)(nil)
+	_ driver.Counter    = (*Backend)(nil)
 )
 
 // New returns a Backend, and checks that its table can be used.
@@ -84,6 +85,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 
 	b := &Backend{d: d, table: table, end: o.Close}
 	b.load = b.statement(o.Read, "SELECT data, expired_at FROM {table} WHERE {key} = ?")
+	b.loadMany = b.statement(o.Read, "SELECT {key}, data, expired_at FROM {table} WHERE {key} IN (?"+strings.Repeat(", ?", manyIDs-1)+")")
 	b.create = b.statement(o.Write, "INSERT INTO {table} (data, expired_at, {key}) VALUES (?, ?, ?)")
 	b.replace = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ? WHERE {key} = ? AND {match}")
 	b.move = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ?, {key} = ? WHERE {key} = ? AND {match}")

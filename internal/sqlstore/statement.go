@@ -23,6 +23,8 @@ type Pool interface {
 type Statement interface {
 	// Scan runs a statement that returns one row, or sql.ErrNoRows.
 	Scan(ctx context.Context, arg any, dest ...any) error
+	// Each runs a statement that returns any number of rows, and calls row for each.
+	Each(ctx context.Context, args []any, row func(scan func(dest ...any) error) error) error
 	// Exec returns how many rows the statement affected.
 	Exec(ctx context.Context, args ...any) (int64, error)
 	Close() error
@@ -70,6 +72,24 @@ func (s *statement) Scan(ctx context.Context, arg any, dest ...any) error {
 		return err
 	}
 	return p.QueryRowContext(ctx, arg).Scan(dest...)
+}
+
+func (s *statement) Each(ctx context.Context, args []any, row func(scan func(dest ...any) error) error) error {
+	p, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := p.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // If it matters, it is rows.Err.
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func (s *statement) Exec(ctx context.Context, args ...any) (int64, error) {

@@ -129,6 +129,9 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	}
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
+	if p.list != nil && p.do == replace && errors.Is(err, ErrEnded) {
+		s.store.strike(ctx, p.list, p.listedIDs(p.at.ID)...)
+	}
 	switch {
 	case err == nil && p.err == nil:
 		if p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew) {

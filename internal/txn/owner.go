@@ -130,6 +130,10 @@ func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
 		if i < 0 {
 			i = len(list)
 			list = append(list, Listed{Handle: l.handle, Since: s.Now()})
+		} else if l.isNew {
+			// An earlier try has failed, and somebody may be ending what it left. The list has
+			// to change, so that they start again.
+			list[i].Since = time.UnixMilli(max(s.Now().UnixMilli(), list[i].Since.UnixMilli()+1))
 		}
 		for j, id := range ids {
 			ids[j] = s.ref(id)
@@ -272,20 +276,45 @@ func (s *Store) isBuried(ctx context.Context, id string) bool {
 	return err == nil && v.View != nil && v.terms.isNote
 }
 
-// unlist takes a session that has ended off the list. If that fails, it stands there
-// until somebody looks.
+// unlist takes a session that has ended off the list.
 func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 	if v.View == nil || v.terms.listed == 0 {
 		return
 	}
-	handle := v.text(handleKey)
-	err := s.amend(ctx, listID(place, v.text(ownerKey)), listKey, time.Time{}, func(text string) (string, error) {
+	l := &listing{place: place, owner: v.text(ownerKey), handle: v.text(handleKey)}
+	s.shorten(ctx, l, func(ids []string) []string {
+		return ids[slices.Index(ids, s.ref(v.ID))+1:] // A rotation that failed may have left something behind.
+	})
+}
+
+// strike takes IDs off the list that were put there for nothing: the session had ended
+// before.
+func (s *Store) strike(ctx context.Context, l *listing, ids ...string) {
+	for i, id := range ids {
+		ids[i] = s.ref(id)
+	}
+	found, err := s.loadMany(ctx, ids)
+	if err != nil {
+		s.Report(fmt.Errorf("session: owner: %w", err))
+		return
+	}
+	s.shorten(ctx, l, func(listed []string) []string {
+		return slices.DeleteFunc(slices.Clone(listed), func(id string) bool {
+			v, ok := found[id]
+			return slices.Contains(ids, id) && (!ok || v.terms.isNote)
+		})
+	})
+}
+
+// shorten takes IDs off a line of a list, and the line if none is left. If that fails,
+// they stand there until somebody looks.
+func (s *Store) shorten(ctx context.Context, l *listing, change func(ids []string) []string) {
+	err := s.amend(ctx, listID(l.place, l.owner), listKey, time.Time{}, func(text string) (string, error) {
 		list := parseList(text)
-		if i := slices.IndexFunc(list, func(l Listed) bool { return l.Handle == handle }); i >= 0 {
-			ids := list[i].ids
-			list[i].ids = ids[slices.Index(ids, s.ref(v.ID))+1:] // A rotation that failed may have left something behind.
+		if i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle }); i >= 0 {
+			list[i].ids = change(list[i].ids)
 		}
-		return formatList(slices.DeleteFunc(list, func(l Listed) bool { return len(l.ids) == 0 })), nil
+		return formatList(slices.DeleteFunc(list, func(e Listed) bool { return len(e.ids) == 0 })), nil
 	})
 	if err != nil {
 		s.Report(fmt.Errorf("session: owner: %w", err))

@@ -67,6 +67,9 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (V
 	if err != nil {
 		return Version{}, err
 	}
+	if old.terms.isNote {
+		return Version{}, driver.ErrExists // It is the library's own.
+	}
 	now := s.store.Now()
 	if !s.store.expired(&old, now) {
 		if ch, err = s.rebase(p, old, ch); err != nil {

@@ -143,7 +143,11 @@ func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
 		}
 		ch := &Changes{}
 		ch.Set(listedKey, until.UnixMilli())
-		return s.replace(ctx, v, ch, s.expiry(now, t.with(ch)))
+		next, err := s.replace(ctx, v, ch, s.expiry(now, t.with(ch)))
+		if errors.Is(err, driver.ErrConflict) {
+			s.strike(ctx, l, v.ID) // If it has ended.
+		}
+		return next, err
 	}
 	begin := s.clock()
 	next, err := s.Engine.Extend(ctx, v, s.expiry(now, t))

@@ -133,6 +133,12 @@ func termsOf(v View) (t terms) {
 		}
 		return t
 	}
+	if v, ok := v.(interface{ Own() []Pair }); ok {
+		for _, p := range v.Own() {
+			t.read(p.Key, p.Value)
+		}
+		return t
+	}
 	for _, key := range ownKeys {
 		val, _ := v.Get(key)
 		t.read(key, val)

@@ -1,0 +1,91 @@
+package benchmarks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestMemory fills the memory store with sessions that hold one number, and prints what
+// they take and what they do to those who read, beside v1.6.6.
+func TestMemory(t *testing.T) {
+	n := 1_000_000
+	if testing.Short() {
+		n = 50_000
+	}
+	if s := os.Getenv("SESSIONS"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatalf("SESSIONS: %v", err)
+		}
+	}
+	dir := t.TempDir()
+	ours := filepath.Join(dir, "ours.mod")
+	for _, ext := range []string{"mod", "sum"} {
+		text, err := os.ReadFile(filepath.Join("memory", "go."+ext))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ext == "mod" {
+			text = append(text, "\nreplace github.com/flamego/session => ../../..\n"...)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "ours."+ext), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, version := range []struct {
+		name  string
+		flags []string
+		most  float64 // bytes of a session
+	}{
+		{"v1.6.6", nil, 0},
+		{"ours", []string{"-mod=mod", "-modfile=" + ours}, 100},
+	} {
+		exe := filepath.Join(dir, version.name)
+		build := osexec.Command("go", append(append([]string{"build", "-o", exe}, version.flags...), ".")...)
+		build.Dir = "memory"
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build: %v\n%s", err, out)
+		}
+		var f memoryFigures
+		for _, args := range [][]string{nil, {"-sweep"}} {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			run := osexec.CommandContext(ctx, exe, append(args, "-sessions", strconv.Itoa(n))...)
+			run.Stderr = os.Stderr
+			out, err := run.Output()
+			if err != nil {
+				t.Fatalf("%s: %v", version.name, err)
+			}
+			if err := json.Unmarshal(out, &f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("COUNT %d in memory, %s: %v", n, version.name, f)
+		if version.most > 0 && n >= 1_000_000 && f.Bytes > version.most {
+			t.Errorf("a session takes %.0f bytes, more than %.0f", f.Bytes, version.most)
+		}
+		if version.most > 0 && f.Left > version.most/10 {
+			t.Errorf("%.0f bytes of each session are left", f.Left)
+		}
+	}
+}
+
+// memoryFigures are what the program prints: see there.
+type memoryFigures struct {
+	Bytes, Left, Fill, Collection, Processor, Sweep float64
+	Calm, Collecting, Sweeping                      struct{ P50, P99, Slowest float64 }
+}
+
+func (f memoryFigures) String() string {
+	return fmt.Sprintf("%.1f bytes a session, %.1f once it was swept; filled in %.1f s; a collection %.0f ms, of processor time %.0f ms; a sweep %.2f s"+
+		"; p50, p99 of a read in µs: calm %.1f, %.0f; collecting %.1f, %.0f; sweeping %.1f, %.0f",
+		f.Bytes, f.Left, f.Fill, 1000*f.Collection, 1000*f.Processor, f.Sweep,
+		f.Calm.P50, f.Calm.P99, f.Collecting.P50, f.Collecting.P99, f.Sweeping.P50, f.Sweeping.P99)
+}
