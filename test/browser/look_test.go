@@ -60,6 +60,7 @@ func (b *tab) prefer(scheme string) {
 }
 
 func TestScreenshots(t *testing.T) {
+	t.Parallel()
 	folder := *screenshots
 	if folder == "" {
 		folder = t.TempDir()
@@ -91,6 +92,7 @@ func TestScreenshots(t *testing.T) {
 
 // No page needs scrolling to the side, on the narrowest phone (WCAG 1.4.10).
 func TestNarrowScreen(t *testing.T) {
+	t.Parallel()
 	b := everywhere(t)
 	b.do(chromedp.EmulateViewport(320, 568, chromedp.EmulateMobile))
 	for _, path := range []string{

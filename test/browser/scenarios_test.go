@@ -13,6 +13,7 @@ import (
 
 // Two browsers of one user: one ends the other.
 func TestEndedElsewhere(t *testing.T) {
+	t.Parallel()
 	site := serve(t)
 	here, there := open(t, site), open(t, site)
 	there.signIn("Ann", false)
@@ -33,6 +34,7 @@ func TestEndedElsewhere(t *testing.T) {
 
 // A flash is shown once, on the page where the redirects end.
 func TestFlashAcrossRedirects(t *testing.T) {
+	t.Parallel()
 	b := open(t, serve(t))
 	b.visit("/admin")
 	assert.Equal(t, []string{"Please sign in to see that page."}, b.notices())
@@ -45,11 +47,12 @@ func TestFlashAcrossRedirects(t *testing.T) {
 
 // Two tabs ask at the same time: one of them shows the flash.
 func TestFlashInTwoTabs(t *testing.T) {
+	t.Parallel()
 	a := open(t, serve(t))
 	a.visit("/counter")
 	a.click("#count")
 	b := a.another()
-	for range 8 {
+	for range 5 {
 		a.visit("/counter")
 		loaded := make(chan error, 1)
 		go func() { loaded <- chromedp.Do(b.ctx, chromedp.Navigate(b.site+"/counter")) }()
@@ -62,6 +65,7 @@ func TestFlashInTwoTabs(t *testing.T) {
 }
 
 func TestScriptsDoNotSeeTheSession(t *testing.T) {
+	t.Parallel()
 	b := open(t, serve(t))
 	b.signIn("Carol", true)
 	b.enterAdmin()
@@ -74,9 +78,11 @@ func TestScriptsDoNotSeeTheSession(t *testing.T) {
 
 // The browser is closed and started again, with the same profile.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	site := serve(t)
 	for name, remember := range map[string]bool{"remembered": true, "plain": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newProfile(t, site)
 			b, quit := p.start()
 			b.signIn("Ann", remember)
@@ -90,6 +96,7 @@ func TestRestart(t *testing.T) {
 
 // The Back button shows no private page after signing out.
 func TestBack(t *testing.T) {
+	t.Parallel()
 	b := open(t, serve(t))
 	b.signIn("Ann", false)
 	b.visit("/account")
@@ -107,6 +114,7 @@ func TestBack(t *testing.T) {
 // One page asks for others all the time while a change of the password gives the session
 // a new ID. Answers to requests with the old ID come late, and must not take the cookie.
 func TestParallelRequests(t *testing.T) {
+	t.Parallel()
 	b := open(t, serve(t))
 	run(b, call(page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})) // The page's own policy allows no requests of scripts.
 	b.signIn("Ann", true)
@@ -131,6 +139,7 @@ func TestParallelRequests(t *testing.T) {
 
 // Events appear on an open page, and the end of the session is one of them.
 func TestLiveEvents(t *testing.T) {
+	t.Parallel()
 	site := serve(t)
 	carol, ann := open(t, site), open(t, site)
 	carol.signIn("Carol", false)
@@ -156,6 +165,7 @@ func TestLiveEvents(t *testing.T) {
 
 // Nothing but the live events needs a script.
 func TestWithoutScripts(t *testing.T) {
+	t.Parallel()
 	b := open(t, serve(t))
 	run(b, call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
 	b.visit("/admin/events")
@@ -170,6 +180,7 @@ func TestWithoutScripts(t *testing.T) {
 
 // Everything can be reached and used with the keyboard alone.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	b := open(t, serve(t))
 	b.visit("/")
 	focused := func() string { return eval[string](b, `document.activeElement.innerText`) }
