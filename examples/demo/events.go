@@ -34,8 +34,8 @@ var whatHappened = map[session.EventKind]string{
 	session.Renewed:     "The session got a new ID, as it does now and then",
 	session.Evicted:     "The session ended, since there were too many of this user",
 	session.Expired:     "A browser came back after its session had expired",
-	session.UnknownID:   "A browser came with the ID of no session",
-	session.MalformedID: "A browser came with something that is no ID",
+	session.UnknownID:   "A browser sent an ID that no session has",
+	session.MalformedID: "A browser sent something that is no ID",
 	session.Undecodable: "A stored session could not be read",
 	session.Conflict:    "Two requests met, and one of them tried again",
 	session.StoreError:  "The store failed",
@@ -137,13 +137,13 @@ func streamEvents(c flamego.Context, s session.Session, as adminSession, a *acco
 		last, _ = strconv.Atoi(r.URL.Query().Get("after"))
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = fmt.Fprint(w, "retry: 1000\n\n") // Come back a second after this stream has ended.
 	for {
 		list, changed := l.after(last)
 		// Before anything is shown: the list may hold the end of this very session.
 		switch err := errors.Join(session.Refresh(r.Context(), s), session.Refresh(r.Context(), as)); {
 		case errors.Is(err, session.ErrEnded):
-			_, _ = fmt.Fprint(w, "event: end\ndata: The session has ended\n\n")
-			return nil
+			return nil // Or it has a new ID, with which the browser comes back.
 		case err == nil:
 			for _, e := range list {
 				if err := writeEvent(w, e); err != nil {

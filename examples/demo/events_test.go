@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -62,43 +61,46 @@ func TestAfter(t *testing.T) {
 	assert.Equal(t, []int{keepEvents + 3}, numbers(keepEvents+2))
 }
 
-// stream opens the stream of events as a browser does, over a network. The channel is
-// closed when it ends.
-func stream(t *testing.T, s *site) (srv *httptest.Server, lines <-chan string) {
+// streamEnd is the last line of a stream that the program has ended.
+const streamEnd = "(end)"
+
+// stream opens the stream of events as a browser does, over a network.
+func stream(t *testing.T, s *site) (lines <-chan string) {
 	t.Helper()
-	srv = httptest.NewServer(s.app)
+	srv := httptest.NewServer(s.app)
 	t.Cleanup(srv.Close)
 	jar, _ := cookiejar.New(nil)
 	client := &http.Client{Jar: jar}
-	for path, form := range map[string]url.Values{"/signin": signInAs("Carol")} {
-		res, err := client.PostForm(srv.URL+path, form)
+	for _, path := range []string{"/signin", "/admin/enter"} {
+		res, err := client.PostForm(srv.URL+path, signInAs("Carol"))
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 	}
-	res, err := client.PostForm(srv.URL+"/admin/enter", url.Values{"password": {firstPassword}})
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+streamPath+"?after=0", nil)
 	require.NoError(t, err)
-	res, err = client.Do(req)
+	res, err := client.Do(req)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = res.Body.Close() })
 	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
-	c := make(chan string)
+	c := make(chan string, 1)
 	go func() {
 		defer close(c)
-		for in := bufio.NewScanner(res.Body); in.Scan(); {
+		in := bufio.NewScanner(res.Body)
+		for in.Scan() {
 			select {
 			case c <- in.Text():
 			case <-ctx.Done():
 				return
 			}
 		}
+		if in.Err() == nil { // Not because the time is up.
+			c <- streamEnd
+		}
 	}()
-	return srv, c
+	return c
 }
 
 // waitFor reads until a line has the text.
@@ -114,7 +116,7 @@ func waitFor(t *testing.T, lines <-chan string, text string) {
 
 func TestStream(t *testing.T) {
 	s := newSite(t)
-	_, lines := stream(t, s)
+	lines := stream(t, s)
 	waitFor(t, lines, "carol · admin area")
 	s.member(t, "Ann")
 	waitFor(t, lines, "ann · site")
@@ -134,19 +136,18 @@ func TestStreamEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			_, lines := stream(t, s)
+			lines := stream(t, s)
 			waitFor(t, lines, "carol · admin area")
 			end(s)
-			waitFor(t, lines, "event: end")
+			waitFor(t, lines, streamEnd)
 		})
 	}
 }
 
 func TestStreamEndsWithTheProgram(t *testing.T) {
 	s := newSite(t)
-	_, lines := stream(t, s)
+	lines := stream(t, s)
 	waitFor(t, lines, "carol · admin area")
 	s.events.close()
-	for range lines { // Until it ends, or the test's own limit ends it with a failure.
-	}
+	waitFor(t, lines, streamEnd)
 }

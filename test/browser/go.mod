@@ -8,7 +8,7 @@ replace github.com/flamego/session => ../..
 require (
 	github.com/chromedp/cdproto v0.159.3
 	github.com/chromedp/chromedp v0.23.0
-	github.com/flamego/session v0.0.0-00010101000000-000000000000
+	github.com/flamego/session v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
 

@@ -15,18 +15,15 @@ function listen() {
     list.insertAdjacentHTML("afterbegin", message.data); // A line of the site's own template.
     while (list.children.length > most) list.lastElementChild.remove();
   };
-  stream.addEventListener("end", end);
   stream.onerror = () => {
     // The browser tries again by itself, unless the answer was that it must not.
-    if (stream.readyState === EventSource.CLOSED) end();
-    else say("", "The connection is lost. Trying again …");
+    if (stream.readyState === EventSource.CLOSED) {
+      button.hidden = true;
+      say("", "Your session has ended. Load the page again to sign in.");
+    } else {
+      say("", "The connection is lost. Trying again …");
+    }
   };
-}
-
-function end() {
-  stream.close();
-  button.hidden = true;
-  say("", "Your session has ended. Load the page again to sign in.");
 }
 
 function say(style, text) {
