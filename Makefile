@@ -8,6 +8,7 @@
 # make compare  this library beside v1.6.6, scs and gorilla/sessions; writes docs/performance.md; QUICK=1 only prints
 # make curves   what a request costs as the work grows; writes docs/performance.md; QUICK=1 only prints
 # make count    round trips and system calls per request
+# make screenshots  of the demo, for the README, into docs/demo
 
 GO       ?= go
 FUZZTIME ?= 1m
@@ -16,7 +17,7 @@ BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 SUM      := $(BIN)/gotestsum-v1.13.0
 
-.PHONY: test quick lint linter vet fuzz explore bench scale compare curves count
+.PHONY: test quick lint linter vet fuzz explore bench scale compare curves count screenshots
 
 test: $(SUM)
 	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up -- bash internal/ci/test.sh
@@ -58,3 +59,6 @@ compare curves:
 
 count:
 	cd test/compare && $(GO) run . $(if $(ONLY),-only $(ONLY)) $@
+
+screenshots:
+	cd test/browser && $(GO) test -count=1 -run '^TestScreenshots$$' -screenshots $(CURDIR)/docs/demo .

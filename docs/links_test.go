@@ -13,7 +13,7 @@ import (
 
 var (
 	fence   = regexp.MustCompile("(?ms)^```.*?^```")
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	link    = regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)"\s]+)[)"]`)
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	dropped = regexp.MustCompile(`[^\pL\pN _-]`)
 )

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -15,45 +14,103 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/examples/internal/exampletest"
 	"github.com/flamego/session/sessiontest"
 )
 
-// newVisitor returns a visitor of the site, which keeps its sessions in memory.
-func newVisitor(t *testing.T) *sessiontest.Browser {
-	t.Helper()
-	m, err := session.NewManager(session.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, m.Close(context.Background())) })
+// site is the site under test, which keeps its sessions in memory.
+type site struct {
+	*exampletest.Clock
+	users, admins *session.Manager
+	events        *eventLog
+	app           http.Handler
+}
+
+func newSite(t *testing.T) *site {
 	memory, _ := findBackend("memory")
-	app := newApp(m, config{backend: memory, lifetime: 90 * time.Minute})
-	return sessiontest.NewBrowser(t, app, m)
+	cfg := config{backend: memory, lifetime: 90 * time.Minute}
+	s := &site{Clock: exampletest.NewClock(), events: newEventLog()}
+	s.users = exampletest.Open(t, userOptions(cfg, s.events), s.Clock)
+	s.admins = exampletest.Open(t, adminOptions(s.events), s.Clock)
+	s.app = newApp(cfg, s.users, s.admins, newAccounts(1), s.events) // One round: how slow it is matters elsewhere.
+	return s
+}
+
+func (s *site) visitor(t *testing.T) *sessiontest.Browser {
+	return sessiontest.NewBrowser(t, s.app, s.users, s.admins)
+}
+
+// member returns a browser that is signed in.
+func (s *site) member(t *testing.T, name string) *sessiontest.Browser {
+	t.Helper()
+	b := s.visitor(t)
+	require.Contains(t, b.Post("/signin", signInAs(name)).Body, "Welcome, "+name)
+	return b
+}
+
+// administrator returns a browser that is in the admin area.
+func (s *site) administrator(t *testing.T) *sessiontest.Browser {
+	t.Helper()
+	b := s.member(t, "Carol")
+	require.Equal(t, "/admin", b.Post("/admin/enter", url.Values{"password": {firstPassword}}).URL)
+	return b
+}
+
+func newVisitor(t *testing.T) *sessiontest.Browser { return newSite(t).visitor(t) }
+
+func signInAs(name string) url.Values {
+	return url.Values{"name": {name}, "password": {firstPassword}}
 }
 
 // What holds for every page, whatever is on it.
 func TestEveryPage(t *testing.T) {
-	guest := newVisitor(t)
-	member := newVisitor(t)
-	member.SetSession(map[string]any{keyUser: "Ann"})
+	s := newSite(t)
+	guest, member, admin := s.visitor(t), s.member(t, "Ann"), s.administrator(t)
 	pages := map[string]sessiontest.Page{
-		"home":      guest.Get("/"),
-		"counter":   guest.Get("/counter"),
-		"sign in":   guest.Get("/account"),
-		"no name":   guest.Post("/signin", nil),
-		"account":   member.Get("/account"),
-		"not found": member.Get("/nowhere"),
+		"home":           guest.Get("/"),
+		"counter":        guest.Get("/counter"),
+		"sign in":        guest.Get("/signin"),
+		"no name":        guest.Post("/signin", nil),
+		"account":        member.Get("/account"),
+		"sessions":       member.Get("/account/sessions"),
+		"password":       member.Get("/account/password"),
+		"wrong password": member.Post("/account/password", nil),
+		"not found":      member.Get("/nowhere"),
+		"forbidden":      member.Get("/admin"),
+		"enter":          s.member(t, "Carol").Get("/admin"),
+		"admin":          admin.Get("/admin"),
+		"events":         admin.Get("/admin/events"),
 	}
 	title := regexp.MustCompile(`<title>(.+) · Session demo</title>`)
+	field := regexp.MustCompile(`<input [^>]*>`)
 	titles := make(map[string]bool)
 	for name, p := range pages {
+		scripts := 0
+		if name == "events" {
+			scripts = 1
+		}
 		for part, count := range map[string]int{
 			`<html lang="en">`: 1, `<h1>`: 1, `<main id="main"`: 1, `href="#main"`: 1, `role="status"`: 1,
-			`<script`: 0, `style="`: 0,
+			`<script`: scripts, "script-src": 0, `style="`: 0, "ZgotmplZ": 0,
 		} {
 			assert.Equal(t, count, strings.Count(p.Body, part), "%s: how often has it %s", name, part)
 		}
 		assert.NotRegexp(t, `<[^>]* on[a-z]+=`, p.Body, name)
-		assert.Equal(t, strings.Count(p.Body, "<input"), strings.Count(p.Body, "<label"), "%s: a field without a label", name)
-		assert.Contains(t, p.Header.Get("Content-Security-Policy"), "default-src 'none'", name)
+		fields := 0
+		for _, f := range field.FindAllString(p.Body, -1) {
+			switch {
+			case strings.Contains(f, `type="hidden"`):
+			case strings.Contains(f, `type="checkbox"`):
+				fields++
+			default:
+				fields++
+				assert.Contains(t, f, "autocomplete=", name)
+			}
+		}
+		assert.Equal(t, fields, strings.Count(p.Body, "<label"), "%s: a field without a label", name)
+		policy := p.Header.Get("Content-Security-Policy")
+		assert.Contains(t, policy, "default-src 'none'", name)
+		assert.Equal(t, scripts, strings.Count(policy, "script-src 'self'"), name)
 		assert.Equal(t, "no-store", p.Header.Get("Cache-Control"), name)
 		assert.Contains(t, p.Body, "not used for 1h30m is over", name)
 		require.Regexp(t, title, p.Body, name)
@@ -61,46 +118,50 @@ func TestEveryPage(t *testing.T) {
 	}
 	assert.Len(t, titles, len(pages), "pages with the same title: %v", titles)
 	assert.Equal(t, http.StatusNotFound, pages["not found"].Status)
+	assert.Equal(t, http.StatusForbidden, pages["forbidden"].Status)
 }
 
 func TestSignInForm(t *testing.T) {
 	for name, tt := range map[string]struct {
-		typed, problem string
+		typed, password, problem, field string
 	}{
-		"empty":    {"", "Enter a name"},
-		"blanks":   {" \t", "Enter a name"},
-		"too long": {strings.Repeat("é", maxName+1), "shorter name"},
-		"no text":  {"\xff\xfe", "shorter name"},
+		"empty":          {"", firstPassword, "Enter your name", "name"},
+		"blanks":         {" \t", firstPassword, "Enter your name", "name"},
+		"too long":       {strings.Repeat("é", maxTyped+1), "", "shorter name", "name"},
+		"no text":        {"\xff\xfe", "", "shorter name", "name"},
+		"wrong password": {"Ann", "open", "No account has this name and password", ""},
+		"no password":    {"Ann", "", "No account has this name and password", ""},
+		"nobody":         {"Dave", firstPassword, "No account has this name and password", ""},
+		"nobody at all":  {"Dave", "", "No account has this name and password", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newVisitor(t)
-			p := b.Post("/signin", url.Values{"name": {tt.typed}})
+			p := b.Post("/signin", url.Values{"name": {tt.typed}, "password": {tt.password}})
 			assert.Equal(t, http.StatusUnprocessableEntity, p.Status)
 			assert.Contains(t, p.Body, tt.problem)
-			assert.Contains(t, p.Body, `aria-invalid="true" aria-describedby="name-error"`)
+			if tt.field != "" {
+				assert.Contains(t, p.Body, `aria-invalid="true" aria-describedby="name-error"`)
+			}
 			assert.Nil(t, b.Session(), "a mistake made a session")
 		})
 	}
 }
 
 func TestNamesAreText(t *testing.T) {
-	b := newVisitor(t)
-	name := strings.Repeat("é", maxName-6) + `<b>"&'`
-	p := b.Post("/signin", url.Values{"name": {" " + name + " "}})
-	assert.Equal(t, http.StatusOK, p.Status)
+	p := newVisitor(t).Post("/signin", url.Values{"name": {`<b>"&'`}})
 	assert.NotContains(t, p.Body, "<b>")
-	assert.Equal(t, name, b.Session().Get(keyUser))
+	assert.Contains(t, p.Body, `value="&lt;b&gt;&#34;&amp;&#39;"`)
+	assert.Equal(t, "/account", newSite(t).member(t, "Ann").Get("/signin").URL, "there is nothing to sign in for")
 }
 
 func TestReturnTo(t *testing.T) {
 	b := newVisitor(t)
-	p := b.Post("/signin", url.Values{"name": {"Ann"}})
+	p := b.Post("/signin", signInAs("Ann"))
 	assert.Equal(t, "/", p.URL, "nowhere was asked for")
-	assert.Equal(t, "/account", b.Get("/signin").URL, "there is nothing to sign in for")
 	b.Post("/signout", nil)
 
 	b.Get("/account?tab=2")
-	p = b.Post("/signin", url.Values{"name": {"Ann"}})
+	p = b.Post("/signin", signInAs("Ann"))
 	assert.Equal(t, "/account?tab=2", p.URL)
 	assert.Nil(t, b.Session().Get(keyReturnTo), "where to go is used once")
 }
@@ -127,16 +188,22 @@ func TestReturnToStaysHere(t *testing.T) {
 
 	b := newVisitor(t)
 	b.SetSession(map[string]any{keyReturnTo: "//evil.example/account"})
-	page := b.NoRedirects().Post("/signin", url.Values{"name": {"Ann"}})
+	page := b.NoRedirects().Post("/signin", signInAs("Ann"))
 	assert.Equal(t, "/", page.Header.Get("Location"))
 }
 
-func TestVisitsAreOfOneUser(t *testing.T) {
+// What a visitor has done moves along when they sign in; what another user has done does
+// not.
+func TestNextUser(t *testing.T) {
 	b := newVisitor(t)
-	b.SetSession(map[string]any{keyUser: "Ann", keyVisits: 7})
-	assert.Contains(t, b.Get("/account").Body, `<dd id="visits">8</dd>`)
-	b.Post("/signin", url.Values{"name": {"Bob"}})
+	b.SetSession(map[string]any{keyCounter: 7})
+	b.Post("/signin", signInAs("Ann"))
+	assert.Equal(t, 7, b.Session().Get(keyCounter))
+	b.Get("/account")
+	assert.Contains(t, b.Get("/account").Body, `<dd id="visits">2</dd>`)
+	b.Post("/signin", signInAs("Bob"))
 	assert.Contains(t, b.Get("/account").Body, `<dd id="visits">1</dd>`)
+	assert.Nil(t, b.Session().Get(keyCounter))
 }
 
 func TestResetCounter(t *testing.T) {
@@ -150,36 +217,43 @@ func TestResetCounter(t *testing.T) {
 // The style sheet is asked for together with a page, and must leave it its flash.
 func TestFilesLeaveTheFlash(t *testing.T) {
 	b := newVisitor(t)
-	b.SetFlash("Saved.")
+	b.SetFlash(good("Saved."))
 	p := b.Get("/style.css")
 	assert.Equal(t, http.StatusOK, p.Status)
 	assert.Equal(t, "text/css; charset=utf-8", p.Header.Get("Content-Type"))
 	assert.Equal(t, "max-age=300", p.Header.Get("Cache-Control"))
 	assert.Equal(t, http.StatusOK, b.Get("/icon.svg").Status)
-	assert.Equal(t, "Saved.", b.Flash())
+	assert.Equal(t, good("Saved."), b.Flash())
 }
 
 // A form on another site must not act for the visitor, nor may a link.
 func TestOtherSites(t *testing.T) {
-	b := newVisitor(t)
-	b.SetSession(map[string]any{keyUser: "Ann", keyCounter: 7})
+	s := newSite(t)
+	b := s.administrator(t)
+	b.Post("/counter", nil)
+	paths := []string{
+		"/signin", "/signout", "/counter", "/counter/reset", "/account/sessions/end", "/account/sessions/end-others",
+		"/account/password", "/admin/enter", "/admin/end", "/admin/leave",
+	}
 	for name, header := range map[string][2]string{
 		"another site":   {"Sec-Fetch-Site", "cross-site"},
 		"another port":   {"Sec-Fetch-Site", "same-site"},
 		"an old browser": {"Origin", "https://evil.example"},
 	} {
-		for _, path := range []string{"/signin", "/signout", "/counter", "/counter/reset"} {
+		for _, path := range paths {
 			req := httptest.NewRequest(http.MethodPost, path, nil)
 			req.Header.Set(header[0], header[1])
 			assert.Equal(t, http.StatusForbidden, b.Do(req).Status, "%s from %s", path, name)
 		}
 	}
-	for _, path := range []string{"/signout", "/counter/reset"} {
-		assert.Equal(t, http.StatusNotFound, b.Get(path).Status)
+	for _, path := range paths {
+		if status := b.Get(path).Status; status != http.StatusNotFound {
+			assert.Contains(t, []string{"/signin", "/counter", "/account/password", "/admin/enter"}, path, "GET may do what POST does")
+		}
 	}
-	assert.Equal(t, "Ann", b.Session().Get(keyUser))
-	assert.Equal(t, 7, b.Session().Get(keyCounter))
-
+	assert.Equal(t, "carol", session.Owner(b.Session()))
+	assert.Equal(t, 1, b.Session().Get(keyCounter))
+	assert.Equal(t, http.StatusOK, b.NoRedirects().Get("/admin").Status)
 }
 
 func TestBodyLimit(t *testing.T) {

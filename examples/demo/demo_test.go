@@ -82,7 +82,7 @@ func testBackend(t *testing.T, exe string, backend backend) {
 
 	page := b.Get("/account")
 	assert.Equal(t, "/signin", page.Path, "the account is open to anybody")
-	page = b.Post("/signin", url.Values{"name": {"Ann"}})
+	page = b.Post("/signin", signInAs("Ann"))
 	assert.Equal(t, "/account", page.Path, "signing in must lead to where one wanted to go")
 	assert.Equal(t, "Welcome, Ann.", flash(t, page))
 	assert.Empty(t, flash(t, b.Get("/account")), "the flash was shown twice")
@@ -90,13 +90,15 @@ func testBackend(t *testing.T, exe string, backend backend) {
 	assert.NotEqual(t, before, b.Cookies(), "signing in must change the ID")
 	assert.Equal(t, "/signin", b.WithCookies(before).Get("/account").Path, "the ID from before is signed in as well")
 
+	testEnds(t, b, backend)
+
 	require.Zero(t, p.Stop(), "the program must end well when it is asked to")
 	assert.Contains(t, p.Output(), "Stopped")
 	p = start(t, exe, dir, args...)
 	b.Visit(p.site)
 	if !backend.lasts {
 		assert.Equal(t, "/signin", b.Get("/account").Path)
-		b.Post("/signin", url.Values{"name": {"Ann"}})
+		b.Post("/signin", signInAs("Ann"))
 	} else {
 		assert.Equal(t, "3", counter(t, b.Post("/counter", nil)))
 		assert.Equal(t, "/account", b.Get("/account").Path, "signed out by the restart")
@@ -109,6 +111,20 @@ func testBackend(t *testing.T, exe string, backend backend) {
 	assert.NotEqual(t, old, b.Cookies(), "the message must be in a session of its own")
 	assert.Equal(t, "/signin", b.WithCookies(old).Get("/account").Path, "a copy of the old cookie is still signed in")
 	require.Zero(t, p.Stop())
+}
+
+// testEnds signs in with a second browser, and ends it from the first.
+func testEnds(t *testing.T, b *exampletest.Browser, backend backend) {
+	other := b.WithCookies(nil)
+	page := other.Post("/signin", signInAs("Ann"))
+	assert.Contains(t, flash(t, page), "Welcome, Ann.\nYou are also signed in on")
+	page = b.Get("/account/sessions")
+	assert.Equal(t, 1, strings.Count(page.Body, "this browser"))
+	handle := find(t, page, `name="handle" value="([^"]+)"`)
+	page = b.Post("/account/sessions/end", url.Values{"handle": {handle}})
+	assert.Contains(t, flash(t, page), "That session has ended", backend.name)
+	assert.Equal(t, "/signin", other.Get("/account").Path, "still signed in")
+	assert.Contains(t, flash(t, b.Post("/account/sessions/end", url.Values{"handle": {handle}})), "had ended already")
 }
 
 // testFlags checks that each mistake is named, with the remedy.
@@ -149,8 +165,15 @@ func testFlags(t *testing.T, exe string) {
 	}
 }
 
-// flash returns the text of the status line.
-func flash(t *testing.T, p exampletest.Page) string { return find(t, p, `role="status">([^<]*)<`) }
+// flash returns the messages, one a line.
+func flash(t *testing.T, p exampletest.Page) string {
+	require.Equal(t, http.StatusOK, p.Status, p.Body)
+	var list []string
+	for _, m := range regexp.MustCompile(`<p class="notice \w+">([^<]*)<`).FindAllStringSubmatch(p.Body, -1) {
+		list = append(list, m[1])
+	}
+	return strings.Join(list, "\n")
+}
 
 func counter(t *testing.T, p exampletest.Page) string {
 	return find(t, p, `The counter is at </span>([0-9]+)<`)

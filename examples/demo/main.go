@@ -1,14 +1,15 @@
-// Command demo is a small site that shows what sessions are for: signing in and out, a
-// counter, messages across redirects, and returning to the requested page after signing
-// in.
+// Command demo is a small site that shows what sessions are for: signing in, staying
+// signed in, seeing and ending one's sessions, changing the password, an admin area with a
+// session of its own, events as they happen, a counter, and messages across redirects.
 //
 //	go run ./examples/demo
 //
 // serves it on http://localhost:2830, with the sessions in a SQLite file in the
 // working folder. Its flags, listed by -help, choose another address or backend.
 //
-// backends.go opens the store, app.go sets up the middleware and the routes, auth.go signs
-// in and out, pages.go has the other handlers.
+// backends.go opens the store, options.go sets up the sessions, app.go the middleware and
+// the routes. The handlers are in signin.go, sessions.go, password.go, admin.go, events.go
+// and pages.go. accounts.go stands in for a table of users, view.go renders the pages.
 package main
 
 import (
@@ -47,34 +48,29 @@ func main() {
 // run serves the site until the context ends. It closes what it opened in reverse order:
 // the server first, so that no request finds the store closed.
 func run(ctx context.Context, cfg config) (err error) {
-	initer, storeConfig := cfg.backend.open(cfg.dsn, cfg.lifetime)
-	m, err := session.NewManager(session.Options{
-		Initer: initer,
-		Config: storeConfig,
-		// Browsers send a cookie to all ports of a host. Its own name keeps it apart from
-		// those of other programs on localhost. A site behind TLS uses a name like
-		// __Host-demo, together with Secure: true.
-		Cookie: session.CookieOptions{Name: "demo_session"},
-	})
+	events := newEventLog()
+	users, err := session.NewManager(userOptions(cfg, events))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		err = errors.Join(err, m.Close(ctx))
-	}()
+	defer func() { err = errors.Join(err, closeManager(users)) }()
+	admins, err := session.NewManager(adminOptions(events))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeManager(admins)) }()
 
 	l, err := net.Listen("tcp", cfg.addr)
 	if err != nil {
 		return fmt.Errorf("%w: choose another address with -addr", err)
 	}
 	srv := &http.Server{
-		Handler: newApp(m, cfg),
+		Handler: newApp(cfg, users, admins, newAccounts(pbkdf2Rounds), events),
 		// Without limits, a client that sends a byte a minute would keep its connection.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 	}
+	srv.RegisterOnShutdown(events.close) // Shutdown waits for the streams of events.
 	fmt.Println("Sessions are kept in", cfg.place)
 	fmt.Println("Serving on", siteURL(cfg.addr, l.Addr()), "(Ctrl-C ends it)")
 	if err := serve(ctx, srv, l); err != nil {
@@ -82,6 +78,12 @@ func run(ctx context.Context, cfg config) (err error) {
 	}
 	fmt.Println("Stopped")
 	return nil
+}
+
+func closeManager(m *session.Manager) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return m.Close(ctx)
 }
 
 // serve serves requests until the context ends, then waits for those under way.

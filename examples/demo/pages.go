@@ -8,8 +8,12 @@ import (
 	"github.com/flamego/session"
 )
 
-// keyCounter holds an int. Visitors have it before they sign in, and keep it afterwards.
-const keyCounter = "counter"
+// What the session holds, by key. Values under separate keys are merged when requests
+// change them at the same time.
+const (
+	keyCounter = "counter" // int; visitors have it before they sign in, and keep it
+	keyVisits  = "visits"  // int; of the account page
+)
 
 // showHome sets nothing: a visitor who sees only this page gets no session and no cookie.
 func showHome(v *view) error {
@@ -21,9 +25,9 @@ func showCounter(s session.Session, v *view) error {
 	return v.show(http.StatusOK, "counter", n)
 }
 
-// count adds one to the latest value, whichever request or server stored it. Get and then
+// countUp adds one to the latest value, whichever request or server stored it. Get and then
 // Set would lose counts of concurrent requests.
-func count(c flamego.Context, s session.Session) {
+func countUp(c flamego.Context, s session.Session) {
 	session.Update(s, keyCounter, func(n int) int { return n + 1 })
 	// The fragment puts the focus back on the button, so that Enter counts on.
 	c.Redirect("/counter#count", http.StatusSeeOther)
@@ -32,7 +36,7 @@ func count(c flamego.Context, s session.Session) {
 // resetCounter leaves a flash for the page after the redirect.
 func resetCounter(c flamego.Context, s session.Session) {
 	s.Delete(keyCounter)
-	s.SetFlash("The counter is back at zero.")
+	session.AddFlash(s, good("The counter is back at zero."))
 	c.Redirect("/counter", http.StatusSeeOther)
 }
 
@@ -40,14 +44,24 @@ func resetCounter(c flamego.Context, s session.Session) {
 type accountPage struct {
 	user
 	Visits, Counter int
+	Here            place
 }
 
 // showAccount counts its visits. A GET should change nothing that matters, and this does
 // not matter much.
-func showAccount(s session.Session, u user, v *view) error {
+func showAccount(c flamego.Context, s session.Session, users *session.Manager, u user, v *view) error {
 	p := accountPage{user: u}
 	p.Visits = session.Update(s, keyVisits, func(n int) int { return n + 1 })
 	p.Counter, _ = session.Get[int](s, keyCounter)
+	list, err := users.Sessions(c.Request().Context(), u.ID)
+	if err != nil {
+		return err
+	}
+	for _, info := range list {
+		if info.Is(s) {
+			p.Here = place{Info: info, Here: true}
+		}
+	}
 	return v.show(http.StatusOK, "account", p)
 }
 

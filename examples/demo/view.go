@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"html/template"
 	"strings"
+	"time"
 
 	"github.com/flamego/flamego"
 
@@ -15,12 +17,20 @@ import (
 var sources embed.FS
 
 // templates has every page with its layout. A mistake in one stops the program at start.
-var templates = parseTemplates("home", "counter", "signin", "account", "notfound")
+var templates = parseTemplates("home", "counter", "signin", "account", "sessions", "password",
+	"enter", "admin", "events", "forbidden", "notfound")
 
 func parseTemplates(names ...string) map[string]*template.Template {
+	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"ago": ago, "until": until, "exact": exact, "count": count,
+		"at":   func(t time.Time, text string) timeTag { return timeTag{t, text} },
+		"link": newLink, "section": newSection,
+		"sum": func(a, b int64) int64 { return a + b },
+	}).ParseFS(sources, "templates/layout.html"))
 	pages := make(map[string]*template.Template)
 	for _, name := range names {
-		pages[name] = template.Must(template.ParseFS(sources, "templates/layout.html", "templates/"+name+".html"))
+		page := template.Must(layout.Clone())
+		pages[name] = template.Must(page.ParseFS(sources, "templates/"+name+".html"))
 	}
 	return pages
 }
@@ -28,34 +38,58 @@ func parseTemplates(names ...string) map[string]*template.Template {
 // layout is what every page shows. Its fields are those that the templates use.
 type layout struct {
 	Path     string
-	User     string // empty if nobody is signed in
-	Flash    string
+	User     user // without a name if nobody is signed in
+	Notices  []notice
 	Place    string // of the sessions
 	Lasts    bool
 	Lifetime string
 	Page     any // of the one page
 }
 
+// link is one in a navigation. Current is the value of aria-current, or empty.
+type link struct{ Path, Text, Current string }
+
+func newLink(path, text, here string) link {
+	l := link{Path: path, Text: text}
+	if here == path {
+		l.Current = "page"
+	}
+	return l
+}
+
+// newSection is a link to a page that has others below it.
+func newSection(path, text, here string) link {
+	l := newLink(path, text, here)
+	if strings.HasPrefix(here, path+"/") {
+		l.Current = "true"
+	}
+	return l
+}
+
+// timeTag is a moment, and how the page puts it.
+type timeTag struct {
+	At   time.Time
+	Text string
+}
+
 // view renders a page for one request.
 type view struct {
 	w      flamego.ResponseWriter
+	s      session.Session
 	layout layout
 }
 
 // newView returns a middleware that injects a *view, so that handlers need not
 // collect what the layout shows.
 func newView(cfg config) flamego.Handler {
-	// "1h30m" reads better than "1h30m0s".
-	lifetime := strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(cfg.lifetime.String())
-	return func(c flamego.Context, s session.Session, flash session.Flash) {
-		v := &view{w: c.ResponseWriter(), layout: layout{
+	return func(c flamego.Context, s session.Session, a *accounts) {
+		v := &view{w: c.ResponseWriter(), s: s, layout: layout{
 			Path:     c.Request().URL.Path,
 			Place:    cfg.backend.title,
 			Lasts:    cfg.backend.lasts,
-			Lifetime: lifetime,
+			Lifetime: short(cfg.lifetime),
 		}}
-		v.layout.User, _ = session.Get[string](s, keyUser)
-		v.layout.Flash, _ = flash.(string) // nil, most of the time.
+		v.layout.User, _ = signedIn(s, a)
 		c.Map(v)
 	}
 }
@@ -63,7 +97,7 @@ func newView(cfg config) flamego.Handler {
 // show writes the page when it is complete: a template that fails must not leave half a
 // page with status 200.
 func (v *view) show(status int, name string, page any) error {
-	v.layout.Page = page
+	v.layout.Notices, v.layout.Page = notices(v.s), page
 	var b bytes.Buffer
 	if err := templates[name].Execute(&b, v.layout); err != nil {
 		return err
@@ -72,4 +106,42 @@ func (v *view) show(status int, name string, page any) error {
 	v.w.WriteHeader(status)
 	_, _ = b.WriteTo(v.w) // An error means that the client is gone.
 	return nil
+}
+
+// short is a duration for reading: 1h30m is better than 1h30m0s.
+func short(d time.Duration) string {
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
+}
+
+// exact is for the datetime attribute, and for who points at a time.
+func exact(t time.Time) string { return t.Format("2006-01-02T15:04:05Z07:00") }
+
+func ago(t time.Time) string {
+	d := time.Since(t)
+	if d < time.Minute {
+		return "just now"
+	}
+	return about(d) + " ago"
+}
+
+func until(t time.Time) string { return "in " + about(time.Until(t)) }
+
+// about names a duration by its largest unit.
+func about(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return count(int(d.Seconds()), "second")
+	case d < 2*time.Hour:
+		return count(int(d.Minutes()), "minute")
+	case d < 48*time.Hour:
+		return count(int(d.Hours()), "hour")
+	}
+	return count(int(d.Hours()/24), "day")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

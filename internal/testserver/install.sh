@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a test needs and this machine doesn't have:
 #
-#   install.sh CACHE cc | postgres | mariadb | redis   Debian's packages, as root
+#   install.sh CACHE cc | postgres | mariadb | redis | chromium
+#                                                      Debian's packages, as root
 #   install.sh CACHE mysql | mongo                     from Debian sid into the folder
 #                                                      CACHE; the system stays as it is
 set -euo pipefail
@@ -16,6 +17,7 @@ there() {
 	postgres) has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
 	mariadb) has mariadbd && has mariadb-install-db ;;
 	redis) has redis-server && has redis-cli && has openssl ;;
+	chromium) has chromium || has chromium-browser || has google-chrome ;;
 	*) [ -e "$cache/$what-2" ] ;;
 	esac
 }
@@ -106,6 +108,7 @@ install() {
 	postgres) packages postgresql ;; # of this Debian's own version
 	mariadb) packages mariadb-server-core mariadb-client-core ;;
 	redis) packages redis-server openssl ;;
+	chromium) packages chromium fonts-inter ;;
 	*)
 		rm -rf "$cache"/new*
 		$what "$cache/new"

@@ -13,3 +13,5 @@ func (*instance) start() error  { return nil }
 func (*instance) close() error  { return nil }
 
 func (*Server) launch(*Kind) error { return errors.New("servers are started on linux only") }
+
+func install(string) error { return errors.New("programs are installed on linux only") }

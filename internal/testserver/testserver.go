@@ -14,6 +14,8 @@
 // each, once. That folder is $FLAMEGO_SESSION_CACHE, or flamego-session-testserver in
 // the user's cache folder.
 //
+// Chromium is the browser for tests that need a real one.
+//
 // A test that gets no server is skipped, with a reason that begins with
 // "NOT TESTED: ". With REQUIRE_ALL=1 it fails. With -short only servers named in
 // the environment are used.
@@ -25,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -84,14 +87,44 @@ func (k *Kind) Start(t testing.TB) *Server {
 // require skips or fails the test where there is no server, and does not return.
 func (k *Kind) require(t testing.TB, dsn string) {
 	t.Helper()
-	why, missing := strings.CutPrefix(dsn, none)
-	reason := fmt.Sprintf("NOT TESTED: %s: %s", k.Name, why)
-	switch {
-	case missing && os.Getenv("REQUIRE_ALL") == "1":
-		t.Fatal(reason)
-	case missing:
-		t.Skip(reason)
+	if why, missing := strings.CutPrefix(dsn, none); missing {
+		absent(t, k.Name, why)
 	}
+}
+
+// absent does not return.
+func absent(t testing.TB, what, why string) {
+	t.Helper()
+	reason := fmt.Sprintf("NOT TESTED: %s: %s", what, why)
+	if os.Getenv("REQUIRE_ALL") == "1" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+// Chromium returns the path of the browser, which is installed like a server if it is
+// not there.
+func Chromium(t testing.TB) string {
+	t.Helper()
+	path, err := findChromium()
+	if err != nil && !testing.Short() {
+		if err = install("chromium"); err == nil {
+			path, err = findChromium()
+		}
+	}
+	if err != nil {
+		absent(t, "chromium", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	return path
+}
+
+func findChromium() (path string, err error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err = exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", err
 }
 
 // launch starts nothing with -short: the inner loop is to be quick.

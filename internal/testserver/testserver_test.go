@@ -71,3 +71,11 @@ func TestAbsent(t *testing.T) {
 	t.Setenv("REQUIRE_ALL", "1")
 	assert.Equal(t, want, record(func(t testing.TB) { MySQL.Get(t) }).fatal)
 }
+
+func TestNoBrowser(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // Nor is there a shell that could install one.
+	t.Setenv("REQUIRE_ALL", "")
+	assert.Contains(t, record(func(t testing.TB) { Chromium(t) }).skip, "NOT TESTED: chromium: ")
+	t.Setenv("REQUIRE_ALL", "1")
+	assert.Contains(t, record(func(t testing.TB) { Chromium(t) }).fatal, "NOT TESTED: chromium: ")
+}

@@ -1,0 +1,197 @@
+package browser
+
+import (
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Two browsers of one user: one ends the other.
+func TestEndedElsewhere(t *testing.T) {
+	t.Parallel()
+	site := serve(t)
+	here, there := open(t, site), open(t, site)
+	there.signIn("Ann", false)
+	there.visit("/account")
+	here.signIn("Ann", false)
+	assert.Contains(t, here.notices(), "You are also signed in on Chrome on Linux. Is that you?")
+
+	here.visit("/account/sessions")
+	assert.Equal(t, 2, eval[int](here, `document.querySelectorAll(".rows > li").length`))
+	here.click(".rows .stop")
+	assert.Equal(t, []string{"That session has ended. Its next click leads to the sign-in page."}, here.notices())
+	assert.Equal(t, 1, eval[int](here, `document.querySelectorAll(".rows > li").length`))
+
+	there.click(`nav a[href="/account"]`)
+	assert.Equal(t, "/signin", there.path())
+	assert.True(t, here.signedIn())
+}
+
+// A flash is shown once, on the page where the redirects end.
+func TestFlashAcrossRedirects(t *testing.T) {
+	t.Parallel()
+	b := open(t, serve(t))
+	b.visit("/admin")
+	assert.Equal(t, []string{"Please sign in to see that page."}, b.notices())
+	b.fill("Carol", false) // Leads to /admin, and from there to /admin/enter.
+	assert.Equal(t, "/admin/enter", b.path())
+	assert.Equal(t, []string{"Welcome, Carol."}, b.notices())
+	b.do(chromedp.Reload())
+	assert.Empty(t, b.notices())
+}
+
+// Two tabs ask at the same time: one of them shows the flash.
+func TestFlashInTwoTabs(t *testing.T) {
+	t.Parallel()
+	a := open(t, serve(t))
+	a.visit("/counter")
+	a.click("#count")
+	b := a.another()
+	for range 5 {
+		a.visit("/counter")
+		loaded := make(chan error, 1)
+		go func() { loaded <- chromedp.Do(b.ctx, chromedp.Navigate(b.site+"/counter")) }()
+		a.click("button.quiet")
+		require.NoError(t, <-loaded)
+		shown := append(a.notices(), b.notices()...)
+		b.visit("/counter")
+		assert.Equal(t, []string{"The counter is back at zero."}, append(shown, b.notices()...))
+	}
+}
+
+func TestScriptsDoNotSeeTheSession(t *testing.T) {
+	t.Parallel()
+	b := open(t, serve(t))
+	b.signIn("Carol", true)
+	b.enterAdmin()
+	for _, name := range []string{"demo_session", "demo_admin"} {
+		require.Contains(t, b.cookies(), name)
+		assert.True(t, b.cookies()[name].HTTPOnly)
+	}
+	assert.Empty(t, eval[string](b, `document.cookie`))
+}
+
+// The browser is closed and started again, with the same profile.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	site := serve(t)
+	for name, remember := range map[string]bool{"remembered": true, "plain": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProfile(t, site)
+			b, quit := p.start()
+			b.signIn("Ann", remember)
+			require.True(t, b.signedIn())
+			quit()
+			b, _ = p.start()
+			assert.Equal(t, remember, b.signedIn())
+		})
+	}
+}
+
+// The Back button shows no private page after signing out.
+func TestBack(t *testing.T) {
+	t.Parallel()
+	b := open(t, serve(t))
+	b.signIn("Ann", false)
+	b.visit("/account")
+	b.click(`a[href="/account/sessions"]`)
+	b.click("header button")
+	require.Equal(t, []string{"You are signed out."}, b.notices())
+	for range 2 {
+		b.do(chromedp.NavigateBack())
+		b.until("Sign in")
+		assert.NotContains(t, b.text(), "Your account")
+		assert.NotContains(t, b.text(), "Sign out")
+	}
+}
+
+// One page asks for others all the time while a change of the password gives the session
+// a new ID. Answers to requests with the old ID come late, and must not take the cookie.
+func TestParallelRequests(t *testing.T) {
+	t.Parallel()
+	b := open(t, serve(t))
+	run(b, call(page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})) // The page's own policy allows no requests of scripts.
+	b.signIn("Ann", true)
+	for range 3 {
+		id := b.cookies()["demo_session"].Value
+		b.visit("/account")
+		requests := eval[int](b, `(async () => {
+			const form = new URLSearchParams({old: "`+password+`", new: "`+password+`", repeat: "`+password+`"});
+			let changed = false, requests = 0;
+			const ask = async () => { do { await fetch("/account?" + requests++); } while (!changed); };
+			const asking = [ask(), ask(), ask(), ask(), ask()];
+			await fetch("/account/password", {method: "POST", body: form});
+			changed = true;
+			await Promise.all(asking);
+			return requests;
+		})()`)
+		assert.Greater(t, requests, 5)
+		assert.True(t, b.signedIn(), "signed out by a late answer")
+		assert.NotEqual(t, id, b.cookies()["demo_session"].Value)
+	}
+}
+
+// Events appear on an open page, and the end of the session is one of them.
+func TestLiveEvents(t *testing.T) {
+	t.Parallel()
+	site := serve(t)
+	carol, ann := open(t, site), open(t, site)
+	carol.signIn("Carol", false)
+	carol.enterAdmin()
+	carol.click(`a[href="/admin/events"]`)
+	carol.until("Live")
+	assert.NotContains(t, carol.text(), "ann · site")
+	ann.signIn("Ann", false)
+	carol.until("ann · site")
+
+	carol.do(chromedp.Click(chromedp.CSS("#pause")))
+	carol.until("Paused.")
+	ann.visit("/account/sessions")
+	ann.click("header button")
+	carol.do(chromedp.Click(chromedp.CSS("#pause")))
+	carol.until("The session was ended in its own browser")
+
+	second := carol.another()
+	second.visit("/account")
+	second.click("header button")
+	carol.until("Your session has ended")
+}
+
+// Nothing but the live events needs a script.
+func TestWithoutScripts(t *testing.T) {
+	t.Parallel()
+	b := open(t, serve(t))
+	run(b, call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+	b.visit("/admin/events")
+	b.fill("Carol", false)
+	b.write("#password", password)
+	b.click("main button")
+	b.visit("/admin/events")
+	b.click("noscript a")
+	assert.Contains(t, b.text(), "A session began")
+	assert.NotContains(t, b.text(), "Pause")
+}
+
+// Everything can be reached and used with the keyboard alone.
+func TestKeyboard(t *testing.T) {
+	t.Parallel()
+	b := open(t, serve(t))
+	b.visit("/")
+	focused := func() string { return eval[string](b, `document.activeElement.innerText`) }
+	b.do(chromedp.KeyEvent(kb.Tab))
+	assert.Equal(t, "Skip to content", focused())
+	assert.Equal(t, "3px", eval[string](b, `getComputedStyle(document.activeElement).outlineWidth`))
+	b.do(chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
+	assert.Equal(t, "Count", focused(), "the first link of the content")
+
+	b.visit("/signin") // The name has the focus.
+	b.do(chromedp.KeyEvent("Ann" + kb.Tab + password))
+	b.follow(chromedp.KeyEvent(kb.Enter))
+	assert.Contains(t, b.notices(), "Welcome, Ann.")
+}
