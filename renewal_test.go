@@ -79,6 +79,30 @@ func TestRenewEvery(t *testing.T) {
 	}
 }
 
+// TestRenewedSignsOut signs out through the Store, as with a token, by the ID that the
+// client has not replaced yet. After RegenerateID the old ID is nobody's.
+func TestRenewedSignsOut(t *testing.T) {
+	for _, hash := range []bool{false, true} {
+		a, pass := newRenewingApp(t, hash)
+		_, id := a.get("/in", "")
+		pass(10 * time.Minute)
+		_, second := a.get("/who", id)
+		require.NotEmpty(t, second)
+		require.NoError(t, a.m.Store().Destroy(t.Context(), id))
+		for _, old := range []string{id, second} {
+			rec, _ := a.get("/who", old)
+			assert.Equal(t, "<nil>", rec.Body.String())
+		}
+		assert.EqualValues(t, 1, a.m.Stats().Ended)
+
+		_, id = a.get("/in", "")
+		_, second = a.get("/rotate", id)
+		require.NoError(t, a.m.Store().Destroy(t.Context(), id))
+		rec, _ := a.get("/who", second)
+		assert.Equal(t, "42", rec.Body.String())
+	}
+}
+
 // TestRenewalMeetsRenewal has many requests find the session's ID too old at the same
 // time. All see the session, and what they store survives.
 func TestRenewalMeetsRenewal(t *testing.T) {

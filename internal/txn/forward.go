@@ -137,11 +137,20 @@ func (s *Store) End(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	err := s.delete(ctx, id)
-	if err == nil {
-		s.Emit(ctx, Event{Kind: Ended, ID: id, By: byRequest})
+	if err := s.delete(ctx, id); err != nil {
+		return err
 	}
-	return err
+	if s.RenewEvery > 0 { // The ID may be an old one that is still good.
+		v, err := s.findRenewed(ctx, id)
+		switch {
+		case err == nil:
+			return s.End(ctx, v.ID)
+		case !errors.Is(err, driver.ErrNotFound):
+			return err
+		}
+	}
+	s.Emit(ctx, Event{Kind: Ended, ID: id, By: byRequest})
+	return nil
 }
 
 // end deletes a session, and follows its forward to those that it has moved to.
