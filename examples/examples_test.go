@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -151,7 +152,10 @@ func TestPrograms(t *testing.T) {
 
 // ownTests are the programs that have tests in their own folder, within which
 // time can go by. Here they are only started.
-var ownTests = []string{"bearer", "counter", "custom-id", "login", "online", "side-by-side", "url-ids"}
+var ownTests = []string{
+	"api-and-pages", "bearer", "counter", "custom-id", "instrumented-backend", "login", "observe", "online", "opt-out", "password",
+	"side-by-side", "sudo", "url-ids",
+}
 
 func TestStart(t *testing.T) {
 	var packages []string
@@ -184,7 +188,7 @@ func TestNoneForgotten(t *testing.T) {
 			assert.Contains(t, string(readme), "| ["+name+"]("+name+") |", "README.md does not list it")
 			if own, _ := filepath.Glob(name + "/*_test.go"); len(own) == 0 {
 				assert.Contains(t, programs, name, "no test runs it")
-			} else if name != "demo" && name != "cookie" && name != "csrf" { // Which their own tests start, or serve.
+			} else if !slices.Contains([]string{"demo", "cookie", "csrf", "prometheus"}, name) { // Which their own tests start, or serve.
 				assert.Contains(t, ownTests, name, "no test starts it")
 			}
 		}

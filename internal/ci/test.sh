@@ -64,6 +64,7 @@ newest() {
 step "core on the newest Flamego and drivers" newest
 step "compatibility with flamego/session v1.6.6" tests compat test/compat
 step "the example with flamego/csrf" tests csrf examples/csrf
+step "the example with Prometheus" tests prometheus examples/prometheus
 step "the demo, driven by a real browser" tests browser test/browser
 step "servers that fail under load" tests outage test/outage
 step "the tools that compare speed" tests compare test/compare
