@@ -45,14 +45,17 @@ func TestCookiesOfTheSameName(t *testing.T) {
 		require.ErrorContains(t, a.errs.last(), "__Host-")
 		assert.NotContains(t, a.errs.last().Error(), mine)
 	}
-	// Somebody who sends a hundred makes the store work for a few.
-	calls := a.b.calls.Load()
+	// Somebody who sends a hundred makes the store and the log work for a few.
+	calls, before := a.b.calls.Load(), a.m.Stats()
 	var many []string
 	for i := range 100 {
-		many = append(many, fmt.Sprintf("%s%032d", name, i))
+		many = append(many, name+"?", name+dead, fmt.Sprintf("%s%032d", name, i))
 	}
 	a.ask("/get", "Cookie", strings.Join(many, "; "))
-	assert.LessOrEqual(t, a.b.calls.Load()-calls, int64(8))
+	assert.Equal(t, int64(8), a.b.calls.Load()-calls)
+	after := a.m.Stats()
+	assert.Equal(t, int64(8), after.UnknownIDs-before.UnknownIDs)
+	assert.Equal(t, int64(1), after.MalformedIDs-before.MalformedIDs)
 }
 
 // TestDeadLink follows a link with a dead ID: a sign-in stays in the cookie.

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
@@ -83,21 +82,11 @@ type Event struct {
 	Err error
 }
 
-// observer returns what the core calls, or nil, so that nothing is measured.
-func (m *Manager) observer() func(context.Context, txn.Event) {
-	if m.opt.Observe == nil {
-		return nil
-	}
-	return func(ctx context.Context, e txn.Event) {
-		defer func() {
-			if p := recover(); p != nil {
-				m.report(fmt.Errorf("session: Options.Observe panicked: %v", p))
-			}
-		}()
-		m.opt.Observe(ctx, Event{
-			Kind: EventKind(e.Kind), Session: eventHash(e.ID), Owner: e.Owner,
-			By: e.By, Op: e.Op, Duration: e.Duration, Err: e.Err,
-		})
+// eventOf makes an Event of the core's.
+func eventOf(e txn.Event) Event {
+	return Event{
+		Kind: EventKind(e.Kind), Session: eventHash(e.ID), Owner: e.Owner,
+		By: e.By, Op: e.Op, Duration: e.Duration, Err: e.Err,
 	}
 }
 
@@ -115,15 +104,4 @@ type Stats struct {
 	Began, Loaded, Rotated, Renewed, Ended, Evicted, Expired int64
 	UnknownIDs, MalformedIDs, Undecodable                    int64
 	Conflicts, StoreErrors                                   int64
-}
-
-// Stats returns the figures of this Manager; each server has its own. It calls no
-// store, and may be called concurrently.
-func (m *Manager) Stats() Stats {
-	n := func(k EventKind) int64 { return m.core.Counts[k].Load() }
-	return Stats{
-		Began: n(Began), Loaded: n(Loaded), Rotated: n(Rotated), Renewed: n(Renewed), Ended: n(Ended), Evicted: n(Evicted), Expired: n(Expired),
-		UnknownIDs: n(UnknownID), MalformedIDs: n(MalformedID), Undecodable: n(Undecodable),
-		Conflicts: n(Conflict), StoreErrors: n(StoreError),
-	}
 }

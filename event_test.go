@@ -1,8 +1,11 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -125,6 +128,32 @@ func TestObserveStore(t *testing.T) {
 	assert.EqualValues(t, 1, a.m.Stats().StoreErrors)
 }
 
+// TestObserveContext checks that the observer gets what the application has put into the
+// request's context, also from a store that never waits.
+func TestObserveContext(t *testing.T) {
+	type key struct{}
+	for name, initer := range map[string]session.Initer{
+		"memory": session.MemoryIniter(), "backend": initer(newMapBackend(), session.StoreConfig{}),
+	} {
+		var seen []any
+		m, err := session.NewManager(session.Options{
+			Initer:  initer,
+			Observe: func(ctx context.Context, _ session.Event) { seen = append(seen, ctx.Value(key{})) },
+		})
+		require.NoError(t, err)
+		f := quietFlame()
+		f.Use(m.Sessioner())
+		f.Get("/", func(s session.Session) { s.Set("n", 1) })
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		f.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), key{}, "mine")))
+		assert.NotEmpty(t, seen, name)
+		for _, v := range seen {
+			assert.Equal(t, "mine", v, name)
+		}
+		require.NoError(t, m.Close(t.Context()))
+	}
+}
+
 // TestObservePanics checks that an observer that panics fails no request.
 func TestObservePanics(t *testing.T) {
 	a := newUserApp(t, nil, func(o *session.Options) {
@@ -133,6 +162,86 @@ func TestObservePanics(t *testing.T) {
 	rec, _ := a.get("/set", "")
 	assert.Equal(t, http.StatusOK, rec.Code)
 	assert.ErrorContains(t, a.errs.last(), "Options.Observe panicked: as planned")
+}
+
+// TestNoIDInEvents goes through what can happen to sessions, and looks for their IDs in all
+// events and errors.
+func TestNoIDInEvents(t *testing.T) {
+	var list eventList
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.Observe, o.RenewEvery = list.add, 30*time.Minute
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	a.Get("/own", func(s session.Session) { s.Set("flamego::session::owner", "eve") })
+	a.Get("/channel", func(s session.Session) { s.Set("k", make(chan int)) })
+	var out strings.Builder
+	ids := make(map[string]bool)
+	get := func(path, id string) string {
+		a.errs.clear()
+		_, sent := a.get(path, id)
+		events, calls := list.take()
+		_, _ = fmt.Fprintf(&out, "%s %+v %+v %v\n", path, events, calls, a.errs.last())
+		if sent != "" {
+			ids[sent] = true
+		}
+		return cmp.Or(sent, id)
+	}
+	id := get("/set", "")
+	for _, path := range []string{"/who", "/in", "/rotate", "/own", "/channel", "/who"} {
+		id = get(path, id)
+	}
+	now = now.Add(30 * time.Minute)
+	renewed := get("/who", id)
+	require.NotEqual(t, id, renewed)
+	get("/who", id)
+	a.b.failReads.Store(true)
+	get("/who", renewed)
+	a.b.failReads.Store(false)
+	a.b.mu.Lock()
+	for key, r := range a.b.records {
+		a.b.records[key] = session.Record{Data: []byte("garbage"), Expiry: r.Expiry}
+	}
+	a.b.mu.Unlock()
+	get("/who", renewed)
+	get("/who", get("/set", "")+"; flamego_session="+get("/set", ""))
+	get("/who", strings.Repeat("0", 32))
+	for _, want := range []string{"load", "down", "library's own", "channel", "two live sessions"} {
+		assert.Contains(t, out.String(), want)
+	}
+	require.GreaterOrEqual(t, len(ids), 6)
+	ids[strings.Repeat("0", 32)] = true
+	for id := range ids {
+		assert.NotContains(t, out.String(), id)
+	}
+}
+
+// TestManySignIns has one user sign in again and again, without a limit. It must not cost
+// ever more, and what has ended must not pile up on the list.
+func TestManySignIns(t *testing.T) {
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+	signIns := func(n int) int64 {
+		before := a.b.calls.Load()
+		for range n {
+			rec, _ := a.get("/in", "")
+			require.Equal(t, http.StatusOK, rec.Code)
+		}
+		return a.b.calls.Load() - before
+	}
+	signIns(100)
+	assert.LessOrEqual(t, signIns(100), int64(100*3+128), "the sessions of each power of two are looked at once")
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 200)
+
+	now = now.Add(2 * time.Hour)
+	signIns(100)
+	before := a.b.calls.Load()
+	list, err = a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 100)
+	assert.LessOrEqual(t, a.b.calls.Load()-before, int64(1+100), "the list has forgotten what has expired")
 }
 
 // TestEventNames checks that every kind has a name that fits a label.

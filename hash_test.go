@@ -24,7 +24,7 @@ func hashIDs(o *session.Options) { o.HashIDs = true }
 // storedKey is the key under which the guide says that a session is stored.
 func storedKey(id string) string {
 	sum := sha256.Sum256([]byte(id))
-	return "h" + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+	return "z" + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }
 
 // TestHashIDs runs the suite with hashes for keys.
@@ -102,6 +102,8 @@ func TestNoIDInTheStorage(t *testing.T) {
 		assert.Equal(t, "<nil>", rec.Body.String(), "a hash from a dump signs somebody in")
 		_, err := a.m.Store().Read(t.Context(), storedKey(id))
 		assert.Error(t, err)
+		require.NoError(t, a.m.Store().Destroy(t.Context(), storedKey(id)))
+		require.Contains(t, a.everything(), storedKey(id), "a hash from a dump ends a session")
 	}
 	assert.Len(t, ids, 3)
 }
@@ -132,6 +134,16 @@ func TestHashIDsLater(t *testing.T) {
 		require.NoError(t, after.m.EndAll(t.Context(), "42"))
 		rec, _ = after.get("/who", sent)
 		assert.Equal(t, "<nil>", rec.Body.String(), "all have been ended")
+	}
+}
+
+// TestHashIDsLongIDs has IDs as long as the keys. None may look like one.
+func TestHashIDsLongIDs(t *testing.T) {
+	a := newUserApp(t, nil, hashIDs, func(o *session.Options) { o.IDLength = len(storedKey("")) })
+	for range 200 { // With one letter in 32, all but one run in 500 would notice.
+		_, id := a.get("/set", "")
+		rec, _ := a.get("/who", id)
+		require.Equal(t, "42", rec.Body.String(), "the session is lost")
 	}
 }
 

@@ -246,7 +246,7 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 
 // beyond is deadline for work that goes on even if the client disconnects.
 func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.core.Traits.Local {
+	if m.core.Traits.Local && m.opt.Observe == nil { // Nobody asks the context for values.
 		return context.Background(), func() {}
 	}
 	return m.deadline(context.WithoutCancel(ctx))
@@ -274,6 +274,32 @@ func (m *Manager) Count(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("session: count: %w", err)
 	}
 	return n, nil
+}
+
+// observer returns what the core calls, or nil, so that nothing is measured.
+func (m *Manager) observer() func(context.Context, txn.Event) {
+	if m.opt.Observe == nil {
+		return nil
+	}
+	return func(ctx context.Context, e txn.Event) {
+		defer func() {
+			if p := recover(); p != nil {
+				m.report(fmt.Errorf("session: Options.Observe panicked: %v", p))
+			}
+		}()
+		m.opt.Observe(ctx, eventOf(e))
+	}
+}
+
+// Stats returns the figures of this Manager; each server has its own. It calls no
+// store, and may be called concurrently.
+func (m *Manager) Stats() Stats {
+	n := func(k EventKind) int64 { return m.core.Counts[k].Load() }
+	return Stats{
+		Began: n(Began), Loaded: n(Loaded), Rotated: n(Rotated), Renewed: n(Renewed), Ended: n(Ended), Evicted: n(Evicted), Expired: n(Expired),
+		UnknownIDs: n(UnknownID), MalformedIDs: n(MalformedID), Undecodable: n(Undecodable),
+		Conflicts: n(Conflict), StoreErrors: n(StoreError),
+	}
 }
 
 // The test helpers use these hooks, so that they find a session exactly where the

@@ -171,7 +171,7 @@ type CookieOptions struct {
 	// Name is the name of the cookie. Default is "flamego_session". A name that
 	// starts with __Host- or __Secure- binds the other options, as browsers do (RFC
 	// 6265bis, section 4.1.3): both need Secure, __Host- also needs Path "/" and no
-	// Domain.
+	// Domain. The newer __Http- and __Host-Http- need HttpOnly as well.
 	Name string
 	// Path is the Path attribute of the cookie. Default is "/".
 	Path string
@@ -219,13 +219,16 @@ func (o CookieOptions) check() error {
 	// Browsers compare the prefixes without regard to case, so do we.
 	name := strings.ToLower(o.Name)
 	host := strings.HasPrefix(name, "__host-")
+	httpOnly := strings.HasPrefix(name, "__http-") || strings.HasPrefix(name, "__host-http-")
 	switch {
-	case (host || strings.HasPrefix(name, "__secure-")) && !o.Secure:
+	case (host || httpOnly || strings.HasPrefix(name, "__secure-")) && !o.Secure:
 		return fmt.Errorf("Cookie.Name %q requires a secure cookie: set Cookie.Secure", o.Name)
 	case host && o.Path != "/":
 		return fmt.Errorf("Cookie.Name %q allows no Cookie.Path but \"/\", not %q: leave Cookie.Path out", o.Name, o.Path)
 	case host && o.Domain != "":
 		return fmt.Errorf("Cookie.Name %q allows no Cookie.Domain: leave it out, or name the cookie __Secure-…", o.Name)
+	case httpOnly && o.AllowScriptAccess:
+		return fmt.Errorf("Cookie.Name %q is for cookies out of reach of scripts: leave Cookie.AllowScriptAccess out", o.Name)
 	case o.SameSite == http.SameSiteNoneMode && !o.Secure:
 		return errors.New("Cookie.SameSite is None, which browsers accept only with Secure: set Cookie.Secure")
 	case o.Partitioned && !o.Secure:

@@ -48,16 +48,6 @@ func SetOwner(s Session, owner string) error {
 	return l.txn.SetOwner(owner, txn.NewID(defaultIDLength), newID)
 }
 
-func canOwn(core *txn.Store) error {
-	switch {
-	case core.Traits.Client:
-		return errInClient
-	case !core.Traits.OwnRecords:
-		return fmt.Errorf("this Store can keep no records of the library: use one made by session.NewStore: %w", errors.ErrUnsupported)
-	}
-	return nil
-}
-
 // Owner returns whose session it is, or "". It may be called concurrently.
 func Owner(s Session) string {
 	owner, _ := ownerOf(s)
@@ -182,10 +172,7 @@ func (m *Manager) endOwned(ctx context.Context, owner string, match func(handle 
 	return m.core.EndOwned(ctx, m.store.Place(), owner, match)
 }
 
-var (
-	errEditCreates = errors.New("session: edit: what was set after Destroy is not stored: Edit creates no session")
-	errEditRotates = errors.New("session: regenerate ID: Edit has no client that could be told the new ID: call it in a request of the session")
-)
+var errEditCreates = errors.New("session: edit: what was set after Destroy is not stored: Edit creates no session")
 
 // Edit changes a session from outside of its requests, such as to put a new role into
 // it, or to end it. fn gets the session as it is stored; what it changes is stored when

@@ -49,6 +49,44 @@ func TestReminderInPublicResponse(t *testing.T) {
 	}
 }
 
+// TestReminderAndCDN has the headers for CDNs (RFC 9213) allow what Cache-Control does
+// not, and Cache-Control leave open what a shared cache may do. Neither may make one
+// keep the cookie.
+func TestReminderAndCDN(t *testing.T) {
+	for _, test := range []struct {
+		name, policy, cdn string
+		sent              bool
+		after             string // Cache-Control
+	}{
+		{"CDN-Cache-Control", "no-cache", "max-age=600", false, "no-cache"},
+		{"CDN-Cache-Control", "private", "max-age=600", false, "private"},
+		{"CDN-Cache-Control", "private", "no-store", true, "private"},
+		{"Surrogate-Control", "no-store", "max-age=600", false, "no-store"},
+		{"Surrogate-Control", "", "max-age=600", false, ""},
+		{"X-Other", "private, max-age=60", "max-age=600", true, "private, max-age=60"},
+		{"X-Other", "no-cache", "", true, "no-store"},
+		{"X-Other", "must-revalidate", "", true, "no-store"},
+	} {
+		var at atomic.Int64
+		a := newApp(t, func(o *session.Options) {
+			o.Cookie.MaxAge = 3600
+			hook.SetClock(o, func() time.Time { return time.Unix(1e9+at.Load(), 0) })
+		})
+		a.Get("/new", func(s session.Session) { s.Set("k", 1) })
+		a.Get("/page", func(c flamego.Context) {
+			h := c.ResponseWriter().Header()
+			if h.Set(test.name, test.cdn); test.policy != "" {
+				h.Set("Cache-Control", test.policy)
+			}
+		})
+		_, id := a.get("/new", "")
+		at.Add(600)
+		rec, told := a.get("/page", id)
+		assert.Equal(t, test.sent, told == id, test)
+		assert.Equal(t, test.after, rec.Header().Get("Cache-Control"), test)
+	}
+}
+
 // TestNoReminderInPublicResponse commits more than a refreshed cookie before the
 // response turns out to be one that shared caches may keep: the client must be told, or
 // it is left with a dead ID.

@@ -155,20 +155,26 @@ const mostValues = 8
 // ID counts. If there are several live IDs in cookies of the same name, none counts:
 // another host of the domain has set one, and nobody can tell which.
 func (q *request) find(ctx context.Context) (handle string, v txn.Version, err error) {
+	malformed := false
+	var tried [mostValues]string // A megabyte of cookies must not cost more than reading it.
 	looked := 0
 	for _, c := range q.m.carriers {
-		values := c.Read(q.x.r, q.values[:0])
-		for i, value := range values {
+		for _, value := range c.Read(q.x.r, q.values[:0]) {
+			if looked == mostValues {
+				break
+			}
 			// Only what looks like an ID gets as far as the store (G13).
 			if !q.m.core.Engine.Valid(value, q.m.leastID) {
-				if value != "" {
+				if value != "" && !malformed {
+					malformed = true
 					q.m.core.Emit(ctx, txn.Event{Kind: txn.MalformedID})
 				}
 				continue
 			}
-			if slices.Contains(values[:i], value) || looked == mostValues {
+			if slices.Contains(tried[:looked], value) {
 				continue
 			}
+			tried[looked] = value
 			looked++
 			found, err := q.m.core.Find(ctx, value)
 			switch {
@@ -276,9 +282,7 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 		// A shared cache would hand it to everybody.
 		if !carry.IsPublic(h) {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
-			if _, ok := h["Cache-Control"]; !ok {
-				carry.NoStore(h, &q.cache)
-			}
+			carry.Reserve(h, &q.cache)
 		}
 	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
 		q.carrier().Remove(w, q.x.r)

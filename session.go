@@ -173,7 +173,10 @@ func Commit(ctx context.Context, s Session) error {
 	}
 }
 
-var errRotateLate = errors.New("session: regenerate ID: the response has started, so the client can't be told: call it before writing")
+var (
+	errRotateLate  = errors.New("session: regenerate ID: the response has started, so the client can't be told: call it before writing")
+	errEditRotates = errors.New("session: regenerate ID: Edit has no client that could be told the new ID: call it in a request of the session")
+)
 
 // live is a Session of this library, in use by a request or by a caller of
 // Store.Read. It hides the transaction, so that a type assertion reaches nothing but

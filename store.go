@@ -240,6 +240,17 @@ func (s *store) hashIDs(hash bool) error {
 	return nil
 }
 
+// canOwn says why a Store cannot keep the library's own records.
+func canOwn(core *txn.Store) error {
+	switch {
+	case core.Traits.Client:
+		return errInClient
+	case !core.Traits.OwnRecords:
+		return fmt.Errorf("this Store can keep no records of the library: use one made by session.NewStore: %w", errors.ErrUnsupported)
+	}
+	return nil
+}
+
 // NewID, Place and Sends implement txn.Host.
 func (s *store) NewID() string { return txn.NewID(defaultIDLength) }
 
@@ -285,11 +296,13 @@ func (s *store) Read(ctx context.Context, sid string) (Session, error) {
 }
 
 func (s *store) Destroy(ctx context.Context, sid string) error {
-	if !driver.ValidID(sid) {
+	switch {
+	case !driver.ValidID(sid):
 		return nil // There can be no such session.
-	}
-	if s.core.Traits.Client {
+	case s.core.Traits.Client:
 		return fmt.Errorf("session: destroy: %w", errInClient)
+	case !s.core.Engine.Valid(sid, driver.MinIDLength):
+		return nil
 	}
 	if err := s.core.End(ctx, sid); err != nil {
 		return fmt.Errorf("session: destroy: %w", err)

@@ -88,6 +88,20 @@ func TestTransportHeader(t *testing.T) {
 	assert.Equal(t, "v", a.ask("/read", "Authorization", "bearer   "+id).Body.String(), "schemes know no case (RFC 9110, section 11.1)")
 }
 
+// TestTransportCookie presents a live ID where the default does not look.
+func TestTransportCookie(t *testing.T) {
+	a := transportApp(t, session.CookieTransport())
+	id := a.ask("/set").Body.String()
+	assert.Equal(t, "v", a.ask("/read", "Cookie", "flamego_session="+id).Body.String())
+	for _, header := range [][]string{
+		{"Authorization", "Bearer " + id}, {"X-Session", id}, {"Flamego_session", id},
+		{"Cookie", "Flamego_Session=" + id}, {"Cookie", "__Host-flamego_session=" + id}, {"Cookie2", "flamego_session=" + id},
+	} {
+		assert.Equal(t, "<nil>", a.ask("/read", header...).Body.String(), header)
+	}
+	assert.Equal(t, "<nil>", a.ask("/read?flamego_session="+id+"&sid="+id).Body.String())
+}
+
 func TestTransportQuery(t *testing.T) {
 	a := transportApp(t, session.QueryTransport("sid"))
 	assert.Equal(t, "/cart?x=1", a.ask("/link").Body.String(), "no session, no ID")

@@ -3,6 +3,7 @@ package docs
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,4 +109,26 @@ func wrap(code string) string {
 	b.WriteString(code)
 	b.WriteString("\t}\n}\n")
 	return b.String()
+}
+
+// TestFeaturesAreTested looks for the tests that the table of features names.
+func TestFeaturesAreTested(t *testing.T) {
+	page, err := os.ReadFile("features.md")
+	require.NoError(t, err)
+	var sources strings.Builder
+	require.NoError(t, filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") {
+			b, readErr := os.ReadFile(path)
+			sources.Write(b)
+			err = readErr
+		}
+		return err
+	}))
+	rows := regexp.MustCompile("(?m)^\\| .* \\| `(\\w+)` \\|$").FindAllStringSubmatch(string(page), -1)
+	require.Greater(t, len(rows), 20)
+	for _, row := range rows {
+		name := row[1]
+		found := strings.Contains(sources.String(), "func "+name+"(") || strings.Contains(sources.String(), `{name: "`+name+`"`)
+		assert.True(t, found, "there is no test %s", name)
+	}
 }

@@ -777,6 +777,8 @@ func listIsNoSession(r rule, f *fleet) {
 		r.broken(f.t, "Save under the ID of a list: %v, want ErrExists", err)
 	}
 	f.done(r, st.Touch(ctx, id), "Touch")
+	f.done(r, st.Destroy(ctx, id), "Destroy")
+	f.lists(r, servers, "ann", m)
 	if st.Exist(ctx, id) {
 		r.broken(f.t, "an owner's list is a session: it exists")
 	}

@@ -185,28 +185,52 @@ func (c *funcs) Param() string {
 func NoStore(h http.Header, room *Room) {
 	h["Cache-Control"] = room.one("no-store")
 	for name := range h {
-		if strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" {
+		if isForCDNs(name) {
 			delete(h, name)
 		}
 	}
 }
 
-// IsPublic reports whether shared caches may keep the response (RFC 9111, section 3).
-// They do so despite a Set-Cookie.
+func isForCDNs(name string) bool {
+	return strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control"
+}
+
+// IsPublic reports whether the handler wants shared caches to keep the response (RFC
+// 9111, section 3). They do so despite a Set-Cookie.
 func IsPublic(h http.Header) bool {
-	public := false
-	for _, line := range h["Cache-Control"] {
+	for name, lines := range h {
+		if name == "Cache-Control" || isForCDNs(name) {
+			if public, _ := policy(lines); public {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Reserve keeps a response that is not public out of shared caches. Unless Cache-Control
+// forbids it, they may keep it all the same, and hand it out even with no-cache, when the
+// server answers 304 to somebody else.
+func Reserve(h http.Header, room *Room) {
+	if _, private := policy(h["Cache-Control"]); !private {
+		NoStore(h, room)
+	}
+}
+
+// policy reports whether the lines allow shared caches to keep the response, or forbid it.
+func policy(lines []string) (public, private bool) {
+	for _, line := range lines {
 		for _, part := range strings.Split(line, ",") {
 			name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), "=")
 			switch name {
 			case "private", "no-store":
-				return false
+				private = true
 			case "public", "max-age", "s-maxage":
 				public = true
 			}
 		}
 	}
-	return public
+	return public && !private, private
 }
 
 // Vary tells caches that the response depends on a request header.

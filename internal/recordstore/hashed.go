@@ -20,9 +20,10 @@ import (
 type hashed struct{ driver.Backend }
 
 // A key is this prefix with a SHA-256 in 52 characters. No client can present one: Valid
-// says no. Otherwise the hash of a dump would open the record as one from before.
+// says no. Otherwise the hash of a dump would open the record as one from before. The
+// library makes no ID that looks like a key: the letters of its IDs end at v.
 const (
-	keyPrefix = "h"
+	keyPrefix = "z"
 	keyLength = len(keyPrefix) + 52
 )
 

@@ -49,6 +49,9 @@ func (s *Store) ref(id string) string {
 	return id
 }
 
+// derivedLength is that of a SHA-256 in base32.
+const derivedLength = 52
+
 // derivedID is the ID of a record of the library's own.
 func derivedID(name string) string {
 	sum := sha256.Sum256([]byte(name))
@@ -122,8 +125,18 @@ func (s *Store) findRenewed(ctx context.Context, id string) (Version, error) {
 	return Version{}, driver.ErrNotFound
 }
 
-// End deletes the record under an ID, as the Stores of v1.6.6 do.
+// End deletes the session under an ID, as the Stores of v1.6.6 do. It leaves the
+// library's own records alone: anybody can work out the ID of an owner's list.
 func (s *Store) End(ctx context.Context, id string) error {
+	if s.Traits.OwnRecords && len(id) == derivedLength {
+		v, err := s.load(ctx, id)
+		switch {
+		case errors.Is(err, driver.ErrNotFound), err == nil && v.terms.isNote:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 	err := s.delete(ctx, id)
 	if err == nil {
 		s.Emit(ctx, Event{Kind: Ended, ID: id, By: byRequest})

@@ -147,8 +147,13 @@ func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
 	return err
 }
 
-// makeRoom drops what has ended from a list, and makes room for one more session.
+// makeRoom drops what has ended from a list, and makes room for one more session. To
+// look at all of them at each sign-in would cost ever more where there is no limit, so
+// then it looks when the list has doubled.
 func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Listed, error) {
+	if n := len(list); s.MaxPerOwner == 0 && n&(n-1) != 0 {
+		return list, nil
+	}
 	live, err := s.liveOf(ctx, owner, list)
 	if err != nil {
 		return nil, err
@@ -231,23 +236,37 @@ func (v *Version) isOwnedBy(owner, handle string) bool {
 // Label is what the application calls the session, or "".
 func (v *Version) Label() string { return v.text(LabelKey) }
 
-// endListed deletes the records of a session, and makes sure that none will be stored.
-func (s *Store) endListed(ctx context.Context, k Kind, owner string, l Listed) error {
-	for _, id := range l.ids {
-		if err := s.bury(ctx, k, owner, l, id); err != nil {
-			return err
+var tombstone = (&Changes{flushed: true}).With(endedKey, true)
+
+// endListed deletes the records of sessions, and makes sure that none will be stored.
+func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Listed) error {
+	var ids []string
+	for _, l := range list {
+		ids = append(ids, l.ids...)
+	}
+	found, err := s.loadMany(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		for _, id := range l.ids {
+			if err := s.bury(ctx, k, owner, l, id, found); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-var tombstone = (&Changes{flushed: true}).With(endedKey, true)
-
-func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string) error {
+func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string, found map[string]Version) error {
 	for try := 1; ; try++ {
-		v, err := s.load(ctx, id)
+		v, ok := found[id]
+		var err error
+		if !ok || try > 1 {
+			v, err = s.load(ctx, id)
+		}
 		switch {
-		case err == nil && v.isOwnedBy(owner, l.Handle):
+		case err == nil && v.isOwnedBy(owner, l.Handle), errors.Is(err, driver.ErrUnreadable):
 			if err := s.delete(ctx, id); err != nil {
 				return err
 			}
@@ -369,19 +388,16 @@ func (s *Store) LastSeen(o *Owned) time.Time {
 // the list.
 func (s *Store) EndOwned(ctx context.Context, place, owner string, match func(handle string) bool) (n int, err error) {
 	err = s.amend(ctx, listID(place, owner), listKey, time.Time{}, func(text string) (string, error) {
-		var stay []Listed
-		n = 0
+		var stay, end []Listed
 		for _, l := range parseList(text) {
-			if !match(l.Handle) {
+			if match(l.Handle) {
+				end = append(end, l)
+			} else {
 				stay = append(stay, l)
-				continue
-			}
-			n++
-			if err := s.endListed(ctx, Ended, owner, l); err != nil {
-				return "", err
 			}
 		}
-		return formatList(stay), nil
+		n = len(end)
+		return formatList(stay), s.endListed(ctx, Ended, owner, end...)
 	})
 	return n, err
 }
