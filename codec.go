@@ -49,12 +49,11 @@ func GobDecoder(binary []byte) (Data, error) {
 
 // JSONEncoder is a session data encoder using JSON, for a store that programs in other
 // languages read. A session is one object; the names that start with
-// "flamego::session::" are the library's own. It keeps nil, bool, string, integers and
-// float64, and slices and maps with string keys that hold these. An integer comes back
-// as an int, a slice as []any and a map as map[string]any. Everything else is an error
-// that names the key, since it would come back as something else: keys that are not
-// strings, time.Time, []byte, structs and other named types, text that is not UTF-8. It
-// may be called concurrently.
+// "flamego::session::" are the library's own. It keeps bool, string, int, float64, and
+// []any and map[string]any that hold these or nil. Everything else is an error that names
+// the key, since it would come back as another type, and Get and Update would find
+// nothing: keys that are not strings, int64, []string, map[string]int, time.Time, []byte,
+// structs and other named types, text that is not UTF-8. It may be called concurrently.
 //
 // Records in gob cannot be read with it, so sessions end when you change over.
 func JSONEncoder(data Data) ([]byte, error) {

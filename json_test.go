@@ -35,26 +35,18 @@ func TestJSONOwners(t *testing.T) {
 	assert.NoError(t, a.errs.last())
 }
 
-// TestJSONRoundTrip checks in what types values come back.
+// TestJSONRoundTrip checks that values come back as they were.
 func TestJSONRoundTrip(t *testing.T) {
 	in := session.Data{
-		"b": true, "s": "€ \" \x00 </script>", "i": 42, "i64": int64(math.MinInt64), "u": uint32(7), "max": int64(math.MaxInt64),
+		"b": true, "s": "€ \" \x00 </script>", "i": 42, "min": math.MinInt64, "max": math.MaxInt64,
 		"f": 1.5, "whole": 42.0, "big": 1e300, "tiny": math.SmallestNonzeroFloat64,
-		"list": []string{"a", "b"}, "ints": []int{1, 2}, "any": []any{1, "x", nil, 2.5},
-		"map": map[string]int{"n": 1}, "deep": map[string]any{"a": []any{map[string]any{"b": false}}},
-		"flamego::session::created": int64(1_700_000_000_123),
+		"any": []any{1, "x", nil, 2.5}, "deep": map[string]any{"a": []any{map[string]any{"b": false}}},
 	}
 	b, err := session.JSONEncoder(in)
 	require.NoError(t, err)
 	out, err := session.JSONDecoder(b)
 	require.NoError(t, err)
-	assert.Equal(t, session.Data{
-		"b": true, "s": "€ \" \x00 </script>", "i": 42, "i64": math.MinInt64, "u": 7, "max": math.MaxInt64,
-		"f": 1.5, "whole": 42.0, "big": 1e300, "tiny": math.SmallestNonzeroFloat64,
-		"list": []any{"a", "b"}, "ints": []any{1, 2}, "any": []any{1, "x", nil, 2.5},
-		"map": map[string]any{"n": 1}, "deep": map[string]any{"a": []any{map[string]any{"b": false}}},
-		"flamego::session::created": 1_700_000_000_123,
-	}, out)
+	assert.Equal(t, in, out)
 }
 
 // TestJSONRefuses checks what would not come back, and what cannot be read.
@@ -64,7 +56,7 @@ func TestJSONRefuses(t *testing.T) {
 	type named string
 	for name, val := range map[string]any{
 		"time": time.Now(), "bytes": []byte("x"), "struct": struct{ A int }{1}, "named": named("x"), "duration": time.Second,
-		"text": "\xff", "huge": uint64(math.MaxUint64), "nan": math.NaN(), "inf": math.Inf(1), "pointer": new(int),
+		"text": "\xff", "int64": int64(1), "uint": uint(1), "float32": float32(1), "strings": []string{"a"}, "ints": map[string]int{"a": 1}, "huge": uint64(math.MaxUint64), "nan": math.NaN(), "inf": math.Inf(1), "pointer": new(int),
 		"keys": map[int]string{1: "x"}, "inside": []any{time.Now()}, "loop": loop, "func": func() {}, "complex": 1i,
 	} {
 		_, err := session.JSONEncoder(session.Data{"k": val})
@@ -105,7 +97,7 @@ func TestJSONFromAnotherLanguage(t *testing.T) {
 	})
 	a.Get("/", func(s session.Session) {
 		s.Set("user", "Zoë")
-		s.Set("cart", map[string]int{"tea": 2})
+		s.Set("cart", map[string]any{"tea": 2})
 	})
 	_, id := a.get("/", "")
 	file, err := filepath.Glob(filepath.Join(dir, "*", "*", id))

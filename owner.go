@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/txn"
@@ -35,6 +37,9 @@ func SetOwner(s Session, owner string) error {
 	l.use()
 	if err := canOwn(l.store.core); err != nil {
 		return fmt.Errorf("session: set owner: %w", err)
+	}
+	if !utf8.ValidString(owner) {
+		return errors.New("session: set owner: the name is not UTF-8: encode it, or use the user's ID")
 	}
 	newID := ""
 	switch {
@@ -75,6 +80,7 @@ func ownerOf(s Session) (owner, handle string) {
 // It stays when the ID changes; "" takes it back. It may be called concurrently. On a
 // Session from outside this library it is a Set.
 func SetLabel(s Session, label string) {
+	label = strings.ToValidUTF8(label, "\uFFFD") // A User-Agent may be anything.
 	l, ok := s.(*live)
 	switch {
 	case !ok:

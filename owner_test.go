@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 
@@ -34,4 +35,52 @@ func TestEndAllUnreadable(t *testing.T) {
 		assert.Equal(t, http.StatusOK, rec.Code)
 		assert.Equal(t, "<nil>", rec.Body.String())
 	}
+}
+
+// TestSignInAgain signs in again in the same session, as a form that is sent twice does.
+// That makes no more sessions, so none is evicted or refused.
+func TestSignInAgain(t *testing.T) {
+	for _, refuse := range []bool{false, true} {
+		a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 2, refuse })
+		a.Get("/flush", func(s session.Session) error { s.Flush(); return session.SetOwner(s, "42") })
+		a.Get("/switch", func(s session.Session) error {
+			return errors.Join(session.SetOwner(s, "7"), session.SetOwner(s, ""), session.SetOwner(s, "42"))
+		})
+		_, other := a.get("/in", "")
+		_, id := a.get("/in", "")
+		before, err := a.m.Sessions(t.Context(), "42")
+		require.NoError(t, err)
+		for _, path := range []string{"/flush", "/switch", "/flush"} {
+			for _, own := range []*string{&id, &other} {
+				rec, sent := a.get(path, *own)
+				require.Equal(t, http.StatusOK, rec.Code)
+				require.NotEmpty(t, sent, "a sign-in gives a new ID")
+				*own = sent
+			}
+		}
+		after, err := a.m.Sessions(t.Context(), "42")
+		require.NoError(t, err)
+		require.Len(t, after, 2)
+		assert.Equal(t, before[0].Handle, after[0].Handle)
+		assert.Equal(t, before[1].Handle, after[1].Handle)
+		require.NoError(t, a.m.EndAll(t.Context(), "42", after[0].Handle))
+		list, err := a.m.Sessions(t.Context(), "42")
+		require.NoError(t, err)
+		assert.Len(t, list, 1)
+	}
+}
+
+// TestOddNames checks names and labels that are not text.
+func TestOddNames(t *testing.T) {
+	a := newUserApp(t, nil)
+	a.Get("/odd", func(s session.Session) {
+		assert.ErrorContains(t, session.SetOwner(s, "\xff"), "not UTF-8")
+		assert.NoError(t, session.SetOwner(s, "42"))
+		session.SetLabel(s, "M\xf6bel")
+	})
+	a.get("/odd", "")
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	assert.Equal(t, "M\uFFFDbel", list[0].Label)
 }

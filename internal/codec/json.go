@@ -16,8 +16,8 @@ import (
 )
 
 // JSON encodes a session as one JSON object (RFC 8259), for storage that programs in
-// other languages read. What would come back as something else is refused, but for the
-// size of integers and the types of lists and objects.
+// other languages read. What would come back as something else is refused: a handler
+// that asserts the type would find nothing.
 var JSON = Codec{Encode: encodeJSON, Decode: decodeJSON, Remedy: remedyJSON}
 
 // jsonDepth is how deep values may be nested. One that contains itself is deeper.
@@ -38,7 +38,11 @@ func encodeJSON(v *txn.Values) ([]byte, error) {
 			return nil, err
 		}
 		b.WriteByte(':')
-		if err := writeJSON(&b, reflect.ValueOf(p.Value), 0); err != nil {
+		val := p.Value
+		if n, ok := val.(int64); ok && strings.HasPrefix(key, txn.OwnPrefix) {
+			val = int(n) // The library's own: see txn.WholeNumber.
+		}
+		if err := writeJSON(&b, reflect.ValueOf(val), 0); err != nil {
 			return nil, err
 		}
 	}
@@ -57,30 +61,33 @@ func writeJSON(b *bytes.Buffer, v reflect.Value, depth int) error {
 		b.WriteString("null")
 		return nil
 	}
-	t := v.Type()
-	switch {
-	case t.PkgPath() != "":
-		return fmt.Errorf("a %s would not come back as one", t)
-	case v.Kind() == reflect.Bool:
+	switch v.Type() {
+	case reflect.TypeFor[bool]():
 		b.WriteString(strconv.FormatBool(v.Bool()))
-	case v.Kind() == reflect.String:
+	case reflect.TypeFor[string]():
 		return writeString(b, v.String())
-	case v.CanInt():
+	case reflect.TypeFor[int]():
 		b.WriteString(strconv.FormatInt(v.Int(), 10))
-	case v.CanUint() && v.Uint() <= math.MaxInt64:
-		b.WriteString(strconv.FormatUint(v.Uint(), 10))
-	case v.CanFloat() && !math.IsInf(v.Float(), 0) && !math.IsNaN(v.Float()):
-		text := strconv.FormatFloat(v.Float(), 'g', -1, 64)
-		b.WriteString(text)
-		if !strings.ContainsAny(text, ".e") {
-			b.WriteString(".0") // Otherwise it would come back as an int.
-		}
-	case v.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
+	case reflect.TypeFor[float64]():
+		return writeFloat(b, v.Float())
+	case reflect.TypeFor[[]any]():
 		return writeList(b, v, depth)
-	case v.Kind() == reflect.Map && t.Key() == reflect.TypeFor[string]():
+	case reflect.TypeFor[map[string]any]():
 		return writeObject(b, v, depth)
 	default:
-		return fmt.Errorf("a %s would not come back as one", t)
+		return fmt.Errorf("a %s would not come back as one", v.Type())
+	}
+	return nil
+}
+
+func writeFloat(b *bytes.Buffer, f float64) error {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return fmt.Errorf("JSON has no %v", f)
+	}
+	text := strconv.FormatFloat(f, 'g', -1, 64)
+	b.WriteString(text)
+	if !strings.ContainsAny(text, ".e") {
+		b.WriteString(".0") // Otherwise it would come back as an int.
 	}
 	return nil
 }
@@ -127,7 +134,7 @@ func writeString(b *bytes.Buffer, s string) error {
 }
 
 func remedyJSON(txn.Pair) string {
-	return "JSON keeps bool, string, integers up to 64 bits with a sign, float64, and slices and maps with string keys of these: store a time.Time as its Unix seconds, bytes as base64, a struct as a map"
+	return "JSON keeps bool, string, int, float64, []any and map[string]any: convert other integers to int, slices to []any and maps to map[string]any; store a time.Time as its Unix seconds, bytes as base64"
 }
 
 func decodeJSON(data []byte) (*txn.Values, error) {

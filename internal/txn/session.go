@@ -217,6 +217,9 @@ func (s *Session) SetOwner(owner, handle, newID string) error {
 	if newID != "" && l.phase != renewed && l.phase != moving {
 		s.rotate(newID)
 	}
+	if l = s.life; l.at.View != nil && l.at.text(ownerKey) == owner {
+		handle = l.at.text(handleKey) // Signing in again makes no more sessions.
+	}
 	ch := s.edit()
 	ch.Set(ownerKey, owner)
 	ch.Set(handleKey, handle)
