@@ -19,19 +19,21 @@ const (
 	Began = EventKind(txn.Began)
 	// Loaded: a request came with a live session.
 	Loaded = EventKind(txn.Loaded)
-	// Rotated: a session got a new ID, by RegenerateID or SetOwner.
+	// Rotated: a session got a new ID, by RegenerateID or SetOwner. So this is a sign-in,
+	// if the visitor had a session before; otherwise it is Began with an Owner.
 	Rotated = EventKind(txn.Rotated)
 	// Renewed: a session got a new ID because of Options.RenewEvery.
 	Renewed = EventKind(txn.Renewed)
 	// Ended: a session was ended. By says by whom.
 	Ended = EventKind(txn.Ended)
-	// Evicted: a session ended because of Options.MaxPerOwner.
+	// Evicted: a session ended because of Options.MaxPerOwner. It is no Ended as well.
 	Evicted = EventKind(txn.Evicted)
 	// Expired: a request came with the ID of a session that has expired, but was not
 	// swept yet. Once swept, it is an UnknownID.
 	Expired = EventKind(txn.Expired)
-	// UnknownID: a request came with an ID that the store does not have. One now and
-	// then is an old cookie; many from one address are an attack.
+	// UnknownID: a request came with an ID that the store does not have: that of a session
+	// that was ended elsewhere, expired or evicted, whose browser still has the cookie. Many
+	// different ones from one address are somebody who guesses.
 	UnknownID = EventKind(txn.UnknownID)
 	// MalformedID: a request came with something that cannot be an ID.
 	MalformedID = EventKind(txn.MalformedID)
@@ -68,6 +70,8 @@ type Event struct {
 	// servers: nobody can get back to the ID, and no storage has the same hash. It
 	// changes when the ID does.
 	Session string
+	// Previous was the session's name before it was Rotated or Renewed.
+	Previous string
 	// Owner is that of SetOwner, if the session at hand has one.
 	Owner string
 	// By is who ended a session: "request" for Destroy and Store.Destroy, "manager" for
@@ -85,7 +89,7 @@ type Event struct {
 // eventOf makes an Event of the core's.
 func eventOf(e txn.Event) Event {
 	return Event{
-		Kind: EventKind(e.Kind), Session: eventHash(e.ID), Owner: e.Owner,
+		Kind: EventKind(e.Kind), Session: eventHash(e.ID), Previous: eventHash(e.Previous), Owner: e.Owner,
 		By: e.By, Op: e.Op, Duration: e.Duration, Err: e.Err,
 	}
 }

@@ -62,6 +62,10 @@ func TestObserve(t *testing.T) {
 			if id != "" {
 				assert.NotContains(t, e.Session, id)
 			}
+			if e.Kind == session.Rotated || e.Kind == session.Renewed {
+				assert.Equal(t, events[0].Session, e.Previous, "events of one session have to be found")
+				assert.NotEqual(t, e.Session, e.Previous)
+			}
 			if e.Kind == session.Loaded && path != "/in" {
 				assert.Equal(t, "42", e.Owner)
 				assert.Len(t, e.Session, 16)

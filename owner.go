@@ -25,10 +25,10 @@ var ErrTooMany = txn.ErrTooMany
 // Signing in and changing the ID write the owner's list, which is a record in the same
 // store. Other requests cost nothing more, except about one a week that keeps the list.
 //
-// It is an error once the response has started, since the client could not be told the
-// new ID; if the session is stored already and this is no request of its own; and if
-// the Store cannot list sessions: one whose sessions their clients keep, or one of your
-// own that is not made by NewStore. It may be called concurrently.
+// A new owner is an error if the client cannot be told the new ID: once the response has
+// started, or in Manager.Edit. Any call is an error if the Store cannot list sessions: one
+// whose sessions their clients keep, or one of your own that is not made by NewStore. It
+// may be called concurrently.
 func SetOwner(s Session, owner string) error {
 	l, ok := s.(*live)
 	if !ok {
@@ -42,13 +42,13 @@ func SetOwner(s Session, owner string) error {
 		return errors.New("session: set owner: the name is not UTF-8: encode it, or use the user's ID")
 	}
 	newID := ""
-	switch {
-	case l.req == nil && l.txn.State().Handle != "":
-		return errors.New("session: set owner: the session gets a new ID, of which only a request of its own can tell the client: call it in a handler")
-	case l.req != nil && l.req.x.begun.Load():
-		return fmt.Errorf("session: set owner: %w", errRotateLate)
-	case l.req != nil:
+	switch moves := owner != "" && owner != Owner(s); {
+	case l.req != nil && !l.req.x.begun.Load():
 		newID = l.req.NewID()
+	case moves && l.req != nil:
+		return fmt.Errorf("session: set owner: %w", errRotateLate)
+	case moves && l.txn.State().Handle != "":
+		return errors.New("session: set owner: the session gets a new ID, of which only a request of its own can tell the client: call it in a handler")
 	}
 	return l.txn.SetOwner(owner, txn.NewID(defaultIDLength), newID)
 }
@@ -77,8 +77,9 @@ func ownerOf(s Session) (owner, handle string) {
 }
 
 // SetLabel says by what name the owner knows the session, such as "Firefox on Linux".
-// It stays when the ID changes; "" takes it back. It may be called concurrently. On a
-// Session from outside this library it is a Set.
+// It stays when the ID changes; "" takes it back. A visitor without a session gets none
+// by it. It may be called concurrently. On a Session from outside this library it is a
+// Set.
 func SetLabel(s Session, label string) {
 	label = strings.ToValidUTF8(label, "\uFFFD") // A User-Agent may be anything.
 	l, ok := s.(*live)

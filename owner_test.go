@@ -70,6 +70,40 @@ func TestSignInAgain(t *testing.T) {
 	}
 }
 
+// TestOwnerWithoutNewID sets an owner where no client can be told a new ID. Only what needs
+// one is an error.
+func TestOwnerWithoutNewID(t *testing.T) {
+	a := newUserApp(t, nil)
+	a.Get("/late", func(w http.ResponseWriter, s session.Session) {
+		_, _ = w.Write([]byte("begun"))
+		assert.ErrorContains(t, session.SetOwner(s, "7"), "session: set owner: the response has started")
+		assert.ErrorContains(t, s.RegenerateID(w, nil), "session: regenerate ID: the response has started")
+		assert.NoError(t, session.SetOwner(s, "42"))
+		assert.Equal(t, "42", session.Owner(s))
+		assert.NoError(t, session.SetOwner(s, ""))
+		assert.NoError(t, session.Commit(t.Context(), s))
+	})
+	_, first := a.get("/in", "")
+	_, second := a.get("/in", "")
+	_, sent := a.get("/late", first)
+	assert.Empty(t, sent)
+	owned := func() int {
+		list, err := a.m.Sessions(t.Context(), "42")
+		require.NoError(t, err)
+		return len(list)
+	}
+	assert.Equal(t, 1, owned())
+	assert.ErrorContains(t, a.m.Edit(t.Context(), second, func(s session.Session) error {
+		return session.SetOwner(s, "7")
+	}), "call it in a handler")
+	require.NoError(t, a.m.Edit(t.Context(), second, func(s session.Session) error {
+		return errors.Join(session.SetOwner(s, "42"), session.SetOwner(s, ""))
+	}))
+	assert.Zero(t, owned())
+	rec, _ := a.get("/who", second)
+	assert.Equal(t, http.StatusOK, rec.Code, "the session itself goes on")
+}
+
 // TestOddNames checks names and labels that are not text.
 func TestOddNames(t *testing.T) {
 	a := newUserApp(t, nil)

@@ -174,7 +174,7 @@ func Commit(ctx context.Context, s Session) error {
 }
 
 var (
-	errRotateLate  = errors.New("session: regenerate ID: the response has started, so the client can't be told: call it before writing")
+	errRotateLate  = errors.New("the response has started, so the client cannot be told the new ID: call it before writing")
 	errEditRotates = errors.New("session: regenerate ID: Edit has no client that could be told the new ID: call it in a request of the session")
 )
 
@@ -226,7 +226,7 @@ func (l *live) RegenerateID(_ http.ResponseWriter, r *http.Request) error {
 		return errEditRotates
 	}
 	if l.req != nil && l.req.x.begun.Load() {
-		return errRotateLate
+		return fmt.Errorf("session: regenerate ID: %w", errRotateLate)
 	}
 	e, ok := l.store.core.Engine.(idChooser)
 	if !ok {

@@ -41,6 +41,7 @@ func write(ctx context.Context, log *slog.Logger, e session.Event) {
 	add("from", from)
 	add("owner", e.Owner)
 	add("session", e.Session)
+	add("previous", e.Previous)
 	add("by", e.By)
 	add("op", e.Op)
 	if e.Op != "" {
@@ -58,7 +59,7 @@ func level(k session.EventKind) slog.Level {
 	switch k {
 	case session.Loaded, session.StoreCall, session.Conflict: // Every request.
 		return slog.LevelDebug
-	case session.UnknownID, session.MalformedID: // One is an old cookie, many are an attack.
+	case session.UnknownID, session.MalformedID: // An old cookie, or somebody who guesses.
 		return slog.LevelWarn
 	case session.Undecodable, session.StoreError:
 		return slog.LevelError

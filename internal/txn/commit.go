@@ -158,10 +158,11 @@ func (s *Session) announce(ctx context.Context, p *plan, at *Version) {
 	switch {
 	case p.do == create:
 		s.store.emitSession(ctx, Began, "", at)
-	case p.salt != "" && at.ID == p.next:
-		s.store.emitSession(ctx, Renewed, "", at)
-	case p.next != "" && at.ID == p.next:
-		s.store.emitSession(ctx, Rotated, "", at)
+	case p.next == "" || at.ID != p.next:
+	case p.salt != "":
+		s.store.emitMoved(ctx, Renewed, p.at.ID, at)
+	default:
+		s.store.emitMoved(ctx, Rotated, p.at.ID, at)
 	}
 }
 

@@ -120,7 +120,7 @@ var (
 	ErrExpired    = fmt.Errorf("%w: expired", driver.ErrNotFound) // from Find
 	ErrEnded      = errors.New("session: ended")
 	ErrTooMany    = errors.New("session: the owner has as many sessions as Options.MaxPerOwner allows")
-	ErrLate       = errors.New("session: first used after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
+	ErrLate       = errors.New("session: begun after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
 	ErrLateID     = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps its ID: call it before writing")
 	ErrLateClient = errors.New("session: changed or ended after the response had started: the session is kept by the client, which could not be told, so it stays as it was: do it before writing")
 )

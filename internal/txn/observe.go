@@ -40,6 +40,7 @@ const (
 type Event struct {
 	Kind      Kind
 	ID, Owner string
+	Previous  string        // the ID before it moved
 	By        string        // who ended it
 	Op        string        // a call of the store
 	Duration  time.Duration // of that call
@@ -62,11 +63,20 @@ func (s *Store) EmitLoaded(ctx context.Context, v *Version) { s.emitSession(ctx,
 
 // emitSession is Emit for a session at hand.
 func (s *Store) emitSession(ctx context.Context, k Kind, by string, v *Version) {
-	owner := ""
-	if s.Observe != nil && v.View != nil && v.terms.listed != 0 {
-		owner = v.text(ownerKey)
+	s.Emit(ctx, Event{Kind: k, ID: v.ID, Owner: s.ownerSeen(v), By: by})
+}
+
+// emitMoved is Emit for a session that got a new ID.
+func (s *Store) emitMoved(ctx context.Context, k Kind, from string, v *Version) {
+	s.Emit(ctx, Event{Kind: k, ID: v.ID, Previous: from, Owner: s.ownerSeen(v)})
+}
+
+// ownerSeen is whose session it is, if anybody wants to know.
+func (s *Store) ownerSeen(v *Version) string {
+	if s.Observe == nil || v.View == nil || v.terms.listed == 0 {
+		return ""
 	}
-	s.Emit(ctx, Event{Kind: k, ID: v.ID, Owner: owner, By: by})
+	return v.text(ownerKey)
 }
 
 // clock is when a call of the store begins, if anybody wants to know.
