@@ -100,7 +100,7 @@ var mutants = []mutant{
 	{"G17_MaxPerOwner", "internal/txn/owner.go", "len(list) >= s.MaxPerOwner {", "len(list) > s.MaxPerOwner {", ""},
 	{"G17_RefuseOverMax", "internal/txn/commit.go", "\t\t\tl.phase, l.next, l.pending = stored, \"\", Changes{}\n\t\t\ts.edits++\n\t\t}\n\tcase p.withdraw", "\t\t\ts.renew(ended)\n\t\t}\n\tcase p.withdraw", ""},
 	{"G17_MaxOfMany", "internal/txn/owner.go", "\t\tif !errors.Is(err, driver.ErrExists) && !errors.Is(err, driver.ErrConflict) {\n", "\t\tif errors.Is(err, driver.ErrConflict) {\n\t\t\treturn nil\n\t\t}\n\t\tif !errors.Is(err, driver.ErrExists) {\n", ""},
-	{"G17_SetOwnerFails", "owner.go", "\tcase l.req == nil && l.txn.State().Handle != \"\":\n", "\tcase false:\n", ""},
+	{"G17_SetOwnerFails", "owner.go", "\tcase moves && l.txn.State().Handle != \"\":\n", "\tcase false:\n", ""},
 	{"G17_ListIsNoSession", "internal/txn/run.go", "\tif old.terms.isNote {\n", "\tif false {\n", ""},
 	{"G17_ListIsNoSession", "internal/txn/forward.go", "\tif s.Traits.OwnRecords && len(id) == derivedLength {", "\tif false {", ""},
 	{"TestManySignIns", "internal/txn/owner.go", "s.MaxPerOwner == 0 && n&(n-1) != 0", "n < 0", ". TestManySignIns"},
