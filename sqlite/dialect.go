@@ -99,10 +99,8 @@ var defaults = []struct {
 	param string
 	names []string
 }{
-	{"_pragma=busy_timeout(5000)", []string{"busy_timeout", "_busy_timeout", "_timeout"}},
 	{"_pragma=journal_mode(WAL)", []string{"journal_mode", "_journal_mode", "_journal"}},
 	{"_pragma=synchronous(NORMAL)", []string{"synchronous", "_synchronous", "_sync"}},
-	{"_txlock=immediate", []string{"_txlock"}},
 }
 
 // withDefaults adds the parameters that the DSN does not set. It does not parse the path,

@@ -33,9 +33,10 @@ type Config struct {
 	Lifetime time.Duration
 	// DSN is the path of the database file, or a "file:" URI, either with the
 	// driver's parameters after a "?". What they do not set is
-	// _pragma=busy_timeout(5000), _pragma=journal_mode(WAL),
-	// _pragma=synchronous(NORMAL) and _txlock=immediate. In-memory databases work
-	// too, and end with the process. It is required, unless DB is set.
+	// _pragma=journal_mode(WAL) and _pragma=synchronous(NORMAL). A busy timeout has no
+	// effect: the library itself waits for locks, for up to Options.StoreTimeout.
+	// In-memory databases work too, and end with the process. It is required, unless DB
+	// is set.
 	DSN string
 	// Table is the table for storing session data, or database.table for one in an
 	// attached database. A part that holds a dot must be in double quotes. Default
@@ -76,22 +77,24 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 // connect opens one connection for writing, since SQLite has one writer at a time
 // and a queue in Go is fairer and faster than its locks, and a few for reading.
 func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
-	write, err := pool(dsn, 1)
+	write, err := newConns(dsn, 1)
 	if err != nil {
 		return err
 	}
-	read, err := pool(dsn, max(4, runtime.GOMAXPROCS(0)))
+	read, err := newConns(dsn, max(4, runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return errors.Join(err, write.Close())
 	}
-	o.Read, o.Write = sqlstore.DB(read), sqlstore.DB(write)
+	o.Read, o.Write = read, write
 	o.Close = func() error { return errors.Join(read.Close(), write.Close()) }
 
 	// Of several processes that open a new file, one switches it to write-ahead
-	// mode. The others have to try again if the DSN says not to wait for locks.
+	// mode, and the others have to try again.
 	var mode string
 	err = sqlstore.Retry(ctx, class, func() error {
-		return write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+		return write.Statement("PRAGMA journal_mode").Each(ctx, nil, func(scan func(...any) error) error {
+			return scan(&mode)
+		})
 	})
 	if err != nil {
 		return errors.Join(err, o.Close())
@@ -102,16 +105,4 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
 		o.Read = o.Write
 	}
 	return nil
-}
-
-// pool opens a pool that keeps its connections, as each holds prepared
-// statements, and perhaps the data.
-func pool(dsn string, size int) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(size)
-	db.SetMaxIdleConns(size)
-	return db, nil
 }
