@@ -1,14 +1,19 @@
 package session_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
 )
 
 // TestEndAllUnreadable ends an owner's sessions although one of the records cannot be
@@ -61,13 +66,135 @@ func TestSignInAgain(t *testing.T) {
 		after, err := a.m.Sessions(t.Context(), "42")
 		require.NoError(t, err)
 		require.Len(t, after, 2)
-		assert.Equal(t, before[0].Handle, after[0].Handle)
-		assert.Equal(t, before[1].Handle, after[1].Handle)
-		require.NoError(t, a.m.EndAll(t.Context(), "42", after[0].Handle))
+		assert.Equal(t, before[1].Handle, after[0].Handle, "the list is in the order of the sign-ins")
+		assert.Equal(t, before[0].Handle, after[1].Handle)
+		if !refuse { // The oldest sign-in makes room.
+			a.get("/in", "")
+			list, err := a.m.Sessions(t.Context(), "42")
+			require.NoError(t, err)
+			require.Len(t, list, 2)
+			assert.Equal(t, after[1].Handle, list[0].Handle)
+		}
+		require.NoError(t, a.m.EndAll(t.Context(), "42", after[1].Handle))
 		list, err := a.m.Sessions(t.Context(), "42")
 		require.NoError(t, err)
 		assert.Len(t, list, 1)
 	}
+}
+
+// TestListUnderAnotherKey signs in again after the encryption key was thrown away, as
+// when it has leaked. The owner's list cannot be read any more either.
+func TestListUnderAnotherKey(t *testing.T) {
+	b := newFaultyBackend()
+	under := func(key byte) *app {
+		c, err := session.NewCipher(bytes.Repeat([]byte{key}, 32))
+		require.NoError(t, err)
+		return newUserApp(t, b, func(o *session.Options) {
+			o.Initer = initer(b, session.StoreConfig{Encoder: c.Encode, Decoder: c.Decode})
+		})
+	}
+	before, after := under(1), under(2)
+	before.get("/in", "")
+	assert.Error(t, after.m.EndAll(t.Context(), "42"), "nobody knows what that should have ended")
+	var wg sync.WaitGroup
+	for range 10 { // Together: none throws away the list that another has begun.
+		wg.Go(func() {
+			rec, _ := after.get("/in", "")
+			assert.Equal(t, http.StatusOK, rec.Code)
+		})
+	}
+	wg.Wait()
+	assert.ErrorContains(t, after.errs.last(), "a list starts anew")
+	list, err := after.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 10)
+	require.NoError(t, after.m.EndAll(t.Context(), "42"))
+}
+
+// TestEndAllInSteps ends more sessions than there is time for. Each try gets further.
+func TestEndAllInSteps(t *testing.T) {
+	a := newUserApp(t, nil)
+	for range 300 {
+		a.get("/in", "")
+	}
+	left, tries := 0, 0
+	a.b.around = func(_ context.Context, _, _ string, do func() error) error {
+		if left--; left < 0 {
+			return context.DeadlineExceeded
+		}
+		return do()
+	}
+	for err := errors.New("not yet"); err != nil; tries++ {
+		require.Less(t, tries, 10, "it never ends them all")
+		left = 250
+		err = a.m.EndAll(t.Context(), "42")
+	}
+	a.b.around = nil
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Empty(t, list)
+}
+
+// TestSessionsWhileOneMoves lists the sessions while one of them gets a new ID.
+func TestSessionsWhileOneMoves(t *testing.T) {
+	a := newUserApp(t, nil)
+	_, id := a.get("/in", "")
+	a.b.around = func(_ context.Context, method, at string, do func() error) error {
+		if method == "Load" && at == id {
+			a.b.around = nil
+			a.get("/rotate", id)
+		}
+		return do()
+	}
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
+
+// TestSlidesAtTheLastMoment uses a session at the end of its time, just when a sign-in
+// looks for what has expired. It must not live on without being listed.
+func TestSlidesAtTheLastMoment(t *testing.T) {
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.MaxPerOwner = 5
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	_, id := a.get("/in", "")
+	now = now.Add(63*time.Minute - time.Millisecond)
+	a.b.around = func(_ context.Context, method, at string, do func() error) error {
+		err := do()
+		if method == "Load" && at == id {
+			a.b.around = nil
+			rec, _ := a.get("/who", id)
+			assert.Equal(t, "42", rec.Body.String())
+			now = now.Add(2 * time.Millisecond)
+		}
+		return err
+	}
+	a.get("/in", "")
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	rec, _ := a.get("/who", id)
+	assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+}
+
+// TestFailedSignIn checks that a sign-in that was not stored takes nobody's place.
+func TestFailedSignIn(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 1, true })
+	a.Get("/bad", func(s session.Session) error { s.Set("k", func() {}); return session.SetOwner(s, "42") })
+	a.get("/in", "")
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+
+	rec, _ := a.get("/bad", "")
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	a.b.next("Create", func(context.Context, func() error) error { return errors.New("lost") })
+	rec, _ = a.get("/in", "")
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+
+	rec, _ = a.get("/in", "")
+	assert.Equal(t, http.StatusOK, rec.Code)
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
 }
 
 // TestOddNames checks names and labels that are not text.

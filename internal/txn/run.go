@@ -42,6 +42,9 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 			default:
 				s.store.discard(ctx, p, id) // It may be there all the same, and nobody knows of it.
 			}
+			if p.list != nil && ctx.Err() == nil {
+				s.store.strike(ctx, p.list, id) // It would take the place of another session.
+			}
 			return Version{}, err
 		case p.list != nil && s.store.isBuried(ctx, id):
 			return Version{}, ErrEnded

@@ -39,7 +39,7 @@ func (s *Store) load(ctx context.Context, handle string) (Version, error) {
 	v, err := s.Engine.Load(ctx, handle)
 	s.called(ctx, "load", begin, err)
 	if err != nil {
-		return Version{}, err
+		return v, err
 	}
 	v.terms = termsOf(v.View)
 	return v, nil

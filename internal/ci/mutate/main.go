@@ -93,7 +93,7 @@ var mutants = []mutant{
 	{"G17_SignInMeetsEndAll", "internal/txn/owner.go", "\t\t_, err = s.create(ctx, id, tombstone, s.Now().Add(settleFor))\n", "\t\terr = nil\n", ""},
 	{"G17_RotationKeepsListing", "internal/txn/commit.go", "\treturn []string{id, p.next}\n", "\treturn []string{id}\n", ""},
 	{"G17_RotationMeetsEndAll", "internal/txn/owner.go", "\t\tfor _, id := range l.ids {\n\t\t\tif err := s.bury(", "\t\tfor _, id := range l.ids[:1] {\n\t\t\tif err := s.bury(", ""},
-	{"G17_Expired", "internal/txn/owner.go", "ok && !s.expired(&v, s.Now()) &&", "ok &&", ""},
+	{"G17_Expired", "internal/txn/owner.go", "\t\t\tcase s.expired(&v, s.Now()):\n", "\t\t\tcase false:\n", ""},
 	{"G17_LeavesTheList", "internal/txn/commit.go", "\t\tif p.at.terms.listed != 0 && p.do", "\t\tif p.at.terms.listed == 1 && p.do", ""},
 	{"G17_Weeks", "internal/txn/store.go", "t); due { // The owner's", "t); due && v.text(LabelKey) != \"\" { // The owner's", ""},
 	{"G17_LifetimeAfterSignIn", "internal/txn/terms.go", "t.listed != 0 && expiry.After(time.UnixMilli(t.listed))", "t.listed == 1", ""},
