@@ -20,7 +20,8 @@ var ErrTooMany = txn.ErrTooMany
 // SetOwner says whose session this is, usually a user's ID, so that Manager.Sessions
 // finds it and Manager.End and Manager.EndAll end it. Call it at sign-in. A new owner's
 // session gets a new ID, as by RegenerateID (OWASP ASVS 5.0 7.2.4). The same owner
-// again changes nothing; "" makes it nobody's, and so does Flush.
+// again changes nothing; if another request signs out meanwhile, what this one sets is
+// dropped, as after an end. "" makes it nobody's, and so does Flush.
 //
 // Signing in and changing the ID write the owner's list, which is a record in the same
 // store. Other requests cost nothing more, except about one a week that keeps the list.

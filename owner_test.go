@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flamego/flamego"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -210,4 +211,46 @@ func TestOddNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	assert.Equal(t, "M\uFFFDbel", list[0].Label)
+}
+
+// TestSameOwnerMeetsFlush signs in again while another request makes the session nobody's.
+// Either comes first: what must not be left is a session that is signed in and unlisted.
+func TestSameOwnerMeetsFlush(t *testing.T) {
+	a := newUserApp(t, nil)
+	a.Get("/flush", func(s session.Session) { s.Flush() })
+	a.Get("/commit", func(c flamego.Context, s session.Session) error {
+		s.Set("user", "42")
+		assert.NoError(t, session.SetOwner(s, "42"))
+		assert.ErrorIs(t, session.Commit(c.Request().Context(), s), session.ErrEnded)
+		return nil
+	})
+	a.Get("/refresh", func(c flamego.Context, s session.Session) {
+		s.Set("user", "42")
+		assert.NoError(t, session.SetOwner(s, "42"))
+		a.get("/flush", s.ID())
+		assert.ErrorIs(t, session.Refresh(c.Request().Context(), s), session.ErrEnded)
+	})
+	for _, path := range []string{"/in", "/commit", "/refresh"} {
+		_, id := a.get("/in", "")
+		if path != "/refresh" {
+			a.b.before("Replace", func() { a.get("/flush", id) })
+		}
+		rec, sent := a.get(path, id)
+		assert.Equal(t, http.StatusOK, rec.Code)
+		assert.Empty(t, sent)
+		require.NoError(t, a.m.EndAll(t.Context(), "42"))
+		rec, _ = a.get("/who", id)
+		assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+	}
+	// What the request itself does comes after the owner that it found.
+	a.Get("/leave", func(s session.Session) error {
+		assert.NoError(t, session.SetOwner(s, "42"))
+		s.Set("user", "nobody")
+		return session.SetOwner(s, "")
+	})
+	_, id := a.get("/in", "")
+	a.b.before("Replace", func() { a.get("/flush", id) })
+	a.get("/leave", id)
+	rec, _ := a.get("/who", id)
+	assert.Equal(t, "nobody", rec.Body.String())
 }
