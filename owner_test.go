@@ -254,3 +254,65 @@ func TestSameOwnerMeetsFlush(t *testing.T) {
 	rec, _ := a.get("/who", id)
 	assert.Equal(t, "nobody", rec.Body.String())
 }
+
+// TestSignInAgainTriedTwice signs in again in the same session, but the store fails twice.
+// The session stays where it was, and on the list.
+func TestSignInAgainTriedTwice(t *testing.T) {
+	a := newUserApp(t, nil)
+	a.Get("/again", func(c flamego.Context, s session.Session) error {
+		s.Flush()
+		assert.NoError(t, session.SetOwner(s, "42"))
+		assert.Error(t, session.Commit(c.Request().Context(), s))
+		return nil
+	})
+	_, id := a.get("/in", "")
+	a.b.around = func(_ context.Context, method, _ string, do func() error) error {
+		if method == "Move" {
+			return errors.New("lost")
+		}
+		return do()
+	}
+	rec, _ := a.get("/again", id)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	a.b.around = nil
+	rec, _ = a.get("/who", id)
+	require.Equal(t, "42", rec.Body.String())
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	rec, _ = a.get("/who", id)
+	assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+}
+
+// TestSignInAgainAfterRenewal signs in again while one request gives the session a new ID,
+// and then another flushes it, which takes it off the list.
+func TestSignInAgainAfterRenewal(t *testing.T) {
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.RenewEvery = 30 * time.Minute
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	a.Get("/flush", func(s session.Session) { s.Flush() })
+	a.Get("/again", func(s session.Session) error {
+		s.Flush()
+		s.Set("user", "42")
+		return session.SetOwner(s, "42")
+	})
+	_, id := a.get("/in", "")
+	now = now.Add(30 * time.Minute)
+	a.b.before("Move", func() {
+		_, renewed := a.get("/who", id)
+		require.NotEmpty(t, renewed)
+		a.b.before("Move", func() { a.get("/flush", renewed) })
+	})
+	_, last := a.get("/again", id)
+	rec, _ := a.get("/who", last)
+	require.Equal(t, "42", rec.Body.String())
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	rec, _ = a.get("/who", last)
+	assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+}

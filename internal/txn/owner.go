@@ -61,17 +61,22 @@ func formatList(list []Listed) string {
 	return b.String()
 }
 
-// add adds IDs. What stands in front of the first one is where the session came from:
-// nothing can be found there any more.
-func (l *Listed) add(ids ...string) {
-	if i := slices.Index(l.ids, ids[0]); i > 0 {
-		l.ids = slices.Clone(l.ids[i:])
+// add adds the ID that a session has, and the one that it will get, either of them if
+// not "". The latter stands last, also if it was there before: see unlist. What stands in
+// front of the former is where the session came from: nothing can be found there any more.
+func (l *Listed) add(id, next string) {
+	ids := slices.DeleteFunc(slices.Clone(l.ids), func(old string) bool { return old == next })
+	switch i := slices.Index(ids, id); {
+	case id == "":
+	case i < 0:
+		ids = slices.Insert(ids, 0, id)
+	default:
+		ids = ids[i:]
 	}
-	for _, id := range ids {
-		if !slices.Contains(l.ids, id) {
-			l.ids = append(l.ids, id)
-		}
+	if next != "" {
+		ids = append(ids, next)
 	}
+	l.ids = ids
 }
 
 func listID(place, owner string) string { return derivedID("owner " + place + "\x00" + owner) }
@@ -121,7 +126,8 @@ type listing struct {
 	isNew                bool // the owner signs in
 }
 
-func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
+// enlist puts a session on the list, which has or will get these IDs: see Listed.add.
+func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
 	err := s.amend(ctx, listID(l.place, l.owner), listKey, l.until, func(text string) (string, error) {
 		list := parseList(text)
 		i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle })
@@ -142,10 +148,7 @@ func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
 			list = append(slices.Delete(list, i, i+1), again)
 			i = len(list) - 1
 		}
-		for j, id := range ids {
-			ids[j] = s.ref(id)
-		}
-		list[i].add(ids...)
+		list[i].add(s.ref(id), s.ref(next))
 		return formatList(list), nil
 	})
 	if err != nil && !errors.Is(err, ErrTooMany) {
@@ -325,10 +328,8 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 
 // strike takes IDs off the list that were put there for nothing: the session had ended
 // before.
-func (s *Store) strike(ctx context.Context, l *listing, ids ...string) {
-	for i, id := range ids {
-		ids[i] = s.ref(id)
-	}
+func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
+	ids := slices.DeleteFunc([]string{s.ref(id), s.ref(next)}, func(id string) bool { return id == "" })
 	found, err := s.loadMany(ctx, ids)
 	if err != nil {
 		s.Report(fmt.Errorf("session: owner: %w", err))
