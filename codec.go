@@ -57,7 +57,7 @@ func GobDecoder(binary []byte) (Data, error) {
 //
 // Records in gob cannot be read with it, so sessions end when you change over.
 func JSONEncoder(data Data) ([]byte, error) {
-	return codec.JSON.Encode(txn.ValuesOf(data))
+	return codec.JSON.Marshal(txn.ValuesOf(data))
 }
 
 // JSONDecoder is the Decoder for JSONEncoder. Corrupt input is an error, never a

@@ -107,6 +107,27 @@ func TestObserve(t *testing.T) {
 	}, a.m.Stats())
 }
 
+// TestEventsNameTheSession checks that all events of a session have the same name for it,
+// also that of an end by the owner's list, which has only hashes.
+func TestEventsNameTheSession(t *testing.T) {
+	for _, hash := range []bool{false, true} {
+		var list eventList
+		a := newUserApp(t, nil, func(o *session.Options) { o.Observe, o.HashIDs, o.MaxPerOwner = list.add, hash, 1 })
+		_, id := a.get("/in", "")
+		a.get("/who", id)
+		a.get("/in", "")
+		events, _ := list.take()
+		require.Len(t, events, 4)
+		assert.Equal(t, session.Evicted, events[2].Kind)
+		assert.Equal(t, events[0].Session, events[1].Session)
+		assert.Equal(t, events[0].Session, events[2].Session)
+		require.NoError(t, a.m.EndAll(t.Context(), "42"))
+		ended, _ := list.take()
+		require.Len(t, ended, 1)
+		assert.Equal(t, events[3].Session, ended[0].Session)
+	}
+}
+
 // TestObserveStore checks the events of calls of the store.
 func TestObserveStore(t *testing.T) {
 	var list eventList

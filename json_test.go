@@ -60,7 +60,7 @@ func TestJSONRefuses(t *testing.T) {
 		"keys": map[int]string{1: "x"}, "inside": []any{time.Now()}, "loop": loop, "func": func() {}, "complex": 1i,
 	} {
 		_, err := session.JSONEncoder(session.Data{"k": val})
-		assert.Error(t, err, name)
+		assert.ErrorContains(t, err, `key "k"`, name)
 	}
 	_, err := session.JSONEncoder(session.Data{42: "x"})
 	assert.ErrorContains(t, err, "a JSON key is a string, not a int")

@@ -98,7 +98,9 @@ func setOwn(s Session, key string, n int64) {
 
 // Refresh loads the session again, so that a WebSocket or a long stream sees what other
 // requests have stored since, and keeps it alive as a request does. Call it from time to
-// time, and at least once in the session's idle timeout: see Expires. What this request
+// time, and at least once in the session's idle timeout: see Expires. With
+// Options.RenewEvery call it every few minutes: it follows a renewal by another request
+// only while the old ID is still good. What this request
 // has changed and not yet stored stays, and Updates run again on what was loaded. The
 // flash is left to the next request. A passive request does not keep the session alive
 // by it either: see Options.Passive.

@@ -69,7 +69,9 @@ type Options struct {
 	StoreTimeout time.Duration
 	// Observe is called with every Event, for logs and metrics: see package examples.
 	// It gets the request's context where there is one, is called while the request
-	// waits, and may be called concurrently. Default is nil, which costs nothing.
+	// waits, and may be called concurrently. So it must not call Edit, End or EndAll, or
+	// change a session: that could wait for the same request, in memory for ever. Do it in a
+	// goroutine. Default is nil, which costs nothing.
 	Observe func(ctx context.Context, e Event)
 	// RenewEvery gives a session that lasts this long a new ID, again and again, so a
 	// stolen one does not last (OWASP Session Management, "renewal timeout"). Default is

@@ -20,7 +20,8 @@ var ErrTooMany = txn.ErrTooMany
 // SetOwner says whose session this is, usually a user's ID, so that Manager.Sessions
 // finds it and Manager.End and Manager.EndAll end it. Call it at sign-in. A new owner's
 // session gets a new ID, as by RegenerateID (OWASP ASVS 5.0 7.2.4). The same owner
-// again changes nothing; "" makes it nobody's, and so does Flush.
+// again changes nothing; if another request signs out meanwhile, what this one sets is
+// dropped, as after an end. "" makes it nobody's, and so does Flush.
 //
 // Signing in and changing the ID write the owner's list, which is a record in the same
 // store. Other requests cost nothing more, except about one a week that keeps the list.
@@ -116,8 +117,8 @@ func (i Info) Is(s Session) bool { return i.Handle != "" && i.Handle == Handle(s
 
 // Sessions returns the owner's live sessions, in the order of the sign-ins. It costs
 // one round trip for the list, and one for the sessions on it if the backend is a
-// ManyLoader, as those of this library are; otherwise one for each session. The error
-// is the store's, or says that this Store cannot list sessions. It may be called
+// ManyLoader, as those of this library are; otherwise one for each session. It reads the
+// list once more if a session on it is not there. The error is the store's, or says that this Store cannot list sessions. It may be called
 // concurrently.
 func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 	if err := canOwn(m.core); err != nil {
@@ -160,8 +161,8 @@ func (m *Manager) End(ctx context.Context, owner, handle string) error {
 // EndAll ends all sessions of the owner but those with the given handles, on every
 // server: for "sign out everywhere else", and after a change of password (OWASP ASVS
 // 5.0 7.4.3). A sign-in that is just being stored is ended as well; only one that
-// begins afterwards stands. After an error some may have ended; try again. It may be
-// called concurrently.
+// begins afterwards stands. After an error some may have ended; try again: each try gets
+// further. It may be called concurrently.
 func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) error {
 	_, err := m.endOwned(ctx, owner, func(h string) bool { return !slices.Contains(except, h) })
 	if err != nil {

@@ -1,14 +1,20 @@
 package session_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/flamego/flamego"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
 )
 
 // TestEndAllUnreadable ends an owner's sessions although one of the records cannot be
@@ -61,9 +67,16 @@ func TestSignInAgain(t *testing.T) {
 		after, err := a.m.Sessions(t.Context(), "42")
 		require.NoError(t, err)
 		require.Len(t, after, 2)
-		assert.Equal(t, before[0].Handle, after[0].Handle)
-		assert.Equal(t, before[1].Handle, after[1].Handle)
-		require.NoError(t, a.m.EndAll(t.Context(), "42", after[0].Handle))
+		assert.Equal(t, before[1].Handle, after[0].Handle, "the list is in the order of the sign-ins")
+		assert.Equal(t, before[0].Handle, after[1].Handle)
+		if !refuse { // The oldest sign-in makes room.
+			a.get("/in", "")
+			list, err := a.m.Sessions(t.Context(), "42")
+			require.NoError(t, err)
+			require.Len(t, list, 2)
+			assert.Equal(t, after[1].Handle, list[0].Handle)
+		}
+		require.NoError(t, a.m.EndAll(t.Context(), "42", after[1].Handle))
 		list, err := a.m.Sessions(t.Context(), "42")
 		require.NoError(t, err)
 		assert.Len(t, list, 1)
@@ -104,6 +117,121 @@ func TestOwnerWithoutNewID(t *testing.T) {
 	assert.Equal(t, http.StatusOK, rec.Code, "the session itself goes on")
 }
 
+// TestListUnderAnotherKey signs in again after the encryption key was thrown away, as
+// when it has leaked. The owner's list cannot be read any more either.
+func TestListUnderAnotherKey(t *testing.T) {
+	b := newFaultyBackend()
+	under := func(key byte) *app {
+		c, err := session.NewCipher(bytes.Repeat([]byte{key}, 32))
+		require.NoError(t, err)
+		return newUserApp(t, b, func(o *session.Options) {
+			o.Initer = initer(b, session.StoreConfig{Encoder: c.Encode, Decoder: c.Decode})
+		})
+	}
+	before, after := under(1), under(2)
+	before.get("/in", "")
+	assert.Error(t, after.m.EndAll(t.Context(), "42"), "nobody knows what that should have ended")
+	var wg sync.WaitGroup
+	for range 10 { // Together: none throws away the list that another has begun.
+		wg.Go(func() {
+			rec, _ := after.get("/in", "")
+			assert.Equal(t, http.StatusOK, rec.Code)
+		})
+	}
+	wg.Wait()
+	assert.ErrorContains(t, after.errs.last(), "a list starts anew")
+	list, err := after.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 10)
+	require.NoError(t, after.m.EndAll(t.Context(), "42"))
+}
+
+// TestEndAllInSteps ends more sessions than there is time for. Each try gets further.
+func TestEndAllInSteps(t *testing.T) {
+	a := newUserApp(t, nil)
+	for range 300 {
+		a.get("/in", "")
+	}
+	left, tries := 0, 0
+	a.b.around = func(_ context.Context, _, _ string, do func() error) error {
+		if left--; left < 0 {
+			return context.DeadlineExceeded
+		}
+		return do()
+	}
+	for err := errors.New("not yet"); err != nil; tries++ {
+		require.Less(t, tries, 10, "it never ends them all")
+		left = 250
+		err = a.m.EndAll(t.Context(), "42")
+	}
+	a.b.around = nil
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Empty(t, list)
+}
+
+// TestSessionsWhileOneMoves lists the sessions while one of them gets a new ID.
+func TestSessionsWhileOneMoves(t *testing.T) {
+	a := newUserApp(t, nil)
+	_, id := a.get("/in", "")
+	a.b.around = func(_ context.Context, method, at string, do func() error) error {
+		if method == "Load" && at == id {
+			a.b.around = nil
+			a.get("/rotate", id)
+		}
+		return do()
+	}
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
+
+// TestSlidesAtTheLastMoment uses a session at the end of its time, just when a sign-in
+// looks for what has expired. It must not live on without being listed.
+func TestSlidesAtTheLastMoment(t *testing.T) {
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.MaxPerOwner = 5
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	_, id := a.get("/in", "")
+	now = now.Add(63*time.Minute - time.Millisecond)
+	a.b.around = func(_ context.Context, method, at string, do func() error) error {
+		err := do()
+		if method == "Load" && at == id {
+			a.b.around = nil
+			rec, _ := a.get("/who", id)
+			assert.Equal(t, "42", rec.Body.String())
+			now = now.Add(2 * time.Millisecond)
+		}
+		return err
+	}
+	a.get("/in", "")
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	rec, _ := a.get("/who", id)
+	assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+}
+
+// TestFailedSignIn checks that a sign-in that was not stored takes nobody's place.
+func TestFailedSignIn(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 1, true })
+	a.Get("/bad", func(s session.Session) error { s.Set("k", func() {}); return session.SetOwner(s, "42") })
+	a.get("/in", "")
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+
+	rec, _ := a.get("/bad", "")
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	a.b.next("Create", func(context.Context, func() error) error { return errors.New("lost") })
+	rec, _ = a.get("/in", "")
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+
+	rec, _ = a.get("/in", "")
+	assert.Equal(t, http.StatusOK, rec.Code)
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
+
 // TestOddNames checks names and labels that are not text.
 func TestOddNames(t *testing.T) {
 	a := newUserApp(t, nil)
@@ -117,4 +245,108 @@ func TestOddNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	assert.Equal(t, "M\uFFFDbel", list[0].Label)
+}
+
+// TestSameOwnerMeetsFlush signs in again while another request makes the session nobody's.
+// Either comes first: what must not be left is a session that is signed in and unlisted.
+func TestSameOwnerMeetsFlush(t *testing.T) {
+	a := newUserApp(t, nil)
+	a.Get("/flush", func(s session.Session) { s.Flush() })
+	a.Get("/commit", func(c flamego.Context, s session.Session) error {
+		s.Set("user", "42")
+		assert.NoError(t, session.SetOwner(s, "42"))
+		assert.ErrorIs(t, session.Commit(c.Request().Context(), s), session.ErrEnded)
+		return nil
+	})
+	a.Get("/refresh", func(c flamego.Context, s session.Session) {
+		s.Set("user", "42")
+		assert.NoError(t, session.SetOwner(s, "42"))
+		a.get("/flush", s.ID())
+		assert.ErrorIs(t, session.Refresh(c.Request().Context(), s), session.ErrEnded)
+	})
+	for _, path := range []string{"/in", "/commit", "/refresh"} {
+		_, id := a.get("/in", "")
+		if path != "/refresh" {
+			a.b.before("Replace", func() { a.get("/flush", id) })
+		}
+		rec, sent := a.get(path, id)
+		assert.Equal(t, http.StatusOK, rec.Code)
+		assert.Empty(t, sent)
+		require.NoError(t, a.m.EndAll(t.Context(), "42"))
+		rec, _ = a.get("/who", id)
+		assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+	}
+	// What the request itself does comes after the owner that it found.
+	a.Get("/leave", func(s session.Session) error {
+		assert.NoError(t, session.SetOwner(s, "42"))
+		s.Set("user", "nobody")
+		return session.SetOwner(s, "")
+	})
+	_, id := a.get("/in", "")
+	a.b.before("Replace", func() { a.get("/flush", id) })
+	a.get("/leave", id)
+	rec, _ := a.get("/who", id)
+	assert.Equal(t, "nobody", rec.Body.String())
+}
+
+// TestSignInAgainTriedTwice signs in again in the same session, but the store fails twice.
+// The session stays where it was, and on the list.
+func TestSignInAgainTriedTwice(t *testing.T) {
+	a := newUserApp(t, nil)
+	a.Get("/again", func(c flamego.Context, s session.Session) error {
+		s.Flush()
+		assert.NoError(t, session.SetOwner(s, "42"))
+		assert.Error(t, session.Commit(c.Request().Context(), s))
+		return nil
+	})
+	_, id := a.get("/in", "")
+	a.b.around = func(_ context.Context, method, _ string, do func() error) error {
+		if method == "Move" {
+			return errors.New("lost")
+		}
+		return do()
+	}
+	rec, _ := a.get("/again", id)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	a.b.around = nil
+	rec, _ = a.get("/who", id)
+	require.Equal(t, "42", rec.Body.String())
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	rec, _ = a.get("/who", id)
+	assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+}
+
+// TestSignInAgainAfterRenewal signs in again while one request gives the session a new ID,
+// and then another flushes it, which takes it off the list.
+func TestSignInAgainAfterRenewal(t *testing.T) {
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.RenewEvery = 30 * time.Minute
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	a.Get("/flush", func(s session.Session) { s.Flush() })
+	a.Get("/again", func(s session.Session) error {
+		s.Flush()
+		s.Set("user", "42")
+		return session.SetOwner(s, "42")
+	})
+	_, id := a.get("/in", "")
+	now = now.Add(30 * time.Minute)
+	a.b.before("Move", func() {
+		_, renewed := a.get("/who", id)
+		require.NotEmpty(t, renewed)
+		a.b.before("Move", func() { a.get("/flush", renewed) })
+	})
+	_, last := a.get("/again", id)
+	rec, _ := a.get("/who", last)
+	require.Equal(t, "42", rec.Body.String())
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	rec, _ = a.get("/who", last)
+	assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
 }

@@ -95,14 +95,15 @@ func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 		if err == nil {
 			return v, nil
 		}
+		v = txn.Version{ID: id, Record: r}
 		if e.bad.known(id, r.Data) {
-			return txn.Version{}, codec.Reported{Err: err}
+			return v, codec.Reported{Err: err}
 		}
 		if b, ok := e.backend.(Unsettled); !ok || !b.Unsettled(r, first) {
 			if !e.bad.add(id, r.Data) {
 				err = codec.Reported{Err: err}
 			}
-			return txn.Version{}, err
+			return v, err
 		}
 		if err := txn.Pause(ctx, 3); err != nil {
 			return txn.Version{}, err

@@ -20,6 +20,7 @@ type change struct {
 type Changes struct {
 	flushed bool // everything before list was deleted
 	list    []change
+	owner   any // who has signed in again: only that owner's session takes the changes, nil for any
 }
 
 // TakeFlash is the change that removes the flash. An engine that cannot compare versions
@@ -93,7 +94,7 @@ func (c *Changes) put(ch change) {
 
 // clone returns changes that can be added to without touching c.
 func (c *Changes) clone() *Changes {
-	return &Changes{flushed: c.flushed, list: slices.Clone(c.list)}
+	return &Changes{flushed: c.flushed, list: slices.Clone(c.list), owner: c.owner}
 }
 
 // With returns the changes and one more.
@@ -123,6 +124,9 @@ func (c *Changes) append(later *Changes) {
 	if later.flushed {
 		c.Flush()
 	}
+	if _, known := c.get(ownerKey); !known && later.owner != nil {
+		c.owner = later.owner
+	}
 	for _, ch := range later.list {
 		if ch.updates == nil {
 			c.put(ch)
@@ -136,13 +140,16 @@ func (c *Changes) append(later *Changes) {
 
 // Rebase returns the changes rebased on another version: every Update runs again. The
 // user's functions may panic while the response is being written, where nobody would
-// recover it.
+// recover it. ErrEnded means that the session is not the owner's any more.
 func (c *Changes) Rebase(base View) (_ *Changes, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("update: the function panicked: %v", p)
 		}
 	}()
+	if owner, _ := base.Get(ownerKey); c.owner != nil && owner != c.owner {
+		return nil, ErrEnded
+	}
 	rebased := c.clone()
 	for i := range rebased.list {
 		ch := &rebased.list[i]

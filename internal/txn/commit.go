@@ -130,7 +130,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
 	if p.list != nil && p.do == replace && errors.Is(err, ErrEnded) {
-		s.store.strike(ctx, p.list, p.listedIDs(p.at.ID)...)
+		s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)
 	}
 	switch {
 	case err == nil && p.err == nil:
@@ -247,16 +247,13 @@ func (s *Session) listing(l *life, p *plan) *listing {
 	return &listing{place: s.host.Place(), owner: text(ownerKey), handle: text(handleKey), until: time.UnixMilli(t.listed), isNew: isNew}
 }
 
-// listedIDs are the IDs under which the session may be found while it moves. What
-// belonged to another owner, or to nobody, is not on the list.
-func (p *plan) listedIDs(id string) []string {
-	switch {
-	case p.next == "":
-		return []string{id}
-	case p.list.isNew:
-		return []string{p.next}
+// leaves is the ID of the session as the owner's list has it. What belonged to another
+// owner, or to nobody, is not on the list.
+func (p *plan) leaves(id string) string {
+	if p.next != "" && p.list.isNew {
+		return ""
 	}
-	return []string{id, p.next}
+	return id
 }
 
 // stamp adds the library's own keys to what will be written, and reports whether they

@@ -66,7 +66,8 @@ type Engine interface {
 	// Valid reports whether a string may be a handle. Nothing from a client gets past
 	// it unless it does. least is the length of the shortest ID.
 	Valid(handle string, least int) bool
-	// Load returns the version under the handle, expired or not.
+	// Load returns the version under the handle, expired or not. With ErrUnreadable comes
+	// one without a View, if it can be replaced.
 	Load(ctx context.Context, handle string) (Version, error)
 	// Create and Replace store the changes on top of nothing or of the old version,
 	// Move does the same under a new ID.

@@ -43,7 +43,7 @@ func (s *Store) forwardID(id string) string { return derivedID("forward " + s.re
 
 // ref is how the library's own records name a session.
 func (s *Store) ref(id string) string {
-	if e, ok := s.Engine.(Namer); ok {
+	if e, ok := s.Engine.(Namer); ok && id != "" {
 		return e.Ref(id)
 	}
 	return id

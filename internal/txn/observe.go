@@ -54,6 +54,9 @@ type Counts [kinds]atomic.Int64
 func (s *Store) Emit(ctx context.Context, e Event) {
 	s.Counts[e.Kind].Add(1)
 	if s.Observe != nil {
+		if e.ID != "" {
+			e.ID = s.ref(e.ID) // An owner's list has nothing else.
+		}
 		s.Observe(ctx, e)
 	}
 }

@@ -61,17 +61,22 @@ func formatList(list []Listed) string {
 	return b.String()
 }
 
-// add adds IDs. What stands in front of the first one is where the session came from:
-// nothing can be found there any more.
-func (l *Listed) add(ids ...string) {
-	if i := slices.Index(l.ids, ids[0]); i > 0 {
-		l.ids = slices.Clone(l.ids[i:])
+// add adds the ID that a session has, and the one that it will get, either of them if
+// not "". The latter stands last, also if it was there before: see unlist. What stands in
+// front of the former is where the session came from: nothing can be found there any more.
+func (l *Listed) add(id, next string) {
+	ids := slices.DeleteFunc(slices.Clone(l.ids), func(old string) bool { return old == next })
+	switch i := slices.Index(ids, id); {
+	case id == "":
+	case i < 0:
+		ids = slices.Insert(ids, 0, id)
+	default:
+		ids = ids[i:]
 	}
-	for _, id := range ids {
-		if !slices.Contains(l.ids, id) {
-			l.ids = append(l.ids, id)
-		}
+	if next != "" {
+		ids = append(ids, next)
 	}
+	l.ids = ids
 }
 
 func listID(place, owner string) string { return derivedID("owner " + place + "\x00" + owner) }
@@ -84,7 +89,11 @@ func (s *Store) amend(ctx context.Context, id, key string, expiry time.Time, cha
 	for {
 		old, err := s.load(ctx, id)
 		missing := errors.Is(err, driver.ErrNotFound)
-		if err != nil && !missing {
+		switch {
+		case err == nil || missing:
+		case !expiry.IsZero() && errors.Is(err, driver.ErrUnreadable) && old.ID != "":
+			s.Report(fmt.Errorf("session: owner: a list starts anew: %w", err)) // Nobody could sign in until it expires.
+		default:
 			return err
 		}
 		text, err := change(old.terms.note)
@@ -117,7 +126,8 @@ type listing struct {
 	isNew                bool // the owner signs in
 }
 
-func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
+// enlist puts a session on the list, which has or will get these IDs: see Listed.add.
+func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
 	err := s.amend(ctx, listID(l.place, l.owner), listKey, l.until, func(text string) (string, error) {
 		list := parseList(text)
 		i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle })
@@ -132,13 +142,13 @@ func (s *Store) enlist(ctx context.Context, l *listing, ids ...string) error {
 			list = append(list, Listed{Handle: l.handle, Since: s.Now()})
 		} else if l.isNew {
 			// An earlier try has failed, and somebody may be ending what it left. The list has
-			// to change, so that they start again.
-			list[i].Since = time.UnixMilli(max(s.Now().UnixMilli(), list[i].Since.UnixMilli()+1))
+			// to change, so that they start again. Or it signs in again, and is now the newest.
+			again := list[i]
+			again.Since = time.UnixMilli(max(s.Now().UnixMilli(), again.Since.UnixMilli()+1))
+			list = append(slices.Delete(list, i, i+1), again)
+			i = len(list) - 1
 		}
-		for j, id := range ids {
-			ids[j] = s.ref(id)
-		}
-		list[i].add(ids...)
+		list[i].add(s.ref(id), s.ref(next))
 		return formatList(list), nil
 	})
 	if err != nil && !errors.Is(err, ErrTooMany) {
@@ -154,9 +164,14 @@ func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Li
 	if n := len(list); s.MaxPerOwner == 0 && n&(n-1) != 0 {
 		return list, nil
 	}
-	live, err := s.liveOf(ctx, owner, list)
+	live, expired, err := s.liveOf(ctx, owner, list)
 	if err != nil {
 		return nil, err
+	}
+	for _, id := range expired { // A request that slides it right now would bring it back, unlisted.
+		if err := s.delete(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	list = slices.DeleteFunc(list, func(l Listed) bool {
 		_, ok := live[l.Handle]
@@ -177,25 +192,30 @@ func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Li
 // settled reports whether nobody can be about to store the session any more.
 func (s *Store) settled(l Listed) bool { return s.Now().Sub(l.Since) > settleFor }
 
-// liveOf returns the live sessions on a list by their handles.
-func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (map[string]Version, error) {
+// liveOf returns the live sessions on a list by their handles, and the IDs of those that
+// have expired and are still there.
+func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (live map[string]Version, expired []string, err error) {
 	var ids []string
 	for _, l := range list {
 		ids = append(ids, l.ids...)
 	}
 	found, err := s.loadMany(ctx, ids)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	live := make(map[string]Version, len(list))
+	live = make(map[string]Version, len(list))
 	for _, l := range list {
 		for _, id := range l.ids {
-			if v, ok := found[id]; ok && !s.expired(&v, s.Now()) && v.isOwnedBy(owner, l.Handle) {
+			switch v, ok := found[id]; {
+			case !ok || !v.isOwnedBy(owner, l.Handle):
+			case s.expired(&v, s.Now()):
+				expired = append(expired, id)
+			default:
 				live[l.Handle] = v
 			}
 		}
 	}
-	return live, nil
+	return live, expired, nil
 }
 
 // loadMany loads the records that there are, in one round trip if the engine can.
@@ -308,10 +328,8 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 
 // strike takes IDs off the list that were put there for nothing: the session had ended
 // before.
-func (s *Store) strike(ctx context.Context, l *listing, ids ...string) {
-	for i, id := range ids {
-		ids[i] = s.ref(id)
-	}
+func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
+	ids := slices.DeleteFunc([]string{s.ref(id), s.ref(next)}, func(id string) bool { return id == "" })
 	found, err := s.loadMany(ctx, ids)
 	if err != nil {
 		s.Report(fmt.Errorf("session: owner: %w", err))
@@ -348,11 +366,7 @@ type Owned struct {
 
 // Sessions returns the live sessions of an owner, in the order of their sign-ins.
 func (s *Store) Sessions(ctx context.Context, place, owner string) ([]Owned, error) {
-	list, err := s.list(ctx, place, owner)
-	if err != nil {
-		return nil, err
-	}
-	live, err := s.liveOf(ctx, owner, list)
+	list, live, err := s.listLive(ctx, place, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -363,6 +377,22 @@ func (s *Store) Sessions(ctx context.Context, place, owner string) ([]Owned, err
 		}
 	}
 	return all, nil
+}
+
+// listLive returns a list, and the live sessions on it. One that is not found may have
+// moved since the list was read. Then the list has changed.
+func (s *Store) listLive(ctx context.Context, place, owner string) (list []Listed, live map[string]Version, err error) {
+	list, err = s.list(ctx, place, owner)
+	for err == nil {
+		if live, _, err = s.liveOf(ctx, owner, list); err != nil || len(live) == len(list) {
+			break
+		}
+		read := formatList(list)
+		if list, err = s.list(ctx, place, owner); err == nil && formatList(list) == read {
+			break
+		}
+	}
+	return list, live, err
 }
 
 func (s *Store) list(ctx context.Context, place, owner string) ([]Listed, error) {
@@ -384,20 +414,29 @@ func (s *Store) LastSeen(o *Owned) time.Time {
 	return seen
 }
 
+// endAtOnce is how many sessions are ended before the list is written. What has ended
+// is then off the list, even if time runs out before the rest.
+const endAtOnce = 50
+
 // EndOwned ends those of the owner's sessions that match, and returns how many were on
 // the list.
 func (s *Store) EndOwned(ctx context.Context, place, owner string, match func(handle string) bool) (n int, err error) {
-	err = s.amend(ctx, listID(place, owner), listKey, time.Time{}, func(text string) (string, error) {
-		var stay, end []Listed
-		for _, l := range parseList(text) {
-			if match(l.Handle) {
-				end = append(end, l)
-			} else {
-				stay = append(stay, l)
+	for {
+		ended := 0
+		err = s.amend(ctx, listID(place, owner), listKey, time.Time{}, func(text string) (string, error) {
+			var stay, end []Listed
+			for _, l := range parseList(text) {
+				if len(end) < endAtOnce && match(l.Handle) {
+					end = append(end, l)
+				} else {
+					stay = append(stay, l)
+				}
 			}
+			ended = len(end)
+			return formatList(stay), s.endListed(ctx, Ended, owner, end...)
+		})
+		if n += ended; err != nil || ended < endAtOnce {
+			return n, err
 		}
-		n = len(end)
-		return formatList(stay), s.endListed(ctx, Ended, owner, end...)
-	})
-	return n, err
+	}
 }

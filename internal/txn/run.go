@@ -26,7 +26,7 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 	id := p.id
 	for try := 1; ; try++ {
 		if p.list != nil {
-			if err := s.store.enlist(ctx, p.list, id); err != nil {
+			if err := s.store.enlist(ctx, p.list, "", id); err != nil {
 				return Version{}, err
 			}
 		}
@@ -41,6 +41,9 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 				s.dropFlashes(p) // The next try would merge them with what may be there.
 			default:
 				s.store.discard(ctx, p, id) // It may be there all the same, and nobody knows of it.
+			}
+			if p.list != nil && ctx.Err() == nil {
+				s.store.strike(ctx, p.list, "", id) // It would take the place of another session.
 			}
 			return Version{}, err
 		case p.list != nil && s.store.isBuried(ctx, id):
@@ -147,7 +150,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 // prepare makes sure, before the session is stored, that it can be found by who ends it.
 func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
 	if p.list != nil {
-		if err := s.store.enlist(ctx, p.list, p.listedIDs(id)...); err != nil {
+		if err := s.store.enlist(ctx, p.list, p.leaves(id), p.next); err != nil {
 			return err
 		}
 	}

@@ -202,9 +202,16 @@ func (s *Session) SetOwner(owner, handle, newID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.life
-	if old, _ := l.get(ownerKey); old == any(owner) || old == nil && owner == "" {
+	switch old, _ := l.get(ownerKey); {
+	case old == nil && owner == "":
+		return nil
+	case old == any(owner):
+		if _, known := l.pending.get(ownerKey); !known {
+			l.pending.owner = owner // If another request signs out meanwhile, this one has come first.
+		}
 		return nil
 	}
+	l.pending.owner = nil
 	if owner == "" {
 		for _, key := range ownerKeys {
 			s.edit().Delete(key)

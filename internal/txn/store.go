@@ -39,7 +39,7 @@ func (s *Store) load(ctx context.Context, handle string) (Version, error) {
 	v, err := s.Engine.Load(ctx, handle)
 	s.called(ctx, "load", begin, err)
 	if err != nil {
-		return Version{}, err
+		return v, err
 	}
 	v.terms = termsOf(v.View)
 	return v, nil
@@ -138,14 +138,14 @@ func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
 	now, t := s.Now(), v.terms
 	if until, due := s.listUntil(now, t); due { // The owner's list has to last longer as well.
 		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: until}
-		if err := s.enlist(ctx, l, v.ID); err != nil {
+		if err := s.enlist(ctx, l, v.ID, ""); err != nil {
 			return v, err
 		}
 		ch := &Changes{}
 		ch.Set(listedKey, until.UnixMilli())
 		next, err := s.replace(ctx, v, ch, s.expiry(now, t.with(ch)))
 		if errors.Is(err, driver.ErrConflict) {
-			s.strike(ctx, l, v.ID) // If it has ended.
+			s.strike(ctx, l, v.ID, "") // If it has ended.
 		}
 		return next, err
 	}
