@@ -140,12 +140,15 @@ func (q *request) load() (flash any, err error) {
 
 // passive reports whether the request only looks at its session.
 func (q *request) passive() (passive bool, err error) {
+	if q.m.opt.Passive == nil {
+		return false, nil
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("Options.Passive: panic: %v", p)
 		}
 	}()
-	return q.m.opt.Passive != nil && q.m.opt.Passive(q.x.r), nil
+	return q.m.opt.Passive(q.x.r), nil
 }
 
 // mostValues is how many IDs of one request are looked up at most.
@@ -262,41 +265,42 @@ func (q *request) commit(ctx context.Context) error {
 }
 
 // render writes the header lines of this session. It may be called more than once. An
-// error means that Options.WriteIDFunc panicked.
+// error means that Options.WriteIDFunc panicked. Without a line to write it does not even
+// ask for the header, which net/http would then copy.
 func (q *request) render(w http.ResponseWriter) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("session: write ID: panic: %v", p)
 		}
 	}()
-	st, h := &q.state, w.Header()
+	st := &q.state
 	switch {
 	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
 		if st.Handle != q.slid || st.MaxAge != q.age {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
-			carry.NoStore(h, &q.cache)
+			carry.NoStore(w.Header(), &q.cache)
 			break
 		}
 		fallthrough // The handle that the client has is still good.
 	case st.Handle != "" && st.Refreshed:
 		// A shared cache would hand it to everybody.
-		if !carry.IsPublic(h) {
+		if !carry.IsPublic(w.Header()) {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
-			carry.Reserve(h, &q.cache)
+			carry.Reserve(w.Header(), &q.cache)
 		}
 	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
 		q.carrier().Remove(w, q.x.r)
-		carry.NoStore(h, &q.cache)
+		carry.NoStore(w.Header(), &q.cache)
 	}
 	used := q.used.Load() && !q.x.closed.Load()
 	for _, c := range q.m.carriers {
 		if on := c.Vary(); used && on != "" {
-			carry.Vary(h, on, &q.vary)
+			carry.Vary(w.Header(), on, &q.vary)
 		}
 		// A URL may have the ID: that of the request, even if a cookie came first; one
 		// that the handler made; or one in the page of a new visitor.
 		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "" || len(c.Read(q.x.r, nil)) > 0) {
-			carry.Private(h)
+			carry.Private(w.Header())
 		}
 	}
 	return nil
