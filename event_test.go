@@ -113,11 +113,17 @@ func TestEventsNameTheSession(t *testing.T) {
 	for _, hash := range []bool{false, true} {
 		var list eventList
 		a := newUserApp(t, nil, func(o *session.Options) { o.Observe, o.HashIDs, o.MaxPerOwner = list.add, hash, 1 })
-		_, id := a.get("/in", "")
+		_, old := a.get("/in", "")
+		_, id := a.get("/rotate", old)
+		events, _ := list.take()
+		require.Len(t, events, 3)
+		assert.Equal(t, events[0].Session, events[2].Previous)
+		rotated := events[2]
 		a.get("/who", id)
 		a.get("/in", "")
-		events, _ := list.take()
-		require.Len(t, events, 4)
+		events, _ = list.take()
+		require.Len(t, events, 3)
+		events = append([]session.Event{rotated}, events...)
 		assert.Equal(t, session.Evicted, events[2].Kind)
 		assert.Equal(t, events[0].Session, events[1].Session)
 		assert.Equal(t, events[0].Session, events[2].Session)

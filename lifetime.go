@@ -100,10 +100,9 @@ func setOwn(s Session, key string, n int64) {
 // requests have stored since, and keeps it alive as a request does. Call it from time to
 // time, and at least once in the session's idle timeout: see Expires. With
 // Options.RenewEvery call it every few minutes: it follows a renewal by another request
-// only while the old ID is still good. What this request
-// has changed and not yet stored stays, and Updates run again on what was loaded. The
-// flash is left to the next request. A passive request does not keep the session alive
-// by it either: see Options.Passive.
+// only while the old ID is still good. What this request has changed and not yet stored
+// stays, and Updates run again on what was loaded. The flash is left to the next request.
+// A passive request does not keep the session alive by it either: see Options.Passive.
 //
 // ErrEnded means that the session has ended or moved to a new ID: say goodbye to the
 // client. Any other error means that the store could not be asked, and the session is

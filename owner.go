@@ -118,8 +118,8 @@ func (i Info) Is(s Session) bool { return i.Handle != "" && i.Handle == Handle(s
 // Sessions returns the owner's live sessions, in the order of the sign-ins. It costs
 // one round trip for the list, and one for the sessions on it if the backend is a
 // ManyLoader, as those of this library are; otherwise one for each session. It reads the
-// list once more if a session on it is not there. The error is the store's, or says that this Store cannot list sessions. It may be called
-// concurrently.
+// list once more if a session on it is not there. The error is the store's, or says that
+// this Store cannot list sessions. It may be called concurrently.
 func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 	if err := canOwn(m.core); err != nil {
 		return nil, fmt.Errorf("session: sessions: %w", err)

@@ -54,9 +54,7 @@ type Counts [kinds]atomic.Int64
 func (s *Store) Emit(ctx context.Context, e Event) {
 	s.Counts[e.Kind].Add(1)
 	if s.Observe != nil {
-		if e.ID != "" {
-			e.ID = s.ref(e.ID) // An owner's list has nothing else.
-		}
+		e.ID, e.Previous = s.ref(e.ID), s.ref(e.Previous) // An owner's list has nothing else.
 		s.Observe(ctx, e)
 	}
 }
