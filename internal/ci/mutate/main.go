@@ -124,7 +124,7 @@ var mutants = []mutant{
 	{"G7 the session", "internal/txn/commit.go", "\t\ts.renew(ended)\n\t\ts.lost = true\n", "\t\ts.renew(unsaved)\n\t\ts.lost = true\n", explorer},
 	{"G7 the session", "request.go", "\t\t\t\tq.live.txn.Stale(value)\n", "\t\t\t\t_ = value\n", explorer},
 	{"G7 the session", "internal/txn/commit.go", "\t\tl.at, l.id = at, at.ID\n", "\t\tl.id = at.ID\n", explorer},
-	{"G7 the session", "request.go", "\t\t\tq.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)\n\t\t\tcarry.NoStore(w.Header(), &q.cache)\n\t\t\tbreak\n", "\t\t\tcarry.NoStore(h, &q.cache)\n\t\t\tbreak\n", explorer},
+	{"G7 the session", "request.go", "\t\t\tq.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)\n\t\t\tcarry.NoStore(w.Header(), &q.cache)\n\t\t\tbreak\n", "\t\t\tcarry.NoStore(w.Header(), &q.cache)\n\t\t\tbreak\n", explorer},
 	{"G7 the session", "request.go", " && !st.Lost && !st.Undeleted:", " && !st.Undeleted:", explorer},
 	{"G7 rotation", "internal/txn/run.go", "\t\t\tv, err = s.store.move(ctx, at, next, ch, expiry)\n", "\t\t\tv, err = s.store.create(ctx, next, ch, expiry)\n", explorer},
 	{"G4 no lost", "internal/txn/run.go", "\treturn rebased, nil\n", "\treturn ch, nil\n", explorer},
