@@ -232,6 +232,35 @@ func TestFailedSignIn(t *testing.T) {
 	assert.Len(t, list, 1)
 }
 
+// TestFailedSignInOfASession is TestFailedSignIn for who has a session already, which a
+// sign-in moves.
+func TestFailedSignInOfASession(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 1, true })
+	a.Get("/cart", func(s session.Session) { s.Set("cart", 1) })
+	_, id := a.get("/cart", "")
+	a.b.next("Move", func(context.Context, func() error) error { return errors.New("lost") })
+	rec, _ := a.get("/in", id)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	rec, _ = a.get("/in", id)
+	assert.Equal(t, http.StatusOK, rec.Code)
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
+
+// TestLeavesWhileItMoves makes a session nobody's while another request gives it a new ID.
+// The place is free at once.
+func TestLeavesWhileItMoves(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 1, true })
+	a.Get("/leave", func(s session.Session) error { return session.SetOwner(s, "") })
+	_, id := a.get("/in", "")
+	a.b.before("Move", func() { a.get("/leave", id) })
+	_, moved := a.get("/rotate", id)
+	require.NotEmpty(t, moved)
+	rec, _ := a.get("/in", "")
+	assert.Equal(t, http.StatusOK, rec.Code)
+}
+
 // TestOddNames checks names and labels that are not text.
 func TestOddNames(t *testing.T) {
 	a := newUserApp(t, nil)

@@ -129,7 +129,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	}
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
-	if p.list != nil && p.do == replace && errors.Is(err, ErrEnded) {
+	if p.listedInVain(&at, err) && ctx.Err() == nil {
 		s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)
 	}
 	switch {
@@ -254,6 +254,19 @@ func (p *plan) leaves(id string) string {
 		return ""
 	}
 	return id
+}
+
+// listedInVain reports whether nothing of the owner's is where the plan has put it on the
+// list: the session had ended, or has stayed where it was, or another request has made it
+// nobody's. It would take the place of another one.
+func (p *plan) listedInVain(at *Version, err error) bool {
+	switch {
+	case p.list == nil || p.do != replace:
+		return false
+	case err == nil:
+		return !at.isOwnedBy(p.list.owner, p.list.handle)
+	}
+	return errors.Is(err, ErrEnded) || p.list.isNew && !errors.Is(err, ErrTooMany)
 }
 
 // stamp adds the library's own keys to what will be written, and reports whether they
