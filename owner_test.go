@@ -261,6 +261,29 @@ func TestLeavesWhileItMoves(t *testing.T) {
 	assert.Equal(t, http.StatusOK, rec.Code)
 }
 
+// TestEndsWhereItHasMoved signs out in a session that another request has just moved, by a
+// new ID or by a sign-in. The place is free at once.
+func TestEndsWhereItHasMoved(t *testing.T) {
+	for _, hash := range []bool{false, true} {
+		a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax, o.HashIDs = 1, true, hash })
+		a.Get("/cart", func(s session.Session) { s.Set("cart", 1) })
+		meanwhile := ""
+		a.Get("/end", func(s session.Session) {
+			a.get(meanwhile, s.ID())
+			session.Destroy(s)
+		})
+		for _, start := range [][]string{{"/in", "/rotate"}, {"/cart", "/in"}} {
+			_, id := a.get(start[0], "")
+			meanwhile = start[1]
+			a.get("/end", id)
+			rec, last := a.get("/in", "")
+			assert.Equal(t, http.StatusOK, rec.Code)
+			a.get("/end", last)
+			require.NoError(t, a.m.EndAll(t.Context(), "42"))
+		}
+	}
+}
+
 // TestOddNames checks names and labels that are not text.
 func TestOddNames(t *testing.T) {
 	a := newUserApp(t, nil)

@@ -113,8 +113,8 @@ var mutants = []mutant{
 
 	// The explorer, too: lines of the core and of what tells the client.
 	{"G6 an ended", "internal/txn/forward.go", "\tfor _, next := range to {\n", "\tfor _, next := range to[:0] {\n", explorer},
-	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, v.ID); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, v.ID); err != nil {", explorer},
-	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, v.ID); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
+	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, v.ID); err != nil {", explorer},
+	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\t\tprepared = at.ID\n", "\t\t\tprepared = at.ID\n\t\t\t_ = s.store.Engine.Delete(ctx, s.store.forwardID(at.ID))\n", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n\t\tif errors.Is(err, driver.ErrNotFound) {\n\t\t\treturn s.store.create(ctx, at.ID, &Changes{list: append([]change{{key: \"base\", val: \"base\"}}, ch.list...)}, expiry)\n\t\t}\n", explorer},
 	{"G7 the session", "internal/txn/run.go", "\t\tif moved {\n", "\t\tif moved && err != nil {\n", explorer},
