@@ -90,6 +90,13 @@ func (res *result) ended(ops ...string) bool {
 // although it may still be on the list.
 var left = []string{"leave", "commit", "endall"}
 
+// leftAlone tells whether that is all that happened, and the session was nobody's by then.
+func (res *result) leftAlone() bool {
+	log := res.reqs[0].log
+	return res.start == "owned" && len(res.reqs) == 1 && slices.Equal(res.progs[0], left) &&
+		len(log) == len(left) && log[1].err == nil && res.faulted[expired] == 0 && !res.torn()
+}
+
 // ownerRules are what must hold of every schedule with owners.
 var ownerRules = map[string]func(*result) string{
 	"G17 what was there when all were ended has ended": func(res *result) string {
@@ -117,7 +124,7 @@ var ownerRules = map[string]func(*result) string{
 		return ""
 	},
 	"G17 nobody else's session ends": func(res *result) string {
-		if slices.Equal(res.progs[0], left) && len(res.reqs[0].log) == len(left) && res.reqs[0].log[1].err == nil && res.faulted[expired] == 0 && !res.torn() && !res.final.base {
+		if res.leftAlone() && !res.final.base {
 			return "the owner's end has ended what was nobody's"
 		}
 		if res.start != "owned" || res.didAny("endall", "endothers") || res.faulted[expired] > 0 || res.a.opt.MaxPerOwner != 0 || res.otherLeft() {
