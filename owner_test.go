@@ -232,6 +232,58 @@ func TestFailedSignIn(t *testing.T) {
 	assert.Len(t, list, 1)
 }
 
+// TestFailedSignInOfASession is TestFailedSignIn for who has a session already, which a
+// sign-in moves.
+func TestFailedSignInOfASession(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 1, true })
+	a.Get("/cart", func(s session.Session) { s.Set("cart", 1) })
+	_, id := a.get("/cart", "")
+	a.b.next("Move", func(context.Context, func() error) error { return errors.New("lost") })
+	rec, _ := a.get("/in", id)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	rec, _ = a.get("/in", id)
+	assert.Equal(t, http.StatusOK, rec.Code)
+	list, err := a.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1)
+}
+
+// TestLeavesWhileItMoves makes a session nobody's while another request gives it a new ID.
+// The place is free at once.
+func TestLeavesWhileItMoves(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 1, true })
+	a.Get("/leave", func(s session.Session) error { return session.SetOwner(s, "") })
+	_, id := a.get("/in", "")
+	a.b.before("Move", func() { a.get("/leave", id) })
+	_, moved := a.get("/rotate", id)
+	require.NotEmpty(t, moved)
+	rec, _ := a.get("/in", "")
+	assert.Equal(t, http.StatusOK, rec.Code)
+}
+
+// TestEndsWhereItHasMoved signs out in a session that another request has just moved, by a
+// new ID or by a sign-in. The place is free at once.
+func TestEndsWhereItHasMoved(t *testing.T) {
+	for _, hash := range []bool{false, true} {
+		a := newUserApp(t, nil, func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax, o.HashIDs = 1, true, hash })
+		a.Get("/cart", func(s session.Session) { s.Set("cart", 1) })
+		meanwhile := ""
+		a.Get("/end", func(s session.Session) {
+			a.get(meanwhile, s.ID())
+			session.Destroy(s)
+		})
+		for _, start := range [][]string{{"/in", "/rotate"}, {"/cart", "/in"}} {
+			_, id := a.get(start[0], "")
+			meanwhile = start[1]
+			a.get("/end", id)
+			rec, last := a.get("/in", "")
+			assert.Equal(t, http.StatusOK, rec.Code)
+			a.get("/end", last)
+			require.NoError(t, a.m.EndAll(t.Context(), "42"))
+		}
+	}
+}
+
 // TestOddNames checks names and labels that are not text.
 func TestOddNames(t *testing.T) {
 	a := newUserApp(t, nil)

@@ -47,7 +47,7 @@ type event struct {
 	base bool // the session that was there at the start was the one at hand
 	err  error
 	got  bool   // Take returned the value
-	miss string // what Refresh should have seen
+	miss string // what Refresh or Sessions should have seen
 }
 
 // app is the application under test, the same for all schedules of a bubble.
@@ -166,7 +166,7 @@ func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Sess
 		r.log = append(r.log, e)
 		panic("as planned")
 	default:
-		e.err = a.doOwner(op, c, s)
+		a.doOwner(&e, r.res, c, s)
 	}
 	r.log = append(r.log, e)
 }
@@ -177,6 +177,18 @@ type chooser struct {
 	taken, limits []int
 	at            int
 	random        *rand.Rand
+	patience      int // in how many of eight turns the request that has just had one goes on
+}
+
+// turn chooses the call that takes effect next. By chance, a request often goes on for a
+// while: most defects need few changes of turns, each at the right moment.
+func (c *chooser) turn(calls []*call, last *request) int {
+	if c.random != nil && c.random.IntN(8) < c.patience {
+		if i := slices.IndexFunc(calls, func(c *call) bool { return c.req == last }); i >= 0 {
+			return i
+		}
+	}
+	return c.pick(len(calls))
 }
 
 func (c *chooser) pick(n int) int {
@@ -206,7 +218,7 @@ func (c *chooser) next() bool {
 
 // plan is a set of programs to be run in all their schedules.
 type plan struct {
-	start  string // "visitor", "session", or "flash"
+	start  string // "visitor", "session", "flash", "owned", or "late"
 	progs  [][]string
 	faults int // how many calls may go wrong
 }
@@ -227,6 +239,7 @@ type result struct {
 	faulted [outcomes]int
 	jar     string
 	final   view
+	handles []string // of the owner's sessions at the start
 	w       *world
 	a       *app
 }
@@ -236,10 +249,9 @@ func (a *app) run(p plan, choose *chooser) *result {
 	w := a.w
 	w.records, w.now, w.pending, w.free = make(map[string]session.Record), time.Unix(1e9, 0), nil, false
 	res := &result{plan: p, w: w, a: a}
-	if p.start == "owned" {
+	if p.start == "owned" || p.start == "late" {
 		res.jar = strings.Repeat("b", 32)
-		a.own(res.jar, "base")
-		a.own(otherID, "other")
+		res.handles = []string{a.own(res.jar, "base"), a.own(otherID, "other")}
 	} else if p.start != "visitor" {
 		res.jar = strings.Repeat("b", 32)
 		s, _ := a.m.Store().Read(context.Background(), res.jar)
@@ -258,42 +270,50 @@ func (a *app) run(p plan, choose *chooser) *result {
 	for _, r := range res.reqs {
 		waiting = append(waiting, &call{name: "send", req: r})
 	}
+	if p.start == "late" {
+		w.now = w.records[res.jar].Expiry.Add(-time.Millisecond)
+		waiting = append(waiting, &call{name: "time passes", req: &request{n: -1}})
+	}
+	var last *request
 	for {
 		synctest.Wait()
 		w.mu.Lock()
 		for _, r := range res.reqs {
 			if r.finished {
 				r.finished = false
-				if len(r.cookies) > 0 {
+				if len(r.cookies) > 0 && !r.elsewhere() {
 					waiting = append(waiting, &call{name: "answer", req: r})
 				}
 			}
 		}
 		slices.SortFunc(w.pending, func(a, b *call) int { return a.req.n - b.req.n }) // One each, at most.
-		n, running := len(waiting)+len(w.pending), res.running()
+		calls, running := slices.Concat(waiting, w.pending), res.running()
 		w.mu.Unlock()
-		if n == 0 {
+		if len(calls) == 0 {
 			if !running {
 				break
 			}
 			time.Sleep(25 * time.Millisecond) // A pause before another try.
 			continue
 		}
-		i := choose.pick(n)
+		i := choose.turn(calls, last)
+		c := calls[i]
+		last = c.req
 		if i < len(waiting) {
-			c := waiting[i]
 			waiting = slices.Delete(waiting, i, i+1)
 			res.note(c, done)
-			if c.name == "send" {
+			switch c.name {
+			case "send":
 				a.send(res, c.req)
-			} else {
+			case "answer":
 				res.receive(c.req)
+			default:
+				w.pass(2 * time.Millisecond)
 			}
 			continue
 		}
 		i -= len(waiting)
 		w.mu.Lock()
-		c := w.pending[i]
 		w.pending = slices.Delete(w.pending, i, i+1)
 		w.mu.Unlock()
 		res.note(c, res.decide(c, choose))
@@ -343,7 +363,11 @@ func (res *result) decide(c *call, choose *chooser) outcome {
 		}
 	}
 	var o outcome
-	if choose.random != nil && choose.random.IntN(4) != 0 {
+	often := 4
+	if !c.wet { // Most calls only read, and little depends on them.
+		often = 16
+	}
+	if choose.random != nil && choose.random.IntN(often) != 0 {
 		o = done
 	} else {
 		o = kinds[choose.pick(len(kinds))]
@@ -360,11 +384,20 @@ func (res *result) note(c *call, o outcome) {
 	res.steps = append(res.steps, fmt.Sprintf("%d: %s%s", c.req.n, c.name, o))
 }
 
+// elsewhere tells whether another client sends the request: one that is new, or the one
+// that has the owner's other session.
+func (r *request) elsewhere() bool { return r.ops[0] == "guest" || r.ops[0] == "other" }
+
 // send has the client send a request with the cookie that it holds.
 func (a *app) send(res *result, r *request) {
-	r.sent = res.jar
+	switch r.sent = res.jar; r.ops[0] {
+	case "guest":
+		r.sent = ""
+	case "other":
+		r.sent = otherID
+	}
 	go func() {
-		rec := a.serve(context.WithValue(context.Background(), requestKey{}, r), "/", res.jar)
+		rec := a.serve(context.WithValue(context.Background(), requestKey{}, r), "/", r.sent)
 		a.w.mu.Lock()
 		defer a.w.mu.Unlock()
 		r.status, r.cookies, r.finished = rec.Code, rec.Result().Cookies(), true
@@ -494,7 +527,7 @@ func (x *explorer) some(t *testing.T, opt session.Options, limit time.Duration, 
 	before, begin := x.schedules, time.Now()
 	one := func(a *app, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 0))
-		x.judge(a, plan(r), &chooser{random: r}, seed)
+		x.judge(a, plan(r), &chooser{random: r, patience: r.IntN(8)}, seed)
 	}
 	if n, err := strconv.ParseUint(os.Getenv("EXPLORE_SEED"), 10, 64); err == nil {
 		bubble(t, opt, func(a *app) { one(a, n) })

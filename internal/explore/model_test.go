@@ -79,6 +79,8 @@ func (r *request) did(op string) bool {
 	return slices.ContainsFunc(r.log, func(e event) bool { return e.op == op })
 }
 
+func (r *request) didAny(ops ...string) bool { return slices.ContainsFunc(ops, r.did) }
+
 // didAny tells whether any request got as far as one of the operations.
 func (res *result) didAny(ops ...string) bool { return slices.ContainsFunc(ops, res.did) }
 
@@ -107,7 +109,7 @@ func (res *result) live() map[string]session.Data {
 // begins a session of its own, so that a sign-in succeeds, and the last answer counts.
 func (res *result) startedAnew() bool {
 	return slices.ContainsFunc(res.reqs, func(r *request) bool {
-		return slices.ContainsFunc(r.log, func(e event) bool { return !e.base && slices.Contains([]string{"rotate", "signin", "switch"}, e.op) })
+		return !r.elsewhere() && slices.ContainsFunc(r.log, func(e event) bool { return !e.base && slices.Contains([]string{"rotate", "signin", "switch"}, e.op) })
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -19,10 +20,13 @@ import (
 // own, and another one.
 const owner = "o"
 
+// listRecord is how the ID of the owner's list begins.
+const listRecord = "jja0"
+
 var otherID = strings.Repeat("c", 32)
 
-// own makes a session at the start belong to the owner.
-func (a *app) own(id, key string) {
+// own makes a session at the start belong to the owner, and returns its handle.
+func (a *app) own(id, key string) string {
 	s, _ := a.m.Store().Read(context.Background(), id)
 	s.Set(key, key)
 	if err := session.SetOwner(s, owner); err != nil {
@@ -31,24 +35,38 @@ func (a *app) own(id, key string) {
 	if err := a.m.Store().Save(context.Background(), s); err != nil {
 		panic(err)
 	}
+	return session.Handle(s)
 }
 
-var ownerOps = []string{"set", "signin", "switch", "endall", "endothers", "rotate", "destroy", "commit", "flush", "get"}
+var ownerOps = []string{"set", "signin", "switch", "leave", "endall", "endothers", "rotate", "destroy", "commit", "flush", "get"}
 
 // doOwner does an operation of the owners' schedules.
-func (a *app) doOwner(op string, c flamego.Context, s session.Session) error {
+func (a *app) doOwner(e *event, res *result, c flamego.Context, s session.Session) {
 	ctx := c.Request().Context()
-	switch op {
+	switch e.op {
 	case "signin":
-		return session.SetOwner(s, owner)
+		e.err = session.SetOwner(s, owner)
 	case "switch":
-		return session.SetOwner(s, "p")
+		e.err = session.SetOwner(s, "p")
+	case "leave":
+		e.err = session.SetOwner(s, "")
 	case "endall":
-		return a.m.EndAll(ctx, owner)
+		e.err = a.m.EndAll(ctx, owner)
 	case "endothers":
-		return a.m.EndAll(ctx, owner, session.Handle(s))
+		e.err = a.m.EndAll(ctx, owner, session.Handle(s))
+	case "list":
+		var list []session.Info
+		list, e.err = a.m.Sessions(ctx, owner)
+		for i, handle := range res.handles {
+			if e.err == nil && !lists(list, handle) {
+				e.miss = []string{"its own", "the other"}[i]
+			}
+		}
 	}
-	return nil
+}
+
+func lists(list []session.Info, handle any) bool {
+	return slices.ContainsFunc(list, func(i session.Info) bool { return i.Handle == handle })
 }
 
 // owned are the live sessions of the owner.
@@ -68,10 +86,21 @@ func (res *result) ended(ops ...string) bool {
 	})
 }
 
+// left is the program of a session that is nobody's when the owner's sessions are ended,
+// although it may still be on the list.
+var left = []string{"leave", "commit", "endall"}
+
+// leftAlone tells whether that is all that happened, and the session was nobody's by then.
+func (res *result) leftAlone() bool {
+	log := res.reqs[0].log
+	return res.start == "owned" && len(res.reqs) == 1 && slices.Equal(res.progs[0], left) &&
+		len(log) == len(left) && log[1].err == nil && res.faulted[expired] == 0 && !res.torn()
+}
+
 // ownerRules are what must hold of every schedule with owners.
 var ownerRules = map[string]func(*result) string{
 	"G17 what was there when all were ended has ended": func(res *result) string {
-		if res.start != "owned" {
+		if len(res.handles) == 0 {
 			return ""
 		}
 		for id, data := range res.owned() {
@@ -88,18 +117,55 @@ var ownerRules = map[string]func(*result) string{
 			return err.Error()
 		}
 		for id, data := range res.owned() {
-			if !slices.ContainsFunc(list, func(i session.Info) bool { return i.Handle == data["flamego::session::handle"] }) {
+			if !lists(list, data["flamego::session::handle"]) {
 				return fmt.Sprintf("%.4s is not", id)
 			}
 		}
 		return ""
 	},
 	"G17 nobody else's session ends": func(res *result) string {
-		if res.start != "owned" || res.did("endall") || res.did("endothers") || res.faulted[expired] > 0 || res.a.opt.MaxPerOwner != 0 {
+		if res.leftAlone() && !res.final.base {
+			return "the owner's end has ended what was nobody's"
+		}
+		if res.start != "owned" || res.didAny("endall", "endothers") || res.faulted[expired] > 0 || res.a.opt.MaxPerOwner != 0 || res.otherLeft() {
 			return ""
 		}
-		if _, ok := res.owned()[otherID]; !ok {
-			return "the other session is gone"
+		for _, data := range res.owned() {
+			if data["other"] != nil {
+				return ""
+			}
+		}
+		return "the other session is gone"
+	},
+	// Who says again whose session it is sets nothing in one that is nobody's by now.
+	"G17 what its owner sets is not nobody's": func(res *result) string {
+		if res.did("leave") {
+			return ""
+		}
+		for id, data := range res.live() {
+			for _, r := range res.reqs {
+				if data["flamego::session::owner"] != nil || !r.did("signin") || r.didAny("commit", "refresh", "take", "flush", "destroy") {
+					continue
+				}
+				for i, e := range r.log {
+					if key := fmt.Sprint("r", r.n, "o", i); e.op == "set" && data[key] != nil {
+						return fmt.Sprintf("%s is in %.4s", key, id)
+					}
+				}
+			}
+		}
+		return ""
+	},
+	"G17 the list is whole": func(res *result) string {
+		if res.start != "owned" || res.faulted[expired] > 0 || res.a.opt.MaxPerOwner != 0 || res.didAny("switch", "leave", "endall", "endothers", "destroy", "flush") {
+			return ""
+		}
+		for _, r := range res.reqs {
+			for _, e := range r.log {
+				if e.op == "list" && e.miss != "" {
+					return fmt.Sprintf("request %d does not see %s session", r.n, e.miss)
+				}
+			}
 		}
 		return ""
 	},
@@ -110,10 +176,8 @@ var ownerRules = map[string]func(*result) string{
 		return ""
 	},
 	"G17 who ends the others stays": func(res *result) string {
-		for _, op := range []string{"endall", "destroy", "flush", "switch"} {
-			if res.did(op) {
-				return ""
-			}
+		if res.didAny("endall", "destroy", "flush", "switch", "leave") {
+			return ""
 		}
 		if slices.ContainsFunc(res.reqs, func(r *request) bool {
 			return slices.ContainsFunc(r.log, func(e event) bool { return e.op == "endothers" && !e.base }) // From nowhere, it ends all.
@@ -125,7 +189,22 @@ var ownerRules = map[string]func(*result) string{
 		}
 		return "the client has lost its session"
 	},
-	// Last, since it ends them.
+	// These are last, since they make sessions and end them.
+	"~G17 a failed sign-in takes no place": func(res *result) string {
+		if !res.a.opt.RefuseOverMax || res.failures() > 1 || res.faulted[expired] > 0 || res.wrong(listRecord) {
+			return "" // What could not be taken off the list stands there for a while.
+		}
+		if res.failures() > 0 && res.didAny("rotate", "destroy", "flush", "switch", "leave", "endall", "endothers") {
+			return "" // So does a session that has ended, if the store then fails.
+		}
+		for n := len(res.owned()); n < res.a.opt.MaxPerOwner; n++ {
+			r := &request{n: -1, ops: []string{"guest", "signin"}, res: res}
+			if rec := res.a.serve(context.WithValue(context.Background(), requestKey{}, r), "/", ""); rec.Code != http.StatusOK {
+				return fmt.Sprintf("the owner has %d, and cannot sign in", n)
+			}
+		}
+		return ""
+	},
 	"~G17 all can be ended": func(res *result) string {
 		if err := res.a.m.EndAll(context.Background(), owner); err != nil {
 			return err.Error()
@@ -137,6 +216,20 @@ var ownerRules = map[string]func(*result) string{
 	},
 }
 
+// wrong tells whether a call of this name went wrong.
+func (res *result) wrong(call string) bool {
+	return slices.ContainsFunc(res.steps, func(step string) bool {
+		return strings.Contains(step, call) && (strings.HasSuffix(step, refused.String()) || strings.HasSuffix(step, lost.String()))
+	})
+}
+
+// otherLeft tells whether the client that has the other session may have left it.
+func (res *result) otherLeft() bool {
+	return slices.ContainsFunc(res.reqs, func(r *request) bool {
+		return r.ops[0] == "other" && r.didAny("switch", "leave", "destroy", "flush")
+	})
+}
+
 // TestExploreOwners goes through schedules of sign-ins, rotations, sign-outs and ends
 // of one owner's sessions, without a limit and with both ways to keep one.
 func TestExploreOwners(t *testing.T) {
@@ -144,28 +237,68 @@ func TestExploreOwners(t *testing.T) {
 	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
 		limit = d
 	}
-	var plans []plan
-	for _, start := range []string{"owned", "session", "visitor"} {
-		for _, p := range sequences(ownerOps, 2) {
-			plans = append(plans, plan{start, [][]string{p}, 1})
-		}
-	}
-	mixed := append(slices.Clone(ownerOps), "update", "edit", "refresh", "take", "lifetime", "panic")
-	for _, opt := range []session.Options{{}, {RenewEvery: 30 * time.Minute}, {MaxPerOwner: 2}, {MaxPerOwner: 2, RefuseOverMax: true}} {
+	plans := ownerPlans()
+	for _, with := range []struct {
+		session.Options
+		meetings []plan
+	}{
+		{session.Options{}, []plan{failsAndEnds}},
+		{session.Options{RenewEvery: 30 * time.Minute}, []plan{failsAndEnds, againAndRenewed, againAndRenewed}},
+		{session.Options{MaxPerOwner: 2}, []plan{usedLate}},
+		{session.Options{MaxPerOwner: 2, RefuseOverMax: true}, []plan{usedLate, movesAndLeaves}},
+	} {
 		x := &explorer{found: make(map[string]*finding), rules: ownerRules}
-		x.all(t, opt, plans)
-		if opt.MaxPerOwner == 0 { // A sign-in that fails, is ended meanwhile, and is tried again.
-			x.some(t, opt, limit, func(*rand.Rand) plan {
-				return plan{"session", [][]string{{"signin", "commit"}, {"endothers"}}, 1}
-			})
+		x.all(t, with.Options, plans)
+		if with.MaxPerOwner == 0 && with.RenewEvery == 0 { // A renewal would make too many schedules of them.
+			x.all(t, with.Options, ownerPairs)
 		}
-		x.some(t, opt, limit, func(r *rand.Rand) plan {
-			p := randomPlan(r, mixed, []string{"owned", "owned", "session", "visitor"})
-			if opt.RenewEvery > 0 {
+		x.some(t, with.Options, limit, func(r *rand.Rand) plan { return with.meetings[r.IntN(len(with.meetings))] })
+		x.some(t, with.Options, limit, func(r *rand.Rand) plan {
+			p := randomOwners(r)
+			if with.RenewEvery > 0 {
 				p.faults = min(p.faults, 1)
 			}
 			return p
 		})
 		x.report(t)
 	}
+}
+
+// What has to meet in just the right order, which is rare.
+var (
+	ownerPairs = []plan{
+		{"owned", [][]string{{"list"}, {"rotate"}}, 0},
+		{"owned", [][]string{{"set", "signin"}, {"flush"}}, 0},
+	}
+	failsAndEnds    = plan{"session", [][]string{{"signin", "commit"}, {"endothers"}}, 1} // And is tried again.
+	againAndRenewed = plan{"owned", [][]string{{"flush", "signin"}, {"flush"}, {"get"}}, 0}
+	usedLate        = plan{"late", [][]string{{"get"}, {"guest", "signin"}}, 0}
+	movesAndLeaves  = plan{"owned", [][]string{{"rotate"}, {"leave"}}, 0}
+)
+
+// ownerPlans are those of which every schedule is tried.
+func ownerPlans() (plans []plan) {
+	for _, start := range []string{"owned", "session", "visitor"} {
+		for _, p := range sequences(ownerOps, 2) {
+			plans = append(plans, plan{start, [][]string{p}, 1})
+		}
+	}
+	return append(plans,
+		plan{"owned", [][]string{left}, 1},
+		plan{"owned", [][]string{{"flush", "signin", "commit"}}, 2}) // It stays where it is.
+}
+
+// randomOwners returns any plans, some with other clients.
+func randomOwners(r *rand.Rand) plan {
+	ops := append(slices.Clone(ownerOps), "list", "update", "edit", "refresh", "take", "lifetime", "panic")
+	p := randomPlan(r, ops, []string{"owned", "owned", "late", "session", "visitor"})
+	last := &p.progs[len(p.progs)-1]
+	switch r.IntN(4) {
+	case 0:
+		*last = []string{"guest", "signin"}
+	case 1:
+		op := []string{"get", "list", "rotate", "destroy", "flush", "leave", "endall"}
+		*last = []string{"other", op[r.IntN(len(op))]}
+	}
+	return p
 }

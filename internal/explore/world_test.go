@@ -50,6 +50,13 @@ type world struct {
 
 type requestKey struct{}
 
+// pass has the clock step on.
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
 func (w *world) step(ctx context.Context, name string, wet, move bool, run func() error) error {
 	req, _ := ctx.Value(requestKey{}).(*request)
 	if w.free || req == nil {

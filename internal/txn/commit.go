@@ -129,7 +129,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	}
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
-	if p.list != nil && p.do == replace && errors.Is(err, ErrEnded) {
+	if p.listedInVain(&at, err) && ctx.Err() == nil {
 		s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)
 	}
 	switch {
@@ -256,6 +256,19 @@ func (p *plan) leaves(id string) string {
 	return id
 }
 
+// listedInVain reports whether nothing of the owner's is where the plan has put it on the
+// list: the session had ended, or has stayed where it was, or another request has made it
+// nobody's. It would take the place of another one.
+func (p *plan) listedInVain(at *Version, err error) bool {
+	switch {
+	case p.list == nil || p.do != replace:
+		return false
+	case err == nil:
+		return !at.isOwnedBy(p.list.owner, p.list.handle)
+	}
+	return errors.Is(err, ErrEnded) || p.list.isNew && !errors.Is(err, ErrTooMany)
+}
+
 // stamp adds the library's own keys to what will be written, and reports whether they
 // say that a persistent cookie is sent. It needs mu.
 func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) {
@@ -320,7 +333,7 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 	}()
 	// 1. Delete the records of destroyed sessions, before anything new is stored.
 	for _, v := range p.doomed {
-		if err := s.store.end(ctx, v.ID); err != nil {
+		if err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {
 			return Version{}, fmt.Errorf("destroy: %w", err)
 		}
 		s.mu.Lock()

@@ -153,16 +153,21 @@ func (s *Store) End(ctx context.Context, id string) error {
 	return nil
 }
 
-// end deletes a session, and follows its forward to those that it has moved to.
-func (s *Store) end(ctx context.Context, id string) error {
+// end deletes a session, and follows its forward to those that it has moved to. These it
+// takes off their owners' lists as well.
+func (s *Store) end(ctx context.Context, place, id string) error {
 	err := s.delete(ctx, id)
 	if err != nil {
 		return err
 	}
 	to, err := s.forwards(ctx, id)
 	for _, next := range to {
-		if err == nil {
-			err = s.end(ctx, next)
+		if err != nil {
+			break
+		}
+		v, _ := s.load(ctx, next)
+		if err = s.end(ctx, place, next); err == nil {
+			s.unlist(ctx, place, &v)
 		}
 	}
 	return err

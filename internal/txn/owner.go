@@ -326,8 +326,8 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 	})
 }
 
-// strike takes IDs off the list that were put there for nothing: the session had ended
-// before.
+// strike takes IDs off the list that were put there for nothing: the session is not there,
+// or not the owner's.
 func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
 	ids := slices.DeleteFunc([]string{s.ref(id), s.ref(next)}, func(id string) bool { return id == "" })
 	found, err := s.loadMany(ctx, ids)
@@ -338,7 +338,7 @@ func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
 	s.shorten(ctx, l, func(listed []string) []string {
 		return slices.DeleteFunc(slices.Clone(listed), func(id string) bool {
 			v, ok := found[id]
-			return slices.Contains(ids, id) && (!ok || v.terms.isNote)
+			return slices.Contains(ids, id) && (!ok || !v.isOwnedBy(l.owner, l.handle))
 		})
 	})
 }
