@@ -109,7 +109,7 @@ func (p *conns) Close() error {
 			errs = append(errs, s.Close())
 		}
 		if c.Conn != nil {
-			errs = append(errs, c.Conn.Close())
+			errs = append(errs, c.Close())
 		}
 	}
 	close(p.free)
