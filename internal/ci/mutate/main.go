@@ -168,7 +168,7 @@ var mutants = []mutant{
 	{"TestHashIDsLongIDs", "internal/recordstore/hashed.go", "keyPrefix = \"z\"", "keyPrefix = \"h\"", ". TestHashIDsLongIDs"},
 	{"TestHashIDsLater", "internal/recordstore/hashed.go", "\tif !isKey(id) {\n", "\tif false {\n", ". TestHashIDsLater"},
 	{"TestCopiedRecord", "internal/recordstore/recordstore.go", " && at != boundTo(e.Ref(id))", " && false", ". TestCopiedRecord"},
-	{"TestRenewEvery", "internal/txn/forward.go", "\t\tif !ok ||", "\t\tif false ||", ". TestRenewEvery"},
+	{"TestRenewEvery", "internal/txn/forward.go", "\t\tif !ok || s.Now()", "\t\tif !ok || false && s.Now()", ". TestRenewEvery"},
 	{"TestRenewEvery", "request.go", "\t\tq.came = v.Handle() // Another", "\t\t_ = v.Handle() // Another", ". TestRenewEvery"},
 	{"G4 no lost", "internal/txn/run.go", "\t\t\tnext = \"\" // Another request has renewed it.\n", "", "./internal/explore TestExploreRenewals"},
 
