@@ -26,14 +26,14 @@ const (
 	Renewed = EventKind(txn.Renewed)
 	// Ended: a session was ended. By says by whom.
 	Ended = EventKind(txn.Ended)
-	// Evicted: a session ended because of Options.MaxPerOwner. It is no Ended as well.
+	// Evicted: a session ended because of Options.MaxPerOwner. No Ended comes with it.
 	Evicted = EventKind(txn.Evicted)
 	// Expired: a request came with the ID of a session that has expired, but was not
 	// swept yet. Once swept, it is an UnknownID.
 	Expired = EventKind(txn.Expired)
 	// UnknownID: a request came with an ID that the store does not have: that of a session
 	// that was ended elsewhere, expired or evicted, whose browser still has the cookie. Many
-	// different ones from one address are somebody who guesses.
+	// different ones from one address mean that somebody is guessing.
 	UnknownID = EventKind(txn.UnknownID)
 	// MalformedID: a request came with something that cannot be an ID.
 	MalformedID = EventKind(txn.MalformedID)

@@ -11,12 +11,13 @@ import (
 	"github.com/flamego/session/internal/sqlstore"
 )
 
-// conns are connections of the library's own. They are used without database/sql, which
-// for each query starts a goroutine, as does the driver, and copies every value: together
-// that takes longer than SQLite does.
+// conns are connections of the library's own, used without database/sql. For a query whose
+// context can end, database/sql and the driver each start a goroutine, and every value is
+// copied; together that takes longer than SQLite itself.
 //
-// No statement waits in SQLite, as the connections have no busy timeout. So the context
-// only has to end the wait for a connection, and the pauses of sqlstore.Retry.
+// The driver gets no context here. It needs none: without a busy timeout, no statement
+// waits in SQLite. The context ends the wait for a connection and the pauses of
+// sqlstore.Retry.
 type conns struct {
 	open func() (driver.Conn, error)
 	free chan *conn // closed by Close
@@ -194,8 +195,7 @@ func (s *statement) Each(ctx context.Context, args []any, row func(scan func(des
 }
 
 func each(rows driver.Rows, row func(scan func(dest ...any) error) error) error {
-	var got [3]driver.Value
-	values := got[:len(rows.Columns())]
+	values := make([]driver.Value, len(rows.Columns()))
 	scan := func(dest ...any) error {
 		for i, v := range values {
 			if err := assign(dest[i], v); err != nil {

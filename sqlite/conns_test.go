@@ -20,8 +20,8 @@ func newPool(t *testing.T, dsn string, n int) *conns {
 	return p
 }
 
-// TestConnsInUse has all connections in use. Who waits for one waits no longer than the
-// context allows, and Close waits for the statements that run.
+// TestConnsInUse uses all connections at once. A call that has to wait for one waits no
+// longer than its context allows, and Close waits for the statements that are running.
 func TestConnsInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	newBackend(t, Config{DSN: path}) // Two that switch a new file to write-ahead mode get in each other's way.

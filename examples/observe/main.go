@@ -59,7 +59,7 @@ func level(k session.EventKind) slog.Level {
 	switch k {
 	case session.Loaded, session.StoreCall, session.Conflict: // Every request.
 		return slog.LevelDebug
-	case session.UnknownID, session.MalformedID: // An old cookie, or somebody who guesses.
+	case session.UnknownID, session.MalformedID: // An old cookie, or somebody guessing.
 		return slog.LevelWarn
 	case session.Undecodable, session.StoreError:
 		return slog.LevelError

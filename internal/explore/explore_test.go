@@ -533,7 +533,7 @@ func (x *explorer) some(t *testing.T, opt session.Options, limit time.Duration, 
 		bubble(t, opt, func(a *app) { one(a, n) })
 		limit = 0
 	}
-	seed := uint64(1) // The same every time, so that a test that passed does not fail for no reason.
+	seed := uint64(1) // The same every time, so that a failure is due to a change of the code.
 	if os.Getenv("EXPLORE") != "" {
 		seed = rand.Uint64()
 	}
