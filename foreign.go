@@ -42,8 +42,8 @@ func (v *foreignView) Get(key any) (any, bool) {
 // farFuture is a placeholder for an expiry that only the Store knows.
 var farFuture = time.Unix(1<<40, 0)
 
-func foreignVersion(id string, sess Session) txn.Version {
-	return txn.Version{ID: id, View: &foreignView{Session: sess}, Record: Record{Expiry: farFuture}}
+func foreignVersion(id string, sess Session) *txn.Version {
+	return &txn.Version{ID: id, View: &foreignView{Session: sess}, Record: Record{Expiry: farFuture}}
 }
 
 func (e *foreignEngine) Traits() txn.Traits { return txn.Traits{OwnExpiry: true, HandlersSave: true} }
@@ -52,70 +52,73 @@ func (e *foreignEngine) Valid(id string, least int) bool {
 	return len(id) >= least && driver.ValidID(id)
 }
 
-func (e *foreignEngine) Load(ctx context.Context, id string) (txn.Version, error) {
+func (e *foreignEngine) Load(ctx context.Context, id string) (*txn.Version, error) {
 	// Exist first, because Read returns an empty session for an unknown ID.
 	if !e.outer.Exist(ctx, id) {
-		return txn.Version{}, ErrNotFound
+		return nil, ErrNotFound
 	}
 	sess, err := e.outer.Read(ctx, id)
-	return foreignVersion(id, sess), err
+	if err != nil {
+		return nil, err
+	}
+	return foreignVersion(id, sess), nil
 }
 
-func (e *foreignEngine) Create(ctx context.Context, id string, ch *txn.Changes, _ time.Time) (txn.Version, error) {
+func (e *foreignEngine) Create(ctx context.Context, id string, ch *txn.Changes, _ time.Time) (*txn.Version, error) {
 	leave, err := e.queues.Enter(ctx, id)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	defer leave()
 	if e.outer.Exist(ctx, id) {
-		return txn.Version{}, ErrExists
+		return nil, ErrExists
 	}
 	sess, err := e.outer.Read(ctx, id)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	return e.save(ctx, id, sess, ch)
 }
 
 // Replace rebases the changes on what is stored now, whatever the request loaded.
-func (e *foreignEngine) Replace(ctx context.Context, old txn.Version, ch *txn.Changes, _ time.Time) (txn.Version, error) {
+func (e *foreignEngine) Replace(ctx context.Context, old *txn.Version, ch *txn.Changes, _ time.Time) (*txn.Version, error) {
 	leave, err := e.queues.Enter(ctx, old.ID)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	defer leave()
 	now, err := e.Load(ctx, old.ID)
 	if errors.Is(err, ErrNotFound) {
-		return txn.Version{}, ErrConflict
+		return nil, ErrConflict
 	}
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	if _, ok := now.View.Get(txn.FlashKey); ch == txn.TakeFlash && !ok {
-		return txn.Version{}, ErrConflict // Another request has taken it.
+		return nil, ErrConflict // Another request has taken it.
 	}
 	if ch, err = ch.Rebase(now.View); err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	return e.save(ctx, old.ID, now.View.(*foreignView).Session, ch)
 }
 
 // Move stores the request's session, which already has the new ID, with what others have
 // stored meanwhile.
-func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string, ch *txn.Changes, _ time.Time) (txn.Version, error) {
+func (e *foreignEngine) Move(ctx context.Context, old *txn.Version, newID string, ch *txn.Changes, _ time.Time) (*txn.Version, error) {
 	leave, err := e.queues.Enter(ctx, old.ID)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	defer leave()
 	v := old.View.(*foreignView)
 	now, err := e.Load(ctx, old.ID)
 	switch {
 	case e.visits.ended(old.ID), errors.Is(err, ErrNotFound) && !v.left:
-		return txn.Version{}, ErrConflict
+		return nil, ErrConflict
 	case err == nil && !isSameSession(now.View.(*foreignView).Session, v.Session):
 		if ch, err = ch.Rebase(now.View); err != nil {
-			return txn.Version{}, err
+			return nil, err
 		}
 		if vals, err := valuesOf(now.View.(*foreignView).Session); err == nil {
 			v.Flush()
@@ -124,11 +127,11 @@ func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string,
 			}
 		}
 	case err != nil && !errors.Is(err, ErrNotFound):
-		return txn.Version{}, err
+		return nil, err
 	}
 	next, err := e.save(ctx, newID, v.Session, ch)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	return next, e.Delete(ctx, old.ID)
 }
@@ -137,7 +140,7 @@ func (e *foreignEngine) Move(ctx context.Context, old txn.Version, newID string,
 // session of a type that cannot be compared is a copy.
 func isSameSession(a, b Session) bool { return reflect.ValueOf(a).Comparable() && a == b }
 
-func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *txn.Changes) (txn.Version, error) {
+func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *txn.Changes) (*txn.Version, error) {
 	flush := func() {
 		kept := make(map[any]any)
 		for _, key := range txn.KeptKeys() {
@@ -152,13 +155,14 @@ func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *t
 	}
 	ch.Replay(flush, func(key, val any) { sess.Set(key, val) }, func(key any) { sess.Delete(key) })
 	if err := e.outer.Save(ctx, sess); err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	return foreignVersion(id, sess), nil
 }
 
-func (e *foreignEngine) Extend(ctx context.Context, old txn.Version, _ time.Time) (txn.Version, error) {
-	return old, e.outer.Touch(ctx, old.ID)
+func (e *foreignEngine) Extend(ctx context.Context, old *txn.Version, _ time.Time) (*txn.Version, error) {
+	next := *old
+	return &next, e.outer.Touch(ctx, old.ID)
 }
 
 func (e *foreignEngine) Delete(ctx context.Context, id string) error {

@@ -237,12 +237,12 @@ func (m *Manager) Edit(ctx context.Context, id string, fn func(Session) error) e
 	return nil
 }
 
-func (m *Manager) findForEdit(ctx context.Context, id string) (txn.Version, error) {
+func (m *Manager) findForEdit(ctx context.Context, id string) (*txn.Version, error) {
 	if err := ctx.Err(); err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	if !m.core.Engine.Valid(id, driver.MinIDLength) {
-		return txn.Version{}, ErrNotFound
+		return nil, ErrNotFound
 	}
 	ctx, cancel := m.deadline(ctx)
 	defer cancel()

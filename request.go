@@ -119,12 +119,12 @@ func (q *request) load() (flash any, err error) {
 
 	// 3. Begin on that version.
 	q.live.txn.Begin(v)
-	q.m.core.EmitLoaded(ctx, &v)
+	q.m.core.EmitLoaded(ctx, v)
 	q.came, q.age = handle, v.MaxAge()
 	if v.Superseded {
 		q.came = v.Handle() // Another response is telling the client.
 	}
-	q.renew = !passive && q.m.core.RenewalDue(&v)
+	q.renew = !passive && q.m.core.RenewalDue(v)
 	q.due = !passive && q.m.core.CookieDue(v, q.by.MaxAge(q.age))
 	if flash != nil {
 		q.used.Store(true)
@@ -157,7 +157,7 @@ const mostValues = 8
 // find loads the live session that the request brings. The first transport with a live
 // ID counts. If there are several live IDs in cookies of the same name, none counts:
 // another host of the domain has set one, and nobody can tell which.
-func (q *request) find(ctx context.Context) (handle string, v txn.Version, err error) {
+func (q *request) find(ctx context.Context) (handle string, v *txn.Version, err error) {
 	malformed := false
 	var tried [mostValues]string // A megabyte of cookies must not cost more than reading it.
 	looked := 0
@@ -181,19 +181,19 @@ func (q *request) find(ctx context.Context) (handle string, v txn.Version, err e
 			looked++
 			found, err := q.m.core.Find(ctx, value)
 			switch {
-			case err == nil && !q.belongs(&found):
+			case err == nil && !q.belongs(found):
 				continue
 			case err == nil && q.by != nil:
 				q.by = nil
 				q.m.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
-				return "", txn.Version{}, nil
+				return "", nil, nil
 			case err == nil:
 				q.by, handle, v = c, value, found
 			case errors.Is(err, driver.ErrUnreadable):
 				q.m.core.Emit(ctx, txn.Event{Kind: txn.Undecodable, ID: value, Err: err})
 				q.m.reportRecord(err)
 			case !errors.Is(err, ErrNotFound):
-				return "", txn.Version{}, err
+				return "", nil, err
 			default:
 				kind := txn.UnknownID
 				if errors.Is(err, txn.ErrExpired) {

@@ -276,7 +276,7 @@ func (s *store) Read(ctx context.Context, sid string) (Session, error) {
 	l.txn.New(s.core, s)
 	err := ErrNotFound
 	if s.core.Engine.Valid(sid, driver.MinIDLength) {
-		var v txn.Version
+		var v *txn.Version
 		if v, err = s.core.Find(ctx, sid); err == nil {
 			l.txn.Begin(v)
 			return l, nil

@@ -79,37 +79,37 @@ func (e *Engine) purpose() string { return "session in the " + e.place }
 
 // Load opens a token. One that does not open counts as no session, like an unknown ID.
 // It is not reported, or anybody could fill the log.
-func (e *Engine) Load(_ context.Context, token string) (txn.Version, error) {
+func (e *Engine) Load(_ context.Context, token string) (*txn.Version, error) {
 	if !e.Valid(token, 0) {
-		return txn.Version{}, driver.ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	msg, err := tokenCoding.DecodeString(token)
 	if err != nil {
-		return txn.Version{}, driver.ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	rec, err := e.sealer.Open(e.purpose(), msg)
 	if err != nil {
-		return txn.Version{}, driver.ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	// From here on it is a record that this library has made.
 	if len(rec) < recordHeader || rec[0] != recordVersion || len(rec) < recordHeader+int(rec[1]) {
-		return txn.Version{}, &codec.DecodeError{Err: errors.New("a cookie of another version of this library")}
+		return nil, &codec.DecodeError{Err: errors.New("a cookie of another version of this library")}
 	}
 	data := recordHeader + int(rec[1])
 	v, err := e.codec.Unmarshal(rec[data:])
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	expiry := time.UnixMilli(int64(binary.BigEndian.Uint64(rec[2:])))
-	return txn.Version{ID: string(rec[recordHeader:data]), Token: token, View: v, Record: driver.Record{Expiry: expiry}}, nil
+	return &txn.Version{ID: string(rec[recordHeader:data]), Token: token, View: v, Record: driver.Record{Expiry: expiry}}, nil
 }
 
 // seal makes the token for the old version with the changes applied.
-func (e *Engine) seal(old txn.Version, ch *txn.Changes, id string, expiry time.Time) (txn.Version, error) {
+func (e *Engine) seal(old *txn.Version, ch *txn.Changes, id string, expiry time.Time) (*txn.Version, error) {
 	v, vals := old.Next(ch, id, time.UnixMilli(expiry.UnixMilli()))
 	data, err := e.codec.Marshal(vals)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	rec := make([]byte, 0, recordHeader+len(id)+len(data))
 	rec = append(rec, recordVersion, byte(len(id)))
@@ -118,7 +118,7 @@ func (e *Engine) seal(old txn.Version, ch *txn.Changes, id string, expiry time.T
 	v.Token = tokenCoding.EncodeToString(e.sealer.Seal(e.purpose(), rec))
 	_, name, _ := strings.Cut(e.place, " ")
 	if size := len(name) + len(v.Token); size > maxSize {
-		return txn.Version{}, e.tooLarge(size, vals)
+		return nil, e.tooLarge(size, vals)
 	}
 	return v, nil
 }
@@ -144,22 +144,22 @@ func (e *Engine) tooLarge(size int, v *txn.Values) error {
 }
 
 // Create implements txn.Engine.
-func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
-	return e.seal(txn.Version{}, ch, id, expiry)
+func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
+	return e.seal(nil, ch, id, expiry)
 }
 
 // Replace implements txn.Engine.
-func (e *Engine) Replace(_ context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Replace(_ context.Context, old *txn.Version, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	return e.seal(old, ch, old.ID, expiry)
 }
 
 // Move implements txn.Engine.
-func (e *Engine) Move(_ context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Move(_ context.Context, old *txn.Version, newID string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	return e.seal(old, ch, newID, expiry)
 }
 
 // Extend implements txn.Engine.
-func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Extend(_ context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
 	return e.seal(old, &txn.Changes{}, old.ID, expiry)
 }
 
@@ -176,7 +176,7 @@ func (e *Engine) Count(context.Context, time.Time) (int, error) {
 
 // Encode implements txn.Engine.
 func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
-	old := txn.Version{View: v}
+	old := &txn.Version{View: v}
 	_, vals := old.Next(ch, "", time.Time{})
 	return e.codec.Marshal(vals)
 }

@@ -19,7 +19,7 @@ var benchSessions = []struct {
 	{"list", map[string]any{"user_id": int64(1234567), "roles": []string{"editor", "reviewer"}}},
 }
 
-func benchmark(b *testing.B, run func(b *testing.B, s *txn.Store, v txn.Version)) {
+func benchmark(b *testing.B, run func(b *testing.B, s *txn.Store, v *txn.Version)) {
 	for _, sess := range benchSessions {
 		s, ch := txn.NewStore(New(), time.Hour), &txn.Changes{}
 		for key, val := range sess.set {
@@ -38,7 +38,7 @@ func benchmark(b *testing.B, run func(b *testing.B, s *txn.Store, v txn.Version)
 
 // BenchmarkLoad finds a session, and reads one value.
 func BenchmarkLoad(b *testing.B) {
-	benchmark(b, func(b *testing.B, s *txn.Store, _ txn.Version) {
+	benchmark(b, func(b *testing.B, s *txn.Store, _ *txn.Version) {
 		for b.Loop() {
 			v, err := s.Find(b.Context(), benchID)
 			if err != nil {
@@ -51,7 +51,7 @@ func BenchmarkLoad(b *testing.B) {
 
 // BenchmarkReplace changes one value.
 func BenchmarkReplace(b *testing.B) {
-	benchmark(b, func(b *testing.B, s *txn.Store, v txn.Version) {
+	benchmark(b, func(b *testing.B, s *txn.Store, v *txn.Version) {
 		ch := &txn.Changes{}
 		ch.Set("user_id", 1)
 		for b.Loop() {

@@ -42,19 +42,19 @@ func (b backend) Load(ctx context.Context, id string) (driver.Record, error) {
 }
 
 // with calls do with the version of the old record, again if another call came first.
-func (b backend) with(ctx context.Context, id string, old driver.Record, do func(txn.Version) error) error {
+func (b backend) with(ctx context.Context, id string, old driver.Record, do func(*txn.Version) error) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if v, ok := old.Version.(txn.Version); ok {
+		if v, ok := old.Version.(*txn.Version); ok {
 			return do(v)
 		}
 		now, err := b.Load(ctx, id)
 		if errors.Is(err, driver.ErrNotFound) || err == nil && !bytes.Equal(now.Data, old.Data) {
 			return driver.ErrConflict
 		}
-		if err = do(now.Version.(txn.Version)); !errors.Is(err, driver.ErrConflict) {
+		if err = do(now.Version.(*txn.Version)); !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
 	}
@@ -69,21 +69,21 @@ func (b backend) Create(ctx context.Context, id string, r driver.Record) error {
 }
 
 func (b backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
-	return b.with(ctx, id, old, func(v txn.Version) error {
+	return b.with(ctx, id, old, func(v *txn.Version) error {
 		_, err := b.e.Replace(ctx, v, put(r.Data), r.Expiry)
 		return err
 	})
 }
 
 func (b backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
-	return b.with(ctx, id, old, func(v txn.Version) error {
+	return b.with(ctx, id, old, func(v *txn.Version) error {
 		_, err := b.e.Move(ctx, v, newID, put(r.Data), r.Expiry)
 		return err
 	})
 }
 
 func (b backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
-	return b.with(ctx, id, old, func(v txn.Version) error {
+	return b.with(ctx, id, old, func(v *txn.Version) error {
 		_, err := b.e.Extend(ctx, v, expiry)
 		return err
 	})

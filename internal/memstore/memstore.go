@@ -49,19 +49,24 @@ func (e *Engine) shard(id string) (*shard, key) {
 }
 
 // Load implements txn.Engine.
-func (e *Engine) Load(_ context.Context, id string) (txn.Version, error) {
+func (e *Engine) Load(_ context.Context, id string) (*txn.Version, error) {
 	sh, k := e.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	p, row, ok := sh.lookup(k)
 	if !ok {
-		return txn.Version{}, driver.ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	return version(id, sh.view(k, p, row), time.Unix(0, expiryOf(row))), nil
 }
 
-func version(id string, v txn.View, expiry time.Time) txn.Version {
-	return txn.Version{ID: id, View: v, Record: driver.Record{Expiry: expiry}}
+func version(id string, v txn.View, expiry time.Time) *txn.Version {
+	p, ok := v.(*packed)
+	if !ok || p.in.View != nil { // It is in another version already.
+		return &txn.Version{ID: id, View: v, Record: driver.Record{Expiry: expiry}}
+	}
+	p.in.ID, p.in.View, p.in.Record.Expiry = id, v, expiry
+	return &p.in
 }
 
 // next returns what follows a View, which is nil for a new session.
@@ -88,43 +93,43 @@ func valuesOf(v txn.View) *txn.Values {
 }
 
 // Create implements txn.Engine.
-func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	v := next(nil, ch)
 	sh, k := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.has(k) {
-		return txn.Version{}, driver.ErrExists
+		return nil, driver.ErrExists
 	}
 	sh.put(k, v, expiry)
 	return version(id, v, expiry), nil
 }
 
 // Replace implements txn.Engine.
-func (e *Engine) Replace(_ context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Replace(_ context.Context, old *txn.Version, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	v := next(old.View, ch)
 	sh, k := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if _, ok := sh.find(k, old); !ok {
-		return txn.Version{}, driver.ErrConflict
+		return nil, driver.ErrConflict
 	}
 	sh.put(k, v, expiry)
 	return version(old.ID, v, expiry), nil
 }
 
 // Move implements txn.Engine.
-func (e *Engine) Move(_ context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Move(_ context.Context, old *txn.Version, newID string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	v := next(old.View, ch)
 	from, k := e.shard(old.ID)
 	to, newKey := e.shard(newID)
 	unlock := e.lockBoth(from, to)
 	defer unlock()
 	if _, ok := from.find(k, old); !ok {
-		return txn.Version{}, driver.ErrConflict
+		return nil, driver.ErrConflict
 	}
 	if to.has(newKey) {
-		return txn.Version{}, driver.ErrExists
+		return nil, driver.ErrExists
 	}
 	from.drop(k.hash)
 	to.put(newKey, v, expiry)
@@ -147,18 +152,16 @@ func (e *Engine) lockBoth(a, b *shard) (unlock func()) {
 }
 
 // Extend implements txn.Engine.
-func (e *Engine) Extend(_ context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Extend(_ context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
 	sh, k := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	row, ok := sh.find(k, old)
 	if !ok {
-		return txn.Version{}, driver.ErrConflict
+		return nil, driver.ErrConflict
 	}
 	setExpiry(row, expiry)
-	next := old
-	next.Record.Expiry = expiry
-	return next, nil
+	return version(old.ID, old.View, expiry), nil
 }
 
 // Delete implements txn.Engine.

@@ -21,6 +21,8 @@ type packed struct {
 	// data are the pairs, one after the other: the kind of the value, the key, the value.
 	// The library's own come first, so that a request sees at once that there are none.
 	data []byte
+	// in is room for the txn.Version that it comes in.
+	in txn.Version
 }
 
 const (

@@ -72,7 +72,7 @@ func (sh *shard) view(k key, p place, row []byte) txn.View {
 }
 
 // find looks for a version that is still the one that is stored.
-func (sh *shard) find(k key, v txn.Version) (row []byte, ok bool) {
+func (sh *shard) find(k key, v *txn.Version) (row []byte, ok bool) {
 	p, row, ok := sh.lookup(k)
 	if !ok {
 		return nil, false

@@ -77,8 +77,8 @@ func TestModel(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		e, ctx := New(), t.Context()
 		now := time.Unix(1e9, 0)
-		want := map[string]txn.Version{}
-		var past []txn.Version
+		want := map[string]*txn.Version{}
+		var past []*txn.Version
 		later := func() time.Time { return now.Add(time.Duration(1 + rnd.IntN(100))) }
 		load := func(id string) {
 			v, err := e.Load(ctx, id)
@@ -138,7 +138,7 @@ func TestModel(t *testing.T) {
 				now = now.Add(5)
 				_, err := e.Sweep(ctx, now, 0)
 				require.NoError(t, err)
-				maps.DeleteFunc(want, func(_ string, v txn.Version) bool { return !v.Record.Expiry.After(now) })
+				maps.DeleteFunc(want, func(_ string, v *txn.Version) bool { return !v.Record.Expiry.After(now) })
 			}
 			if len(past) > 0 {
 				old := past[rnd.IntN(len(past))]

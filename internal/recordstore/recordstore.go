@@ -45,12 +45,12 @@ func New(b driver.Backend, c codec.Codec) txn.Engine {
 type manyLoader struct{ *Engine }
 
 // LoadMany implements txn.ManyLoader.
-func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]txn.Version, error) {
+func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]*txn.Version, error) {
 	records, err := e.records.(driver.ManyLoader).LoadMany(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]txn.Version, len(records))
+	found := make(map[string]*txn.Version, len(records))
 	for id, r := range records {
 		if v, err := e.decode(id, r); err == nil { // Otherwise its visitor's requests report it.
 			found[id] = v
@@ -85,17 +85,17 @@ func (e *Engine) Valid(id string, least int) bool {
 }
 
 // Load implements txn.Engine.
-func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
+func (e *Engine) Load(ctx context.Context, id string) (*txn.Version, error) {
 	for first := time.Now(); ; {
 		r, err := e.records.Load(ctx, id)
 		if err != nil {
-			return txn.Version{}, err
+			return nil, err
 		}
 		v, err := e.decode(id, r)
 		if err == nil {
 			return v, nil
 		}
-		v = txn.Version{ID: id, Record: r}
+		v = &txn.Version{ID: id, Record: r}
 		if e.bad.known(id, r.Data) {
 			return v, codec.Reported{Err: err}
 		}
@@ -106,7 +106,7 @@ func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 			return v, err
 		}
 		if err := txn.Pause(ctx, 3); err != nil {
-			return txn.Version{}, err
+			return nil, err
 		}
 	}
 }
@@ -114,15 +114,15 @@ func (e *Engine) Load(ctx context.Context, id string) (txn.Version, error) {
 // decode makes a version of a record. An encrypted one says under which key it was
 // stored: copied under another, it would sign somebody in as somebody else. Those of
 // earlier versions of this library do not say.
-func (e *Engine) decode(id string, r driver.Record) (txn.Version, error) {
+func (e *Engine) decode(id string, r driver.Record) (*txn.Version, error) {
 	vals, err := e.codec.Unmarshal(r.Data)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	if at, ok := vals.Get(txn.StoredAtKey); ok && e.codec.Renews && at != boundTo(id) && at != boundTo(e.Ref(id)) {
-		return txn.Version{}, &codec.DecodeError{Err: errors.New("it was encrypted for another ID, and has been copied here")}
+		return nil, &codec.DecodeError{Err: errors.New("it was encrypted for another ID, and has been copied here")}
 	}
-	return txn.Version{ID: id, View: vals, Record: r}, nil
+	return &txn.Version{ID: id, View: vals, Record: r}, nil
 }
 
 func boundTo(key string) string {
@@ -131,48 +131,48 @@ func boundTo(key string) string {
 }
 
 // next encodes the old version with the changes applied, and calls do to store it.
-func (e *Engine) next(old txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (txn.Version, error) {
+func (e *Engine) next(old *txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (*txn.Version, error) {
 	if e.codec.Renews {
 		ch = ch.With(txn.StoredAtKey, boundTo(e.Ref(id)))
 	}
 	v, vals := old.Next(ch, id, expiry)
 	raw, err := e.codec.Marshal(vals)
 	if err != nil {
-		return txn.Version{}, err
+		return nil, err
 	}
 	v.Record.Data = raw
 	return v, do(v.Record)
 }
 
 // Create implements txn.Engine.
-func (e *Engine) Create(ctx context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
-	return e.next(txn.Version{}, ch, id, expiry, func(r driver.Record) error {
+func (e *Engine) Create(ctx context.Context, id string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
+	return e.next(nil, ch, id, expiry, func(r driver.Record) error {
 		return e.records.Create(ctx, id, r)
 	})
 }
 
 // Replace implements txn.Engine.
-func (e *Engine) Replace(ctx context.Context, old txn.Version, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Replace(ctx context.Context, old *txn.Version, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	return e.next(old, ch, old.ID, expiry, func(r driver.Record) error {
 		return e.records.Replace(ctx, old.ID, old.Record, r)
 	})
 }
 
 // Move implements txn.Engine.
-func (e *Engine) Move(ctx context.Context, old txn.Version, newID string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Move(ctx context.Context, old *txn.Version, newID string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	return e.next(old, ch, newID, expiry, func(r driver.Record) error {
 		return e.records.Move(ctx, old.ID, newID, old.Record, r)
 	})
 }
 
 // Extend implements txn.Engine.
-func (e *Engine) Extend(ctx context.Context, old txn.Version, expiry time.Time) (txn.Version, error) {
+func (e *Engine) Extend(ctx context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
 	if e.codec.Renews {
 		return e.Replace(ctx, old, &txn.Changes{}, expiry)
 	}
-	next := old
+	next := *old
 	next.Record.Expiry, next.Record.Version = expiry, nil
-	return next, e.records.Touch(ctx, old.ID, old.Record, expiry)
+	return &next, e.records.Touch(ctx, old.ID, old.Record, expiry)
 }
 
 // Delete implements txn.Engine.
@@ -185,7 +185,7 @@ func (e *Engine) Sweep(ctx context.Context, now time.Time, limit int) (int, erro
 
 // Encode implements txn.Engine.
 func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
-	old := txn.Version{View: v}
+	old := &txn.Version{View: v}
 	_, vals := old.Next(ch, "", time.Time{})
 	return e.codec.Marshal(vals)
 }

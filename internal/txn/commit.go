@@ -12,10 +12,10 @@ import (
 
 // plan is what one commit will do. It is immutable.
 type plan struct {
-	life     *life     // whose changes
-	doomed   []Version // records to delete before anything else
+	life     *life      // whose changes
+	doomed   []*Version // records to delete before anything else
 	do       action
-	at       Version  // what the changes were made on
+	at       *Version // what the changes were made on
 	id, next string   // of the record to create; where the record will move
 	salt     string   // of a renewal, which is why it moves
 	changes  *Changes // nil if there is nothing to store
@@ -115,7 +115,7 @@ func (s *Session) dirty() bool {
 	case exposed, renewed, moving:
 		return true
 	case stored:
-		return !s.store.hasCreated(l.at.terms)
+		return !s.store.hasCreated(&l.at.terms)
 	case ended:
 		return l.id != ""
 	}
@@ -129,15 +129,15 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	}
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
-	if p.listedInVain(&at, err) && ctx.Err() == nil {
+	if p.listedInVain(at, err) && ctx.Err() == nil {
 		s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)
 	}
 	switch {
 	case err == nil && p.err == nil:
 		if p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew) {
-			s.store.unlist(ctx, s.host.Place(), &p.at) // It is somebody else's now, or nobody's.
+			s.store.unlist(ctx, s.host.Place(), p.at) // It is somebody else's now, or nobody's.
 		}
-		s.announce(ctx, &p, &at)
+		s.announce(ctx, &p, at)
 		return p.refresh && p.do != nothing, s.overtaken(ctx, &p)
 	case err == nil:
 		return false, p.err
@@ -214,7 +214,7 @@ func (s *Session) plan(refresh, renew bool) (p plan) {
 		p.do, p.guarded, p.fixed = create, l.phase == exposed, true
 	case stored:
 		p.do = replace
-		if renew && !p.sealed && s.store.RenewalDue(&l.at) { // Another request may have renewed it.
+		if renew && !p.sealed && s.store.RenewalDue(l.at) { // Another request may have renewed it.
 			p.salt = s.host.NewID()
 			p.next = renewedID(l.id, p.salt)
 		}
@@ -273,7 +273,7 @@ func (p *plan) listedInVain(at *Version, err error) bool {
 // say that a persistent cookie is sent. It needs mu.
 func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) {
 	t, now := l.at.terms.with(ch), s.store.Now().UnixMilli()
-	if !s.store.hasCreated(t) {
+	if !s.store.hasCreated(&t) {
 		ch.Set(CreatedKey, now)
 	}
 	if l.phase == stored && ch.Empty() && !refresh && !moves {
@@ -286,7 +286,7 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	if newHandle && s.store.RenewEvery > 0 {
 		ch.Set(renewedKey, now)
 	}
-	if until, due := s.store.listUntil(s.store.Now(), t); due {
+	if until, due := s.store.listUntil(s.store.Now(), &t); due {
 		ch.Set(listedKey, until.UnixMilli())
 	}
 	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {
@@ -325,7 +325,7 @@ func (s *Session) dropUntellable() error {
 
 // run carries out the plan. A panic of the backend becomes an error, so that the changes
 // are not lost.
-func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
+func (s *Session) run(ctx context.Context, p *plan) (at *Version, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
@@ -334,21 +334,21 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 	// 1. Delete the records of destroyed sessions, before anything new is stored.
 	for _, v := range p.doomed {
 		if err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {
-			return Version{}, fmt.Errorf("destroy: %w", err)
+			return nil, fmt.Errorf("destroy: %w", err)
 		}
 		s.mu.Lock()
-		s.doomed = slices.DeleteFunc(s.doomed, func(d Version) bool { return d.ID == v.ID })
+		s.doomed = slices.DeleteFunc(s.doomed, func(d *Version) bool { return d.ID == v.ID })
 		s.mu.Unlock()
-		s.store.unlist(ctx, s.host.Place(), &v)
-		s.store.emitSession(ctx, Ended, byRequest, &v)
+		s.store.unlist(ctx, s.host.Place(), v)
+		s.store.emitSession(ctx, Ended, byRequest, v)
 	}
 	if errors.Is(p.err, ErrEnded) {
-		return Version{}, p.err
+		return nil, p.err
 	}
 	ch := p.changes
 	if p.rebase {
 		if ch, err = s.rebase(p, p.at, ch); err != nil {
-			return Version{}, err
+			return nil, err
 		}
 	}
 	// 2. Store the changes, in a new record or over the version that they were made on.
@@ -358,11 +358,11 @@ func (s *Session) run(ctx context.Context, p *plan) (at Version, err error) {
 	case replace:
 		return s.swap(ctx, p, p.at, ch)
 	}
-	return Version{}, nil
+	return nil, nil
 }
 
 // settle applies the outcome: the new version, or the changes as they were.
-func (s *Session) settle(p *plan, at Version, err error) {
+func (s *Session) settle(p *plan, at *Version, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := p.life

@@ -37,7 +37,7 @@ func (e *stopEngine) Delete(ctx context.Context, id string) error {
 	return e.Engine.Delete(ctx, id)
 }
 
-func (e *stopEngine) Create(ctx context.Context, id string, ch *txn.Changes, expiry time.Time) (txn.Version, error) {
+func (e *stopEngine) Create(ctx context.Context, id string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
 	e.halt()
 	return e.Engine.Create(ctx, id, ch, expiry)
 }

@@ -50,33 +50,40 @@ func (v *Version) MaxAge() int { return v.terms.maxAge() }
 func (v *Version) Place() string { return v.terms.place }
 
 // values are those of an engine whose views are of that type.
-func (v *Version) values() *Values { vals, _ := v.View.(*Values); return vals }
-
-// Next returns v with the changes applied, for engines whose views are Values.
-func (v *Version) Next(ch *Changes, id string, expiry time.Time) (Version, *Values) {
-	vals := ch.Apply(v.values())
-	return Version{ID: id, View: vals, Record: driver.Record{Expiry: expiry}}, vals
+func (v *Version) values() *Values {
+	if v == nil {
+		return nil
+	}
+	vals, _ := v.View.(*Values)
+	return vals
 }
 
-// Engine keeps the versions of sessions. Its errors are the sentinels of package
-// driver, including ErrUnreadable from Load. After any other error, Create, Replace or
-// Move may still have been done: the version returned with the error is what was to be
-// stored, or the zero Version if nothing was.
+// Next returns v, which is nil for a new session, with the changes applied. It is for
+// engines whose views are Values.
+func (v *Version) Next(ch *Changes, id string, expiry time.Time) (*Version, *Values) {
+	vals := ch.Apply(v.values())
+	return &Version{ID: id, View: vals, Record: driver.Record{Expiry: expiry}}, vals
+}
+
+// Engine keeps the versions of sessions. Each version that it returns is new. Its errors
+// are the sentinels of package driver, including ErrUnreadable from Load. After any other
+// error, Create, Replace or Move may still have been done: the version returned with the
+// error is what was to be stored, or nil if nothing was.
 type Engine interface {
 	// Valid reports whether a string may be a handle. Nothing from a client gets past
 	// it unless it does. least is the length of the shortest ID.
 	Valid(handle string, least int) bool
 	// Load returns the version under the handle, expired or not. With ErrUnreadable comes
 	// one without a View, if it can be replaced.
-	Load(ctx context.Context, handle string) (Version, error)
+	Load(ctx context.Context, handle string) (*Version, error)
 	// Create and Replace store the changes on top of nothing or of the old version,
 	// Move does the same under a new ID.
-	Create(ctx context.Context, id string, ch *Changes, expiry time.Time) (Version, error)
-	Replace(ctx context.Context, old Version, ch *Changes, expiry time.Time) (Version, error)
-	Move(ctx context.Context, old Version, newID string, ch *Changes, expiry time.Time) (Version, error)
+	Create(ctx context.Context, id string, ch *Changes, expiry time.Time) (*Version, error)
+	Replace(ctx context.Context, old *Version, ch *Changes, expiry time.Time) (*Version, error)
+	Move(ctx context.Context, old *Version, newID string, ch *Changes, expiry time.Time) (*Version, error)
 	// Extend gives the old version a later expiry, by touching, sealing or encrypting it
 	// again.
-	Extend(ctx context.Context, old Version, expiry time.Time) (Version, error)
+	Extend(ctx context.Context, old *Version, expiry time.Time) (*Version, error)
 	Delete(ctx context.Context, id string) error
 	// Sweep deletes expired records, at most limit of them, and returns how many.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)
@@ -113,7 +120,7 @@ type Namer interface {
 // ManyLoader is an Engine that can load several versions in one round trip. What is not
 // there, or cannot be read, is left out.
 type ManyLoader interface {
-	LoadMany(ctx context.Context, ids []string) (map[string]Version, error)
+	LoadMany(ctx context.Context, ids []string) (map[string]*Version, error)
 }
 
 // The sentinels that callers of this package check for, besides those of driver.

@@ -86,13 +86,16 @@ func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 	}
 	forward, err := s.load(ctx, s.forwardID(id))
 	if errors.Is(err, driver.ErrNotFound) {
-		err = nil
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	to := strings.Fields(forward.terms.note)
 	for i := range to {
 		to[i], _, _ = strings.Cut(to[i], saltMark)
 	}
-	return to, err
+	return to, nil
 }
 
 const saltMark = "~"
@@ -107,10 +110,10 @@ func renewedID(old, salt string) string {
 }
 
 // findRenewed finds the session that had this ID until it was renewed, a while ago.
-func (s *Store) findRenewed(ctx context.Context, id string) (Version, error) {
+func (s *Store) findRenewed(ctx context.Context, id string) (*Version, error) {
 	forward, err := s.load(ctx, s.forwardID(id))
 	if err != nil {
-		return Version{}, err
+		return nil, err
 	}
 	for _, to := range strings.Fields(forward.terms.note) {
 		_, salt, ok := strings.Cut(to, saltMark)
@@ -118,11 +121,11 @@ func (s *Store) findRenewed(ctx context.Context, id string) (Version, error) {
 			continue
 		}
 		if v, err := s.Find(ctx, renewedID(id, salt)); !errors.Is(err, driver.ErrNotFound) {
-			v.Superseded = s.isRecent(&forward)
+			v.Superseded = s.isRecent(forward)
 			return v, err
 		}
 	}
-	return Version{}, driver.ErrNotFound
+	return nil, driver.ErrNotFound
 }
 
 // End deletes the session under an ID, as the Stores of v1.6.6 do. It leaves the
@@ -166,8 +169,8 @@ func (s *Store) end(ctx context.Context, place, id string) error {
 			break
 		}
 		v, _ := s.load(ctx, next)
-		if err = s.end(ctx, place, next); err == nil {
-			s.unlist(ctx, place, &v)
+		if err = s.end(ctx, place, next); err == nil && v != nil {
+			s.unlist(ctx, place, v)
 		}
 	}
 	return err
@@ -182,7 +185,7 @@ func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
 	if errors.Is(err, driver.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && s.isRecent(&forward), err
+	return err == nil && s.isRecent(forward), err
 }
 
 func (s *Store) isRecent(forward *Version) bool {

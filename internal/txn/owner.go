@@ -90,8 +90,10 @@ func (s *Store) amend(ctx context.Context, id, key string, expiry time.Time, cha
 		old, err := s.load(ctx, id)
 		missing := errors.Is(err, driver.ErrNotFound)
 		switch {
-		case err == nil || missing:
-		case !expiry.IsZero() && errors.Is(err, driver.ErrUnreadable) && old.ID != "":
+		case missing:
+			old = unstored
+		case err == nil:
+		case !expiry.IsZero() && errors.Is(err, driver.ErrUnreadable) && old != nil:
 			s.Report(fmt.Errorf("session: owner: a list starts anew: %w", err)) // Nobody could sign in until it expires.
 		default:
 			return err
@@ -194,7 +196,7 @@ func (s *Store) settled(l Listed) bool { return s.Now().Sub(l.Since) > settleFor
 
 // liveOf returns the live sessions on a list by their handles, and the IDs of those that
 // have expired and are still there.
-func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (live map[string]Version, expired []string, err error) {
+func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (live map[string]*Version, expired []string, err error) {
 	var ids []string
 	for _, l := range list {
 		ids = append(ids, l.ids...)
@@ -203,12 +205,12 @@ func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (live m
 	if err != nil {
 		return nil, nil, err
 	}
-	live = make(map[string]Version, len(list))
+	live = make(map[string]*Version, len(list))
 	for _, l := range list {
 		for _, id := range l.ids {
 			switch v, ok := found[id]; {
 			case !ok || !v.isOwnedBy(owner, l.Handle):
-			case s.expired(&v, s.Now()):
+			case s.expired(v, s.Now()):
 				expired = append(expired, id)
 			default:
 				live[l.Handle] = v
@@ -219,18 +221,17 @@ func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (live m
 }
 
 // loadMany loads the records that there are, in one round trip if the engine can.
-func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]Version, error) {
+func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]*Version, error) {
 	if e, ok := s.Engine.(ManyLoader); ok && len(ids) > 1 {
 		begin := s.clock()
 		found, err := e.LoadMany(ctx, ids)
 		s.called(ctx, "load many", begin, err)
-		for id, v := range found {
+		for _, v := range found {
 			v.terms = termsOf(v.View)
-			found[id] = v
 		}
 		return found, err
 	}
-	found := make(map[string]Version, len(ids))
+	found := make(map[string]*Version, len(ids))
 	for _, id := range ids {
 		v, err := s.load(ctx, id)
 		switch {
@@ -244,6 +245,9 @@ func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]Version,
 }
 
 func (v *Version) text(key string) string {
+	if v.View == nil {
+		return ""
+	}
 	val, _ := v.View.Get(key)
 	text, _ := val.(string)
 	return text
@@ -278,7 +282,7 @@ func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Lis
 	return nil
 }
 
-func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string, found map[string]Version) error {
+func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string, found map[string]*Version) error {
 	for try := 1; ; try++ {
 		v, ok := found[id]
 		var err error
@@ -361,7 +365,7 @@ func (s *Store) shorten(ctx context.Context, l *listing, change func(ids []strin
 // Owned is one of an owner's live sessions.
 type Owned struct {
 	Listed
-	At Version
+	At *Version
 }
 
 // Sessions returns the live sessions of an owner, in the order of their sign-ins.
@@ -381,7 +385,7 @@ func (s *Store) Sessions(ctx context.Context, place, owner string) ([]Owned, err
 
 // listLive returns a list, and the live sessions on it. One that is not found may have
 // moved since the list was read. Then the list has changed.
-func (s *Store) listLive(ctx context.Context, place, owner string) (list []Listed, live map[string]Version, err error) {
+func (s *Store) listLive(ctx context.Context, place, owner string) (list []Listed, live map[string]*Version, err error) {
 	list, err = s.list(ctx, place, owner)
 	for err == nil {
 		if live, _, err = s.liveOf(ctx, owner, list); err != nil || len(live) == len(list) {
@@ -398,15 +402,18 @@ func (s *Store) listLive(ctx context.Context, place, owner string) (list []Liste
 func (s *Store) list(ctx context.Context, place, owner string) ([]Listed, error) {
 	v, err := s.load(ctx, listID(place, owner))
 	if errors.Is(err, driver.ErrNotFound) {
-		err = nil
+		return nil, nil
 	}
-	return parseList(v.terms.note), err
+	if err != nil {
+		return nil, err
+	}
+	return parseList(v.terms.note), nil
 }
 
 // LastSeen is when the session was last accessed, less a twentieth of its idle timeout
 // at most.
 func (s *Store) LastSeen(o *Owned) time.Time {
-	idle := s.idle(o.At.terms)
+	idle := s.idle(&o.At.terms)
 	seen := o.At.Record.Expiry.Add(-idle - idle/20)
 	if seen.Before(o.Since) {
 		return o.Since

@@ -86,9 +86,9 @@ func (t *turn) wait(ctx context.Context, s *Store, id string) (err error) {
 }
 
 // next waits for the turn and returns the latest version.
-func (t *turn) next(ctx context.Context, s *Store, id string) (Version, error) {
+func (t *turn) next(ctx context.Context, s *Store, id string) (*Version, error) {
 	if err := t.wait(ctx, s, id); err != nil {
-		return Version{}, err
+		return nil, err
 	}
 	return s.Find(ctx, id)
 }

@@ -13,30 +13,30 @@ import (
 const createTries = 5
 
 // create makes a record under a free ID (G8).
-func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, error) {
+func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, error) {
 	if s.stale != "" && p.guarded {
 		moved, err := s.store.movedLately(ctx, s.stale)
 		if err != nil {
-			return Version{}, err
+			return nil, err
 		}
 		if moved {
-			return Version{}, ErrEnded
+			return nil, ErrEnded
 		}
 	}
-	id := p.id
+	id, t := p.id, unstored.terms.with(ch)
 	for try := 1; ; try++ {
 		if p.list != nil {
 			if err := s.store.enlist(ctx, p.list, "", id); err != nil {
-				return Version{}, err
+				return nil, err
 			}
 		}
-		v, err := s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), terms{}.with(ch)))
+		v, err := s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), &t))
 		switch {
 		case err == nil:
 			return v, nil
 		case !errors.Is(err, driver.ErrExists):
 			switch {
-			case v.ID == "":
+			case v == nil:
 			case s.adopt:
 				s.dropFlashes(p) // The next try would merge them with what may be there.
 			default:
@@ -45,18 +45,18 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 			if p.list != nil && ctx.Err() == nil {
 				s.store.strike(ctx, p.list, "", id) // It would take the place of another session.
 			}
-			return Version{}, err
+			return nil, err
 		case p.list != nil && s.store.isBuried(ctx, id):
-			return Version{}, ErrEnded
+			return nil, ErrEnded
 		case try == createTries:
-			return Version{}, err
+			return nil, err
 		case s.adopt || p.fixed && s.store.Traits.HandlersSave: // Somebody else was first.
 			v, err = s.merge(ctx, p, id, ch)
 			if !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrConflict) {
 				return v, err
 			}
 		case p.fixed:
-			return Version{}, err
+			return nil, err
 		default:
 			id = s.host.NewID()
 		}
@@ -65,18 +65,18 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (Version, er
 
 // merge is create where a record exists. If that has expired, it is replaced as a whole.
 // It may also be gone again by now.
-func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (Version, error) {
+func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (*Version, error) {
 	old, err := s.store.load(ctx, id)
 	if err != nil {
-		return Version{}, err
+		return nil, err
 	}
 	if old.terms.isNote {
-		return Version{}, driver.ErrExists // It is the library's own.
+		return nil, driver.ErrExists // It is the library's own.
 	}
 	now := s.store.Now()
-	if !s.store.expired(&old, now) {
+	if !s.store.expired(old, now) {
 		if ch, err = s.rebase(p, old, ch); err != nil {
-			return Version{}, err
+			return nil, err
 		}
 		return s.swap(ctx, p, old, ch)
 	}
@@ -86,32 +86,33 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (V
 			anew.Delete(key)
 		}
 	}
-	return s.store.replace(ctx, old, anew, s.store.expiry(now, terms{}.with(anew)))
+	t := unstored.terms.with(anew)
+	return s.store.replace(ctx, old, anew, s.store.expiry(now, &t))
 }
 
 // swap stores the changes by compare-and-swap. After a conflict it rebases them on the
 // newer version and tries again.
-func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (Version, error) {
+func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (*Version, error) {
 	var turn turn
 	defer turn.end()
 	next, prepared := p.next, ""
 	for {
 		now := s.store.Now()
-		if s.store.expired(&at, now) {
+		if s.store.expired(at, now) {
 			// Other requests may have kept it alive since it was loaded.
 			fresh, err := s.store.Find(ctx, at.ID)
 			if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
-				return Version{}, err
+				return nil, err
 			}
 		}
 		if prepared != at.ID {
 			if err := s.prepare(ctx, p, at.ID, next); err != nil {
-				return Version{}, err
+				return nil, err
 			}
 			prepared = at.ID
 		}
-		expiry := s.expiry(now, &at, ch)
-		var v Version
+		expiry := s.expiry(now, at, ch)
+		var v *Version
 		var err error
 		if next == "" {
 			v, err = s.store.replace(ctx, at, ch, expiry)
@@ -122,14 +123,14 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 		case err == nil:
 			return v, nil
 		case p.list != nil && next != "" && errors.Is(err, driver.ErrExists) && s.store.isBuried(ctx, next):
-			return Version{}, ErrEnded
+			return nil, ErrEnded
 		case !errors.Is(err, driver.ErrConflict):
-			if v.ID == "" {
-				return Version{}, err
+			if v == nil {
+				return nil, err
 			}
 			return s.inDoubt(ctx, p, at, v, next, err)
 		case p.optional:
-			return Version{}, err
+			return nil, err
 		}
 		fresh, err := turn.next(ctx, s.store, at.ID)
 		if next != "" && errors.Is(err, driver.ErrNotFound) {
@@ -138,11 +139,11 @@ func (s *Session) swap(ctx context.Context, p *plan, at Version, ch *Changes) (V
 				next = ""
 			}
 		}
-		if p.salt != "" && fresh.ID != at.ID {
+		if err == nil && p.salt != "" && fresh.ID != at.ID {
 			next = "" // Another request has renewed it.
 		}
 		if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
-			return Version{}, err
+			return nil, err
 		}
 	}
 }
@@ -161,7 +162,7 @@ func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
 }
 
 // follow rebases on the version that was found, or returns ErrEnded if there is none.
-func (s *Session) follow(p *plan, found Version, ch *Changes, err error) (Version, *Changes, error) {
+func (s *Session) follow(p *plan, found *Version, ch *Changes, err error) (*Version, *Changes, error) {
 	if errors.Is(err, driver.ErrNotFound) {
 		return found, ch, ErrEnded
 	}
@@ -172,7 +173,7 @@ func (s *Session) follow(p *plan, found Version, ch *Changes, err error) (Versio
 }
 
 // rebase rebases the changes on another version, and lets the request see it.
-func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
+func (s *Session) rebase(p *plan, at *Version, ch *Changes) (*Changes, error) {
 	rebased, err := ch.Rebase(at.View)
 	if err != nil {
 		return ch, err
@@ -188,7 +189,7 @@ func (s *Session) rebase(p *plan, at Version, ch *Changes) (*Changes, error) {
 
 // inDoubt finds out whether a version was stored, when the store returned an error but
 // may have done the work: its answer may have been lost.
-func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next string, failure error) (Version, error) {
+func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried *Version, next string, failure error) (*Version, error) {
 	if next != "" {
 		v, err := s.movedInDoubt(ctx, p, at, next, failure)
 		if err != nil {
@@ -204,23 +205,23 @@ func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried Version, next 
 		return now, nil // The same result of an Update could be another request's, and says nothing.
 	}
 	s.dropFlashes(p)
-	return Version{}, failure
+	return nil, failure
 }
 
 // movedInDoubt is inDoubt for a move. It leaves the session under its new ID, or nothing
 // there.
-func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next string, failure error) (Version, error) {
+func (s *Session) movedInDoubt(ctx context.Context, p *plan, at *Version, next string, failure error) (*Version, error) {
 	_, err := s.store.load(ctx, at.ID)
 	if err == nil {
 		s.store.discard(ctx, p, next) // A copy that nobody has been told of.
-		return Version{}, failure
+		return nil, failure
 	}
 	if !errors.Is(err, driver.ErrNotFound) {
-		return Version{}, failure
+		return nil, failure
 	}
 	v, err := s.store.Find(ctx, next)
 	if err != nil {
-		return Version{}, failure
+		return nil, failure
 	}
 	// It is there, but another rotation may have come between the two steps of the move.
 	// Then this is a copy as well.
@@ -229,9 +230,9 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at Version, next st
 		if _, err := s.store.Find(ctx, other); err == nil && other != s.store.ref(next) {
 			s.store.discard(ctx, p, next)
 			if p.salt != "" {
-				return Version{}, failure // The session lives on there.
+				return nil, failure // The session lives on there.
 			}
-			return Version{}, ErrEnded
+			return nil, ErrEnded
 		}
 	}
 	return v, nil

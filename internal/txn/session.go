@@ -33,9 +33,9 @@ type Session struct {
 
 	mu      sync.Mutex // never held while waiting for a store or running foreign code
 	life    *life
-	first   life      // saves an allocation in the usual case
-	doomed  []Version // records to delete with the next commit
-	edits   int       // counts changes, for Update
+	first   life       // saves an allocation in the usual case
+	doomed  []*Version // records to delete with the next commit
+	edits   int        // counts changes, for Update
 	changed bool
 	lost    bool // it was ended elsewhere: the client may hold a newer one
 	sealed  bool // it is too late to tell the client anything
@@ -48,7 +48,7 @@ type life struct {
 	phase     phase
 	id        string   // of the record, or of the one to create; "" if not chosen yet
 	next      string   // the ID that the record will move to
-	at        Version  // what is stored
+	at        *Version // what is stored
 	pending   Changes  // made since the last commit
 	inflight  *Changes // being committed right now
 	flight    Changes  // room for them
@@ -56,6 +56,9 @@ type life struct {
 	refused   error    // why something that was set cannot be stored; every commit returns it
 	inherited Changes  // of the previous life, which the Store was told to destroy
 }
+
+// unstored is the version of what is not stored.
+var unstored = &Version{}
 
 type phase int
 
@@ -71,11 +74,12 @@ const (
 // New prepares s, which must not be used before.
 func (s *Session) New(store *Store, host Host) {
 	s.store, s.host = store, host
+	s.first.at = unstored
 	s.life = &s.first
 }
 
 // Begin starts with a version that was found and opened.
-func (s *Session) Begin(v Version) {
+func (s *Session) Begin(v *Version) {
 	s.first = life{phase: stored, id: v.ID, at: v}
 }
 
@@ -91,12 +95,12 @@ func (s *Session) Ended() { s.first.phase = ended }
 // the changes are merged with it.
 func (s *Session) Adopt(id string) {
 	s.adopt = true
-	s.first = life{phase: exposed, id: id}
+	s.first = life{phase: exposed, id: id, at: unstored}
 }
 
 // renew starts a new life.
 func (s *Session) renew(p phase) *life {
-	s.life = &life{phase: p}
+	s.life = &life{phase: p, at: unstored}
 	s.edits++ // An Update under way has read the old life.
 	return s.life
 }
@@ -162,8 +166,7 @@ func (s *Session) RotateBy(ctx context.Context, choose func(at *Version) (string
 	s.mu.Lock()
 	l, at := s.life, (*Version)(nil)
 	if l.phase == stored || l.phase == moving {
-		at = &Version{}
-		*at = l.at
+		at = l.at
 	}
 	s.mu.Unlock()
 	id, err := choose(at)
@@ -224,7 +227,7 @@ func (s *Session) SetOwner(owner, handle, newID string) error {
 	if newID != "" && l.phase != renewed && l.phase != moving {
 		s.rotate(newID)
 	}
-	if l = s.life; l.at.View != nil && l.at.text(ownerKey) == owner {
+	if l = s.life; l.at.text(ownerKey) == owner {
 		handle = l.at.text(handleKey) // Signing in again makes no more sessions.
 	}
 	ch := s.edit()
@@ -387,8 +390,8 @@ func (s *Session) destroy(bequeath bool) {
 	s.changed = true
 }
 
-func (s *Session) doom(v Version) {
-	if !slices.ContainsFunc(s.doomed, func(d Version) bool { return d.ID == v.ID }) {
+func (s *Session) doom(v *Version) {
+	if !slices.ContainsFunc(s.doomed, func(d *Version) bool { return d.ID == v.ID }) {
 		s.doomed = append(s.doomed, v)
 	}
 }

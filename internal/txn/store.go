@@ -34,39 +34,35 @@ func NewStore(e Engine, idle time.Duration) *Store {
 	return &Store{Engine: e, Traits: e.Traits(), Idle: idle, Now: time.Now, Report: func(error) {}}
 }
 
-func (s *Store) load(ctx context.Context, handle string) (Version, error) {
+func (s *Store) load(ctx context.Context, handle string) (*Version, error) {
 	begin := s.clock()
 	v, err := s.Engine.Load(ctx, handle)
 	s.called(ctx, "load", begin, err)
-	if err != nil {
-		return v, err
-	}
-	v.terms = termsOf(v.View)
-	return v, nil
+	return withTerms(v, err)
 }
 
 // Find loads a session that has not expired, or returns ErrNotFound. If the session has
 // been renewed a while ago, it is found by its old ID as well.
-func (s *Store) Find(ctx context.Context, handle string) (Version, error) {
+func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
 	v, err := s.load(ctx, handle)
 	switch {
 	case err == nil && v.terms.isNote:
 		err = driver.ErrNotFound
-	case err == nil && s.expired(&v, s.Now()):
-		return Version{}, ErrExpired
+	case err == nil && s.expired(v, s.Now()):
+		return nil, ErrExpired
 	case err == nil:
 		return v, nil
 	}
 	if s.RenewEvery > 0 && errors.Is(err, driver.ErrNotFound) {
 		return s.findRenewed(ctx, handle)
 	}
-	return Version{}, err
+	return nil, err
 }
 
 // Open prepares a found version for use by a request: it takes the flash, or slides the
 // expiry. The request that removes the flash from the record gets it (G5). Open returns
 // ErrNotFound if the session has ended or moved meanwhile.
-func (s *Store) Open(ctx context.Context, v Version) (_ Version, flash any, err error) {
+func (s *Store) Open(ctx context.Context, v *Version) (_ *Version, flash any, err error) {
 	taken := false
 	if _, ok := v.View.Get(FlashKey); ok {
 		if v, flash, taken, err = s.takeFlash(ctx, v); err != nil {
@@ -81,8 +77,8 @@ func (s *Store) Open(ctx context.Context, v Version) (_ Version, flash any, err 
 }
 
 // slide slides the expiry if that is due.
-func (s *Store) slide(ctx context.Context, v Version) (Version, error) {
-	if s.isFresh(&v, s.Now()) {
+func (s *Store) slide(ctx context.Context, v *Version) (*Version, error) {
+	if s.isFresh(v, s.Now()) {
 		return v, nil
 	}
 	v, err := s.Slide(ctx, v)
@@ -93,7 +89,7 @@ func (s *Store) slide(ctx context.Context, v Version) (Version, error) {
 	return v, err
 }
 
-func (s *Store) takeFlash(ctx context.Context, v Version) (_ Version, flash any, taken bool, err error) {
+func (s *Store) takeFlash(ctx context.Context, v *Version) (_ *Version, flash any, taken bool, err error) {
 	var turn turn
 	defer turn.end()
 	for {
@@ -101,7 +97,7 @@ func (s *Store) takeFlash(ctx context.Context, v Version) (_ Version, flash any,
 		if !ok {
 			return v, nil, false, nil
 		}
-		next, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), v.terms))
+		next, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), &v.terms))
 		if err == nil {
 			return next, flash, true, nil
 		}
@@ -120,7 +116,7 @@ func (s *Store) takeFlash(ctx context.Context, v Version) (_ Version, flash any,
 // Slide slides the expiry. If another request has just written the record, it has done
 // that already: Slide returns that version, and writes nothing. It returns ErrNotFound
 // if the session is gone, and the unchanged version with any other error.
-func (s *Store) Slide(ctx context.Context, v Version) (Version, error) {
+func (s *Store) Slide(ctx context.Context, v *Version) (*Version, error) {
 	next, err := s.extend(ctx, v)
 	switch {
 	case err == nil:
@@ -134,8 +130,8 @@ func (s *Store) Slide(ctx context.Context, v Version) (Version, error) {
 	return next, nil
 }
 
-func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
-	now, t := s.Now(), v.terms
+func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
+	now, t := s.Now(), &v.terms
 	if until, due := s.listUntil(now, t); due { // The owner's list has to last longer as well.
 		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: until}
 		if err := s.enlist(ctx, l, v.ID, ""); err != nil {
@@ -143,7 +139,8 @@ func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
 		}
 		ch := &Changes{}
 		ch.Set(listedKey, until.UnixMilli())
-		next, err := s.replace(ctx, v, ch, s.expiry(now, t.with(ch)))
+		then := t.with(ch)
+		next, err := s.replace(ctx, v, ch, s.expiry(now, &then))
 		if errors.Is(err, driver.ErrConflict) {
 			s.strike(ctx, l, v.ID, "") // If it has ended.
 		}
@@ -152,32 +149,36 @@ func (s *Store) extend(ctx context.Context, v Version) (Version, error) {
 	begin := s.clock()
 	next, err := s.Engine.Extend(ctx, v, s.expiry(now, t))
 	s.called(ctx, "extend", begin, err)
-	next.terms = t
+	if next != nil {
+		next.terms = *t
+	}
 	return next, err
 }
 
-func (s *Store) create(ctx context.Context, id string, ch *Changes, expiry time.Time) (Version, error) {
+func (s *Store) create(ctx context.Context, id string, ch *Changes, expiry time.Time) (*Version, error) {
 	begin := s.clock()
 	v, err := s.Engine.Create(ctx, id, ch, expiry)
 	s.called(ctx, "create", begin, err)
 	return withTerms(v, err)
 }
 
-func (s *Store) replace(ctx context.Context, old Version, ch *Changes, expiry time.Time) (Version, error) {
+func (s *Store) replace(ctx context.Context, old *Version, ch *Changes, expiry time.Time) (*Version, error) {
 	begin := s.clock()
 	v, err := s.Engine.Replace(ctx, old, ch, expiry)
 	s.called(ctx, "replace", begin, err)
 	return withTerms(v, err)
 }
 
-func (s *Store) move(ctx context.Context, old Version, newID string, ch *Changes, expiry time.Time) (Version, error) {
+func (s *Store) move(ctx context.Context, old *Version, newID string, ch *Changes, expiry time.Time) (*Version, error) {
 	begin := s.clock()
 	v, err := s.Engine.Move(ctx, old, newID, ch, expiry)
 	s.called(ctx, "move", begin, err)
 	return withTerms(v, err)
 }
 
-func withTerms(v Version, err error) (Version, error) {
-	v.terms = termsOf(v.View)
+func withTerms(v *Version, err error) (*Version, error) {
+	if v != nil {
+		v.terms = termsOf(v.View)
+	}
 	return v, err
 }

@@ -147,21 +147,22 @@ func termsOf(v View) (t terms) {
 }
 
 // with returns the terms with the changes applied.
-func (t terms) with(c *Changes) terms {
+func (t *terms) with(c *Changes) terms {
+	next := *t
 	if c.flushed {
-		t.listed = 0
+		next.listed = 0
 	}
 	for i := range c.list {
-		t.read(c.list[i].key, c.list[i].val)
+		next.read(c.list[i].key, c.list[i].val)
 	}
-	return t
+	return next
 }
 
 // MaxCookieAge is the most that browsers allow (RFC 6265bis, section 5.5).
 const MaxCookieAge = 400 * 24 * time.Hour
 
 // maxAge is the session's own Max-Age in seconds, or 0 for that of the options.
-func (t terms) maxAge() int {
+func (t *terms) maxAge() int {
 	if t.remember > 0 && t.remember <= int64(MaxCookieAge/time.Second) {
 		return int(t.remember)
 	}
@@ -169,7 +170,7 @@ func (t terms) maxAge() int {
 }
 
 // idle is the idle timeout of one session.
-func (s *Store) idle(t terms) time.Duration {
+func (s *Store) idle(t *terms) time.Duration {
 	if d := time.Duration(t.lifetime); d >= time.Second && d <= MaxLifetime {
 		return d
 	}
@@ -178,7 +179,7 @@ func (s *Store) idle(t terms) time.Duration {
 
 // deadline is when the absolute timeout ends the session, or zero for never. A session
 // without a creation time is about to get the current time.
-func (s *Store) deadline(t terms, now time.Time) time.Time {
+func (s *Store) deadline(t *terms, now time.Time) time.Time {
 	if s.Absolute == 0 {
 		return time.Time{}
 	}
@@ -190,7 +191,7 @@ func (s *Store) deadline(t terms, now time.Time) time.Time {
 
 // expiry is the expiry of a record that is written or touched now. The extra twentieth
 // saves most accesses a write: see isFresh. A session never outlasts its owner's list.
-func (s *Store) expiry(now time.Time, t terms) time.Time {
+func (s *Store) expiry(now time.Time, t *terms) time.Time {
 	expiry := s.wanted(now, t)
 	if end := time.UnixMilli(t.listed); t.listed > unlisted && end.Before(expiry) {
 		return end
@@ -198,7 +199,7 @@ func (s *Store) expiry(now time.Time, t terms) time.Time {
 	return expiry
 }
 
-func (s *Store) wanted(now time.Time, t terms) time.Time {
+func (s *Store) wanted(now time.Time, t *terms) time.Time {
 	idle := s.idle(t)
 	expiry := now.Add(idle + idle/20)
 	if end := s.deadline(t, now); !end.IsZero() && end.Before(expiry) {
@@ -209,7 +210,7 @@ func (s *Store) wanted(now time.Time, t terms) time.Time {
 
 // listUntil is how long the owner's list has to last if the session is written now, and
 // whether that is longer than it does.
-func (s *Store) listUntil(now time.Time, t terms) (until time.Time, due bool) {
+func (s *Store) listUntil(now time.Time, t *terms) (until time.Time, due bool) {
 	expiry := s.wanted(now, t)
 	return expiry.Add(listSlack), t.listed != 0 && expiry.After(time.UnixMilli(t.listed))
 }
@@ -219,11 +220,11 @@ func (s *Store) listUntil(now time.Time, t terms) (until time.Time, due bool) {
 // that an old table truncates. It must not have more than it should, as one written
 // under a longer timeout has.
 func (s *Store) isFresh(v *Version, now time.Time) bool {
-	left, idle := v.Record.Expiry.Sub(now), s.idle(v.terms)
+	left, idle := v.Record.Expiry.Sub(now), s.idle(&v.terms)
 	if left > idle+idle/20+time.Second {
 		return false
 	}
-	end := s.deadline(v.terms, now)
+	end := s.deadline(&v.terms, now)
 	return left >= idle || !end.IsZero() && v.Record.Expiry.After(end.Add(-time.Second))
 }
 
@@ -232,15 +233,15 @@ func (s *Store) expired(v *Version, now time.Time) bool {
 	if !now.Before(v.Record.Expiry) {
 		return true
 	}
-	return s.Absolute != 0 && !now.Before(s.deadline(v.terms, now))
+	return s.Absolute != 0 && !now.Before(s.deadline(&v.terms, now))
 }
 
 // hasCreated reports whether the session has a creation time, or needs none.
-func (s *Store) hasCreated(t terms) bool { return s.Absolute == 0 || t.created != 0 }
+func (s *Store) hasCreated(t *terms) bool { return s.Absolute == 0 || t.created != 0 }
 
 // CookieDue reports whether a persistent cookie with this Max-Age in seconds has to be
 // sent again: when a twentieth of it has passed, so that an active visitor keeps it.
-func (s *Store) CookieDue(v Version, maxAge int) bool {
+func (s *Store) CookieDue(v *Version, maxAge int) bool {
 	if maxAge <= 0 {
 		return false
 	}
