@@ -48,8 +48,8 @@ func TestContract(t *testing.T) {
 			}
 		}
 	}
-	if kept != 9 {
-		t.Errorf("%d programs keep the contract, want 9", kept)
+	if kept != 12 {
+		t.Errorf("%d programs keep the contract, want 12", kept)
 	}
 }
 

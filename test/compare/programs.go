@@ -38,6 +38,7 @@ var peers = []peer{
 	{name: "v1.6.6", program: "legacy", bare: "flamego"},
 	{name: "scs", program: "nethttp", prefix: "scs/", bare: "net/http", on: "memory sqlite redis postgres mysql"},
 	{name: "gorilla", program: "nethttp", prefix: "gorilla/", bare: "net/http", on: "file"},
+	{name: "by hand", program: "nethttp", prefix: "hand/", bare: "net/http"},
 }
 
 var bares = []peer{

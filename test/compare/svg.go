@@ -55,11 +55,11 @@ func picture(stores []*store, f figures) []byte {
 text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 .b { font-weight: 600 }
 .dim { fill: #59636e }
-.p0 { fill: #0969da } .p1 { fill: #8c959f } .p2 { fill: #bc4c00 } .p3 { fill: #8250df }
+.p0 { fill: #0969da } .p1 { fill: #8c959f } .p2 { fill: #bc4c00 } .p3 { fill: #8250df } .p4 { fill: #d4a72c }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 }
 .dim { fill: #9198a1 }
-.p0 { fill: #4493f8 } .p1 { fill: #6e7681 } .p2 { fill: #f0883e } .p3 { fill: #ab7df8 }
+.p0 { fill: #4493f8 } .p1 { fill: #6e7681 } .p2 { fill: #f0883e } .p3 { fill: #ab7df8 } .p4 { fill: #bb8009 }
 }
 </style>
 <text class="b" x="%d" y="22">Server CPU per request above the bare route, µs (shorter is cheaper; a scale for each backend)</text>

@@ -29,6 +29,9 @@ func main() { os.Exit(contract.Main(open)) }
 func open(cfg contract.Config) (http.Handler, func() error, error) {
 	f := flamego.NewWithLogger(io.Discard)
 	f.Use(flamego.Recovery()) // v1.6.6 panics when the store fails.
+	f.Use(flamego.ContextInvoker(func(c flamego.Context) {
+		c.ResponseWriter().Header().Set("Content-Type", "text/plain; charset=utf-8") // As on net/http.
+	}))
 	nothing := func() error { return nil }
 	if cfg.Backend == "none" {
 		bare(f)

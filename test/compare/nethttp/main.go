@@ -1,5 +1,5 @@
 // Command nethttp serves the routes of the comparison on net/http: with scs, with
-// gorilla/sessions, or bare. The backends are named peer/backend, such as scs/redis.
+// gorilla/sessions, by hand, or bare. The backends are named peer/backend, such as scs/redis.
 package main
 
 import (
@@ -22,6 +22,8 @@ func open(cfg contract.Config) (http.Handler, func() error, error) {
 		return openSCS(backend, cfg.DSN)
 	case "gorilla":
 		return openGorilla(backend, cfg.DSN)
+	case "hand":
+		return openHand(backend, cfg.DSN)
 	}
 	return nil, nil, fmt.Errorf("no peer %q", peer)
 }
