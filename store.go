@@ -29,6 +29,9 @@ type (
 	// ManyLoader is a Backend that can load several records in one round trip. It is
 	// optional: Manager.Sessions is faster with it.
 	ManyLoader = driver.ManyLoader
+	// LoadSharer is a Backend whose loads for concurrent requests can share round trips. It
+	// is optional: a busy server is faster with it.
+	LoadSharer = driver.LoadSharer
 )
 
 // The conditions that a Backend distinguishes. Check them with errors.Is.

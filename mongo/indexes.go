@@ -22,6 +22,7 @@ func (b *backend) prepare(ctx context.Context) (refused bool, err error) {
 		{Keys: bson.D{{Key: "expired_at", Value: 1}}, Options: options.Index().SetExpireAfterSeconds(0)},
 	})
 	if err == nil {
+		b.shares.Store(!isSharded(ctx, b.sessions.Database()))
 		b.prepared.Store(true)
 		return false, nil
 	}
@@ -40,6 +41,16 @@ func (b *backend) prepare(ctx context.Context) (refused bool, err error) {
 		return true, fmt.Errorf("%s: check the user in Config.Options or Config.Client, which needs the role readWrite: %w", what, err)
 	}
 	return false, fmt.Errorf("%s: %w", what, err)
+}
+
+// isSharded reports whether the server distributes what it stores over others, or cannot
+// tell, as before MongoDB 5.0.
+func isSharded(ctx context.Context, db *mongo.Database) bool {
+	var hello struct {
+		Msg string `bson:"msg"`
+	}
+	err := db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	return err != nil || hello.Msg == "isdbgrid"
 }
 
 // Codes of MongoDB's errors.

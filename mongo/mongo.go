@@ -125,6 +125,7 @@ func (b *backend) use(ctx context.Context, db *mongo.Database, name string) erro
 type backend struct {
 	sessions *mongo.Collection
 	prepared atomic.Bool
+	shares   atomic.Bool   // loads may share round trips
 	own      *mongo.Client // nil if it is the user's
 }
 

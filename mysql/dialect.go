@@ -16,9 +16,10 @@ import (
 // MySQL would round them, and an expiry must not get later.
 func dialect(foreign bool, fraction time.Duration) sqlstore.Dialect {
 	return sqlstore.Dialect{
-		Name:  "mysql",
-		Quote: '`',
-		Key:   "`key`",
+		Name:        "mysql",
+		SharesLoads: true,
+		Quote:       '`',
+		Key:         "`key`",
 		// In the order of the index, and without a subquery, which MySQL forbids on
 		// the table that is deleted from.
 		Sweep: "DELETE FROM {table} WHERE expired_at <= ? ORDER BY expired_at LIMIT ?",

@@ -142,6 +142,7 @@ func (s statement) Close() error { return nil }
 
 var dialect = sqlstore.Dialect{
 	Name:        "postgres",
+	SharesLoads: true,
 	Quote:       '"',
 	Key:         "key",
 	Placeholder: func(n int) string { return fmt.Sprint("$", n) },

@@ -25,7 +25,7 @@ type backend struct {
 
 var (
 	_ driver.Backend    = (*backend)(nil)
-	_ driver.ManyLoader = (*backend)(nil)
+	_ driver.LoadSharer = (*backend)(nil)
 )
 
 // Load implements driver.Backend.
@@ -63,6 +63,13 @@ func (b *backend) LoadMany(ctx context.Context, ids []string) (map[string]driver
 		}
 	}
 	return found, nil
+}
+
+// SharesLoads implements driver.LoadSharer. In a pipeline to several servers, one that is
+// down would keep the answers of the others waiting.
+func (b *backend) SharesLoads() bool {
+	_, single := b.client.(*redis.Client)
+	return single
 }
 
 // question is what a pipeline asks about one key.

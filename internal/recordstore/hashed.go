@@ -59,6 +59,9 @@ func (h hashed) Load(ctx context.Context, id string) (driver.Record, error) {
 	return r, err
 }
 
+// SharesLoads implements driver.LoadSharer, for a backend that does.
+func (h hashed) SharesLoads() bool { return h.Backend.(driver.LoadSharer).SharesLoads() }
+
 // LoadMany implements driver.ManyLoader, for a backend that does.
 func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
 	keys := make([]string, 0, 2*len(ids))

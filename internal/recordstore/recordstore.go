@@ -28,13 +28,15 @@ type Unsettled interface {
 type Engine struct {
 	backend driver.Backend // as it was given, for its optional abilities
 	records driver.Backend // what is called: the backend, or hashed
+	sharing *sharing       // of the same, or nil
 	codec   codec.Codec
 	bad     unreadable
 }
 
 // New returns the engine of a backend and a codec.
 func New(b driver.Backend, c codec.Codec) txn.Engine {
-	e := &Engine{backend: b, records: b, codec: c}
+	e := &Engine{backend: b, codec: c}
+	e.call(b)
 	if _, ok := b.(driver.ManyLoader); ok {
 		return manyLoader{e}
 	}
@@ -66,7 +68,14 @@ func (e *Engine) Traits() txn.Traits { return txn.Traits{OwnRecords: true, Share
 func (e *Engine) Attach(string) error { return e.codec.Check() }
 
 // HashIDs makes the backend get hashes instead of IDs. It is called before use.
-func (e *Engine) HashIDs() { e.records = hashed{e.backend} }
+func (e *Engine) HashIDs() { e.call(hashed{e.backend}) }
+
+func (e *Engine) call(b driver.Backend) {
+	e.records = b
+	if _, ok := e.backend.(driver.LoadSharer); ok {
+		e.sharing = newSharing(b.(driver.LoadSharer))
+	}
+}
 
 // Hashes reports whether HashIDs was called.
 func (e *Engine) Hashes() bool { _, ok := e.records.(hashed); return ok }
@@ -87,7 +96,7 @@ func (e *Engine) Valid(id string, least int) bool {
 // Load implements txn.Engine.
 func (e *Engine) Load(ctx context.Context, id string) (*txn.Version, error) {
 	for first := time.Now(); ; {
-		r, err := e.records.Load(ctx, id)
+		r, err := e.load(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -109,6 +118,13 @@ func (e *Engine) Load(ctx context.Context, id string) (*txn.Version, error) {
 			return nil, err
 		}
 	}
+}
+
+func (e *Engine) load(ctx context.Context, id string) (driver.Record, error) {
+	if e.sharing != nil && e.sharing.backend.SharesLoads() {
+		return e.sharing.load(ctx, id)
+	}
+	return e.records.Load(ctx, id)
 }
 
 // decode makes a version of a record. An encrypted one says under which key it was

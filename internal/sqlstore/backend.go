@@ -28,20 +28,27 @@ func (b *Backend) Load(ctx context.Context, id string) (driver.Record, error) {
 	return driver.Record{Data: data, Expiry: expiry.t}, nil
 }
 
-// manyIDs is how many IDs one statement looks up. It is always the same number, so that
-// there is one statement to prepare.
-const manyIDs = 64
+// One statement looks up as many IDs as this, or the smaller number, so that there are
+// two statements to prepare.
+const (
+	manyIDs = 64
+	someIDs = 8
+)
 
 // LoadMany implements driver.ManyLoader. What is left of the parameters repeats an ID.
 func (b *Backend) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
 	found := make(map[string]driver.Record, len(ids))
 	err := ctx.Err()
 	for chunk := range slices.Chunk(ids, manyIDs) {
-		args := make([]any, manyIDs)
+		statement, n := b.loadMany, manyIDs
+		if len(chunk) <= someIDs {
+			statement, n = b.loadSome, someIDs
+		}
+		args := make([]any, n)
 		for i := range args {
 			args[i] = chunk[min(i, len(chunk)-1)]
 		}
-		if err = b.rows(ctx, args, found); err != nil {
+		if err = b.rows(ctx, statement, args, found); err != nil {
 			break
 		}
 	}
@@ -51,10 +58,13 @@ func (b *Backend) LoadMany(ctx context.Context, ids []string) (map[string]driver
 	return found, nil
 }
 
+// SharesLoads implements driver.LoadSharer.
+func (b *Backend) SharesLoads() bool { return b.d.SharesLoads }
+
 // rows adds the records under the IDs.
-func (b *Backend) rows(ctx context.Context, ids []any, found map[string]driver.Record) error {
+func (b *Backend) rows(ctx context.Context, s Statement, ids []any, found map[string]driver.Record) error {
 	return Retry(ctx, b.d.Class, func() error {
-		return b.loadMany.Each(ctx, ids, func(scan func(...any) error) error {
+		return s.Each(ctx, ids, func(scan func(...any) error) error {
 			var id string
 			var data []byte
 			expiry := expiry{parse: b.d.ParseTime}
@@ -148,7 +158,7 @@ func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
 // Close closes the statements, and the pools if they are the library's.
 func (b *Backend) Close() error {
 	var errs []error
-	for _, s := range []Statement{b.load, b.loadMany, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
+	for _, s := range []Statement{b.load, b.loadSome, b.loadMany, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
 		errs = append(errs, s.Close())
 	}
 	if b.end != nil {

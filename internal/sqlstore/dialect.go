@@ -40,6 +40,9 @@ type Dialect struct {
 	// ChangedRows says that a row that an UPDATE leaves as it was may not be
 	// counted, as in MySQL without clientFoundRows.
 	ChangedRows bool
+	// SharesLoads lets the loads of concurrent requests share statements: see
+	// driver.LoadSharer.
+	SharesLoads bool
 }
 
 // Class says what can be done about an error.

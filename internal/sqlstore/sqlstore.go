@@ -44,12 +44,12 @@ type Backend struct {
 	table Table
 	end   func() error
 
-	load, loadMany, create, replace, move, touch, remove, sweep, count Statement
+	load, loadSome, loadMany, create, replace, move, touch, remove, sweep, count Statement
 }
 
 var (
 	_ driver.Backend    = (*Backend)(nil)
-	_ driver.ManyLoader = (*Backend)(nil)
+	_ driver.LoadSharer = (*Backend)(nil)
 	_ driver.Counter    = (*Backend)(nil)
 )
 
@@ -85,7 +85,11 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 
 	b := &Backend{d: d, table: table, end: o.Close}
 	b.load = b.statement(o.Read, "SELECT data, expired_at FROM {table} WHERE {key} = ?")
-	b.loadMany = b.statement(o.Read, "SELECT {key}, data, expired_at FROM {table} WHERE {key} IN (?"+strings.Repeat(", ?", manyIDs-1)+")")
+	byIDs := func(n int) string {
+		return "SELECT {key}, data, expired_at FROM {table} WHERE {key} IN (?" + strings.Repeat(", ?", n-1) + ")"
+	}
+	b.loadSome = b.statement(o.Read, byIDs(someIDs))
+	b.loadMany = b.statement(o.Read, byIDs(manyIDs))
 	b.create = b.statement(o.Write, "INSERT INTO {table} (data, expired_at, {key}) VALUES (?, ?, ?)")
 	b.replace = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ? WHERE {key} = ? AND {match}")
 	b.move = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ?, {key} = ? WHERE {key} = ? AND {match}")
