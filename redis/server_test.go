@@ -115,6 +115,15 @@ var kinds = []struct {
 	}},
 }
 
+// TestSharesLoads: a pipeline to several servers would wait for the one that is down.
+func TestSharesLoads(t *testing.T) {
+	for _, kind := range kinds {
+		s := kind.start(t).fresh()
+		b := newBackend(t, s.config(s.client()))
+		assert.Equal(t, !s.Cluster && !s.Ring, b.SharesLoads(), kind.name)
+	}
+}
+
 // ownServer is one whose scripts nobody else makes known.
 func ownServer(t testing.TB) setup { return setup{Addrs: testserver.Redis.Start(t).Addrs}.fresh() }
 

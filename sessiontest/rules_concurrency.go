@@ -28,6 +28,30 @@ func (f *fleet) pool() []*server {
 	return []*server{f.start(nil), f.start(nil)}
 }
 
+// manyVisitors has a crowd of visitors who come again and again, each with a session of
+// its own that counts along, and strangers with dead IDs among them.
+func manyVisitors(r rule, f *fleet) {
+	const visits = 8
+	servers := f.pool()
+	together(crowd, func(i int) {
+		if i%8 == 7 {
+			v := stranger(f.t, servers[0], strings.Repeat(string(rune('a'+i%26)), 32))
+			for range visits {
+				v.want(r, servers[i%len(servers)], "nothing", "/read", "k", "name")
+			}
+			return
+		}
+		v, name := newVisitor(f.t), fmt.Sprint("visitor ", i)
+		v.ok(r, servers[0], "/set", "k", "name", "v", name)
+		for n := range visits {
+			s := servers[(i+n)%len(servers)]
+			v.want(r, s, name, "/read", "k", "name")
+			v.ok(r, s, "/add", "k", "n")
+			v.want(r, s, strconv.Itoa(n+1), "/read", "k", "n")
+		}
+	})
+}
+
 func differentKeys(r rule, f *fleet) { keysSurvive(r, f.t, []*server{f.start(nil)}) }
 func acrossServers(r rule, f *fleet) { keysSurvive(r, f.t, f.pool()) }
 

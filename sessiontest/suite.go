@@ -100,6 +100,7 @@ func (r rule) broken(t *testing.T, format string, args ...any) {
 // processes are in Processes.
 var rules = []rule{
 	{name: "G1_RoundTrip", test: roundTrip, why: "What one request sets, the next gets: without that there is no session."},
+	{name: "G1_ManyVisitors", test: manyVisitors, why: "However many come at the same time, nobody must get somebody else's session, or miss the own one."},
 	{name: "G1_UnencodableValue", test: unencodable, why: "A value that can't be stored must not be lost in silence: the error names key, type and remedy."},
 	{name: "G2_ReadYourWrites", test: readYourWrites, why: "A browser follows a redirect the instant the header arrives, maybe to another server: it must find what was set."},
 	{name: "G2_Streaming", test: streaming, why: "What a streaming handler sets late must be stored when it returns, or at once with Commit."},

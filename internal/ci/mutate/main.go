@@ -172,6 +172,14 @@ var mutants = []mutant{
 	{"TestRenewEvery", "request.go", "\t\tq.came = v.Handle() // Another", "\t\t_ = v.Handle() // Another", ". TestRenewEvery"},
 	{"G4 no lost", "internal/txn/run.go", "\t\t\tnext = \"\" // Another request has renewed it.\n", "", "./internal/explore TestExploreRenewals"},
 
+	{"TestShared", "internal/recordstore/sharing.go", "\tif s.trips < s.alone {\n", "\tif true {\n", "./internal/recordstore TestShared"},
+	{"TestShared", "internal/recordstore/sharing.go", "\tif r, ok := b.found[id]; ok {\n", "\tif r, ok := b.found[b.ids[0]]; ok {\n", "./internal/recordstore TestShared"},
+	{"TestNotUnderWay", "internal/recordstore/sharing.go", "\ts.next = nil\n\tb.timer.Stop()\n", "\tb.timer.Stop()\n", "./internal/recordstore TestNotUnderWay"},
+	{"TestHangs", "internal/recordstore/sharing.go", "time.AfterFunc(patience, ", "time.AfterFunc(time.Hour, ", "./internal/recordstore TestHangs"},
+	{"TestHangs", "internal/recordstore/sharing.go", " || s.trips > s.alone", "", "./internal/recordstore TestHangs"},
+	{"TestSharedContext", "internal/recordstore/sharing.go", "context.WithoutCancel(b.ctx)", "b.ctx", "./internal/recordstore TestSharedContext"},
+	{"TestSharedPanic", "internal/recordstore/sharing.go", "_ = recover()", "_ = 0", "./internal/recordstore TestSharedPanic"},
+
 	// What only several goroutines of one handler can meet.
 	{"create", "internal/txn/commit.go", "\t\t\ts.doom(at)\n", "", "./internal/txn TestDestroyBetweenTheSteps"},
 }
