@@ -14,8 +14,8 @@ import (
 // one of them returns much earlier.
 const patience = 5 * time.Millisecond
 
-// sharing lets loads of concurrent requests share round trips. As many as the processors
-// keep busy go by themselves. Those beyond that wait for the next one to return, and then
+// sharing lets loads of concurrent requests share round trips. As many as there are
+// processors go by themselves. Those beyond that wait for the next one to return, and then
 // go together: the busier the server, the more it loads at a time, at the cost of one
 // round trip.
 type sharing struct {
@@ -28,7 +28,7 @@ type sharing struct {
 }
 
 func newSharing(b driver.LoadSharer) *sharing {
-	return &sharing{backend: b, alone: 2 * runtime.GOMAXPROCS(0)}
+	return &sharing{backend: b, alone: max(2, runtime.GOMAXPROCS(0))}
 }
 
 // batch is what one round trip asks for.
