@@ -178,17 +178,22 @@ type chooser struct {
 	at            int
 	random        *rand.Rand
 	patience      int // in how many of eight turns the request that has just had one goes on
+	breaks        int // how often a request that could go on may have to wait for another, or 0 for no limit
+	broken        int
 }
 
 // turn chooses the call that takes effect next. By chance, a request often goes on for a
 // while: most defects need few changes of turns, each at the right moment.
 func (c *chooser) turn(calls []*call, last *request) int {
-	if c.random != nil && c.random.IntN(8) < c.patience {
-		if i := slices.IndexFunc(calls, func(c *call) bool { return c.req == last }); i >= 0 {
-			return i
-		}
+	same := slices.IndexFunc(calls, func(c *call) bool { return c.req == last })
+	if same >= 0 && (c.random != nil && c.random.IntN(8) < c.patience || c.breaks > 0 && c.broken == c.breaks) {
+		return same
 	}
-	return c.pick(len(calls))
+	i := c.pick(len(calls))
+	if same >= 0 && calls[i].req != last {
+		c.broken++
+	}
+	return i
 }
 
 func (c *chooser) pick(n int) int {
@@ -209,7 +214,7 @@ func (c *chooser) pick(n int) int {
 func (c *chooser) next() bool {
 	for i := len(c.taken) - 1; i >= 0; i-- {
 		if c.taken[i]++; c.taken[i] < c.limits[i] {
-			c.taken, c.limits, c.at = c.taken[:i+1], c.limits[:i+1], 0
+			c.taken, c.limits, c.at, c.broken = c.taken[:i+1], c.limits[:i+1], 0, 0
 			return true
 		}
 	}
@@ -507,15 +512,20 @@ func TestExplore(t *testing.T) {
 
 // all goes through all schedules of the plans.
 func (x *explorer) all(t *testing.T, opt session.Options, plans []plan) {
+	x.few(t, opt, 0, plans)
+}
+
+// few goes through those schedules in which requests that could go on have to wait for
+// others so many times at most: all would take too long.
+func (x *explorer) few(t *testing.T, opt session.Options, breaks int, plans []plan) {
 	bubble(t, opt, func(a *app) {
 		for _, p := range plans {
-			c := &chooser{}
+			c := &chooser{breaks: breaks}
 			for {
 				x.judge(a, p, c, 0)
 				if !c.next() {
 					break
 				}
-				c.at = 0
 			}
 		}
 	})
