@@ -31,6 +31,8 @@ type request struct {
 	ops  []string
 	half bool // its Move stops in the middle
 
+	faults int // how many of its calls went wrong
+
 	// What the scheduler and the model see of it.
 	sent     string // the cookie that it came with
 	status   int
@@ -66,7 +68,11 @@ func newApp(t *testing.T, opt session.Options) *app {
 		return session.NewStore(a.w, session.StoreConfig{}), nil
 	}
 	opt.Cookie = session.CookieOptions{Name: cookieName}
-	opt.ErrorFunc = func(error) {}
+	opt.ErrorFunc = func(err error) {
+		a.w.mu.Lock()
+		defer a.w.mu.Unlock()
+		a.w.unlisted = a.w.unlisted || strings.HasPrefix(err.Error(), "session: owner: ")
+	}
 	opt.GCInterval = 1000 * time.Hour
 	hook.SetClock(&opt, func() time.Time {
 		a.w.mu.Lock()
@@ -253,6 +259,7 @@ type result struct {
 func (a *app) run(p plan, choose *chooser) *result {
 	w := a.w
 	w.records, w.now, w.pending, w.free = make(map[string]session.Record), time.Unix(1e9, 0), nil, false
+	w.unlisted = false
 	res := &result{plan: p, w: w, a: a}
 	if p.start == "owned" || p.start == "late" {
 		res.jar = strings.Repeat("b", 32)
@@ -379,6 +386,7 @@ func (res *result) decide(c *call, choose *chooser) outcome {
 	}
 	if o != done {
 		res.faulted[o]++
+		c.req.faults++
 	}
 	c.req.half = o == half
 	c.turn <- o
