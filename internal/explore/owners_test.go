@@ -241,7 +241,7 @@ func TestExploreOwners(t *testing.T) {
 		{session.Options{}, []plan{failsAndEnds, newAndEnded, movedAndEnded, movesAndEnded}},
 		{session.Options{RenewEvery: 30 * time.Minute}, []plan{failsAndEnds, againAndRenewed}},
 		{session.Options{MaxPerOwner: 2}, []plan{usedLate, oneTooMany}},
-		{session.Options{MaxPerOwner: 2, RefuseOverMax: true}, []plan{usedLate, againLate, movesAndLeaves}},
+		{session.Options{MaxPerOwner: 2, RefuseOverMax: true}, []plan{usedLate, againLate, movesAndLeaves, movesAndSignsOut}},
 	} {
 		x := &explorer{found: make(map[string]*finding), rules: ownerRules}
 		x.all(t, with.Options, plans)
@@ -271,15 +271,16 @@ var (
 	}
 	// A sign-in that fails is tried again, in the same millisecond here: who ends the
 	// owner's sessions meanwhile finds the list as it was, and only the tombstone is new.
-	failsAndEnds    = plan{"session", [][]string{{"signin", "commit"}, {"endothers"}}, 1}
-	newAndEnded     = plan{"visitor", [][]string{{"signin", "commit"}, {"guest", "endall"}}, 1}
-	movedAndEnded   = plan{"session", [][]string{{"signin", "commit"}, {"guest", "endall"}}, 1}
-	movesAndEnded   = plan{"owned", [][]string{{"rotate"}, {"guest", "endall"}}, 0}
-	againAndRenewed = plan{"owned", [][]string{{"flush", "signin"}, {"flush"}, {"get"}}, 0}
-	usedLate        = plan{"late", [][]string{{"get"}, {"guest", "signin"}}, 0}
-	againLate       = plan{"late", [][]string{{"flush", "signin"}, {"guest", "signin"}}, 0}
-	oneTooMany      = plan{"owned", [][]string{{"guest", "signin"}}, 0}
-	movesAndLeaves  = plan{"owned", [][]string{{"rotate"}, {"leave"}}, 0}
+	failsAndEnds     = plan{"session", [][]string{{"signin", "commit"}, {"endothers"}}, 1}
+	newAndEnded      = plan{"visitor", [][]string{{"signin", "commit"}, {"guest", "endall"}}, 1}
+	movedAndEnded    = plan{"session", [][]string{{"signin", "commit"}, {"guest", "endall"}}, 1}
+	movesAndEnded    = plan{"owned", [][]string{{"rotate"}, {"guest", "endall"}}, 0}
+	againAndRenewed  = plan{"owned", [][]string{{"flush", "signin"}, {"flush"}, {"get"}}, 0}
+	usedLate         = plan{"late", [][]string{{"get"}, {"guest", "signin"}}, 0}
+	againLate        = plan{"late", [][]string{{"flush", "signin"}, {"guest", "signin"}}, 0}
+	oneTooMany       = plan{"owned", [][]string{{"guest", "signin"}}, 0}
+	movesAndLeaves   = plan{"owned", [][]string{{"rotate"}, {"leave"}}, 0}
+	movesAndSignsOut = plan{"owned", [][]string{{"rotate"}, {"destroy"}}, 0}
 )
 
 // ownerPlans are those of which every schedule is tried.
