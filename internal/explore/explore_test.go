@@ -31,6 +31,8 @@ type request struct {
 	ops  []string
 	half bool // its Move stops in the middle
 
+	faults int // how many of its calls went wrong
+
 	// What the scheduler and the model see of it.
 	sent     string // the cookie that it came with
 	status   int
@@ -66,7 +68,11 @@ func newApp(t *testing.T, opt session.Options) *app {
 		return session.NewStore(a.w, session.StoreConfig{}), nil
 	}
 	opt.Cookie = session.CookieOptions{Name: cookieName}
-	opt.ErrorFunc = func(error) {}
+	opt.ErrorFunc = func(err error) {
+		a.w.mu.Lock()
+		defer a.w.mu.Unlock()
+		a.w.unlisted = a.w.unlisted || strings.HasPrefix(err.Error(), "session: owner: ")
+	}
 	opt.GCInterval = 1000 * time.Hour
 	hook.SetClock(&opt, func() time.Time {
 		a.w.mu.Lock()
@@ -178,17 +184,22 @@ type chooser struct {
 	at            int
 	random        *rand.Rand
 	patience      int // in how many of eight turns the request that has just had one goes on
+	breaks        int // how often a request that could go on may have to wait for another, or 0 for no limit
+	broken        int
 }
 
 // turn chooses the call that takes effect next. By chance, a request often goes on for a
 // while: most defects need few changes of turns, each at the right moment.
 func (c *chooser) turn(calls []*call, last *request) int {
-	if c.random != nil && c.random.IntN(8) < c.patience {
-		if i := slices.IndexFunc(calls, func(c *call) bool { return c.req == last }); i >= 0 {
-			return i
-		}
+	same := slices.IndexFunc(calls, func(c *call) bool { return c.req == last })
+	if same >= 0 && (c.random != nil && c.random.IntN(8) < c.patience || c.breaks > 0 && c.broken == c.breaks) {
+		return same
 	}
-	return c.pick(len(calls))
+	i := c.pick(len(calls))
+	if same >= 0 && calls[i].req != last {
+		c.broken++
+	}
+	return i
 }
 
 func (c *chooser) pick(n int) int {
@@ -209,7 +220,7 @@ func (c *chooser) pick(n int) int {
 func (c *chooser) next() bool {
 	for i := len(c.taken) - 1; i >= 0; i-- {
 		if c.taken[i]++; c.taken[i] < c.limits[i] {
-			c.taken, c.limits, c.at = c.taken[:i+1], c.limits[:i+1], 0
+			c.taken, c.limits, c.at, c.broken = c.taken[:i+1], c.limits[:i+1], 0, 0
 			return true
 		}
 	}
@@ -248,6 +259,7 @@ type result struct {
 func (a *app) run(p plan, choose *chooser) *result {
 	w := a.w
 	w.records, w.now, w.pending, w.free = make(map[string]session.Record), time.Unix(1e9, 0), nil, false
+	w.unlisted = false
 	res := &result{plan: p, w: w, a: a}
 	if p.start == "owned" || p.start == "late" {
 		res.jar = strings.Repeat("b", 32)
@@ -374,6 +386,7 @@ func (res *result) decide(c *call, choose *chooser) outcome {
 	}
 	if o != done {
 		res.faulted[o]++
+		c.req.faults++
 	}
 	c.req.half = o == half
 	c.turn <- o
@@ -507,15 +520,20 @@ func TestExplore(t *testing.T) {
 
 // all goes through all schedules of the plans.
 func (x *explorer) all(t *testing.T, opt session.Options, plans []plan) {
+	x.few(t, opt, 0, plans)
+}
+
+// few goes through those schedules in which requests that could go on have to wait for
+// others so many times at most: all would take too long.
+func (x *explorer) few(t *testing.T, opt session.Options, breaks int, plans []plan) {
 	bubble(t, opt, func(a *app) {
 		for _, p := range plans {
-			c := &chooser{}
+			c := &chooser{breaks: breaks}
 			for {
 				x.judge(a, p, c, 0)
 				if !c.next() {
 					break
 				}
-				c.at = 0
 			}
 		}
 	})

@@ -46,6 +46,8 @@ type world struct {
 	now     time.Time
 	pending []*call
 	free    bool // nobody schedules: calls take effect at once
+
+	unlisted bool // the library has reported that it could not take something off a list
 }
 
 type requestKey struct{}

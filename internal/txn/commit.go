@@ -130,7 +130,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
 	if p.listedInVain(at, err) && ctx.Err() == nil {
-		s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)
+		s.store.strike(ctx, p.list, p.at.ID, p.next)
 	}
 	switch {
 	case err == nil && p.err == nil:

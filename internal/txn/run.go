@@ -27,6 +27,9 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 	for try := 1; ; try++ {
 		if p.list != nil {
 			if err := s.store.enlist(ctx, p.list, "", id); err != nil {
+				if !errors.Is(err, ErrTooMany) && ctx.Err() == nil {
+					s.store.strike(ctx, p.list, "", id) // It may be there all the same.
+				}
 				return nil, err
 			}
 		}

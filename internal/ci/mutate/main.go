@@ -158,6 +158,8 @@ var mutants = []mutant{
 	{"G17 what its owner", "internal/txn/session.go", "\t\t\tl.pending.owner = owner // If", "\t\t\t_ = owner // If", owners},
 	{"G17 the list", "internal/txn/owner.go", "err == nil && formatList(list) == read {", "err == nil || read != \"\" {", owners},
 	{"G17 a failed", "internal/txn/run.go", "\t\t\tif p.list != nil && ctx.Err() == nil {\n", "\t\t\tif false {\n", owners},
+	{"G17 a failed", "internal/txn/run.go", "\t\t\t\tif !errors.Is(err, ErrTooMany) && ctx.Err() == nil {\n", "\t\t\t\tif false {\n", owners},
+	{"G17 a failed", "internal/txn/commit.go", "s.store.strike(ctx, p.list, p.at.ID, p.next)", "s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)", owners},
 	{"G17 a failed", "internal/txn/commit.go", " || p.list.isNew && !errors.Is(err, ErrTooMany)", "", owners},
 	{"G17 a failed", "internal/txn/commit.go", "\t\treturn !at.isOwnedBy(p.list.owner, p.list.handle)\n", "\t\treturn false\n", owners},
 	{"G17 a failed", "internal/txn/forward.go", "\t\t\ts.unlist(ctx, place, v)\n", "\t\t\t_ = v\n", owners},
