@@ -106,7 +106,7 @@ func (s *sharing) hurry(b *batch) {
 func (s *sharing) run(b *batch) {
 	defer s.leave()
 	defer close(b.done)
-	defer func() { _ = recover() }() // Nobody else would. If Load panics as well, that is in a request.
+	defer func() { _ = recover() }()    // Nobody else would. If Load panics as well, that is in a request.
 	ctx := context.WithoutCancel(b.ctx) // The first may give up, the others go on.
 	if end, ok := b.ctx.Deadline(); ok {
 		var cancel context.CancelFunc
