@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,10 +58,16 @@ func TestServers(t *testing.T) {
 			}
 
 			s.Kill(t) // Or PostgreSQL would give its shared memory back by itself.
-			shared := segments(t)
-			s.Close()
+			keys := segments(t, s)
 			if k == Postgres || k == Mongo {
-				assert.Less(t, segments(t), shared, "shared memory is left")
+				require.NotEmpty(t, keys)
+			}
+			for _, key := range keys {
+				require.True(t, exists(t, key))
+			}
+			s.Close()
+			for _, key := range keys {
+				assert.False(t, exists(t, key), "shared memory is left")
 			}
 			for _, i := range s.nodes {
 				assert.NoDirExists(t, i.dir)
@@ -68,16 +76,31 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// segments counts those of shared memory that nobody is attached to.
-func segments(t *testing.T) (n int) {
+// segments returns the keys of the shared memory that a PostgreSQL of the server has made,
+// which its seventh line tells.
+func segments(t *testing.T, s *Server) (keys []string) {
+	for _, i := range s.nodes {
+		text, err := os.ReadFile(filepath.Join(i.dir, "data", "postmaster.pid"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		require.NoError(t, err)
+		lines := strings.Split(string(text), "\n")
+		require.Greater(t, len(lines), 6)
+		keys = append(keys, strings.Fields(lines[6])[0])
+	}
+	return keys
+}
+
+func exists(t *testing.T, key string) bool {
 	text, err := os.ReadFile("/proc/sysvipc/shm")
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) > 6 && words[6] == "0" {
-			n++
+		if words := strings.Fields(line); len(words) > 0 && words[0] == key {
+			return true
 		}
 	}
-	return n
+	return false
 }
 
 // What goes wrong is told with the end of the log.

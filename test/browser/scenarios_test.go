@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -9,6 +10,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/internal/wait"
 )
 
 // Two browsers of one user: one ends the other.
@@ -190,7 +193,13 @@ func TestKeyboard(t *testing.T) {
 	b.do(chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
 	assert.Equal(t, "Count", focused(), "the first link of the content")
 
-	b.visit("/signin") // The name has the focus.
+	b.visit("/signin")
+	require.NoError(t, wait.Until(patience, func() error { // Chromium sets it when the page has been drawn.
+		if id := eval[string](b, `document.activeElement.id`); id != "name" {
+			return fmt.Errorf("the focus is on %q", id)
+		}
+		return nil
+	}))
 	b.do(chromedp.KeyEvent("Ann" + kb.Tab + password))
 	b.follow(chromedp.KeyEvent(kb.Enter))
 	assert.Contains(t, b.notices(), "Welcome, Ann.")
