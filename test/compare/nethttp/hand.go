@@ -37,8 +37,8 @@ type keeper interface {
 	replace(ctx context.Context, id string, old, data []byte) error
 }
 
-// openHand is a program that needs no session library, or thinks so: the handlers call
-// the driver. A session is a number and a text.
+// openHand is a program without a session library: its handlers call the driver. A
+// session is a number and a text.
 func openHand(backend, dsn string) (http.Handler, func() error, error) {
 	k, closeStore, err := keeperOf(backend, dsn)
 	if err != nil {
