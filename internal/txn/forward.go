@@ -120,9 +120,13 @@ func (s *Store) findRenewed(ctx context.Context, id string) (*Version, error) {
 		if !ok || s.Now().After(forward.Record.Expiry) {
 			continue
 		}
-		if v, err := s.Find(ctx, renewedID(id, salt)); !errors.Is(err, driver.ErrNotFound) {
+		v, err := s.Find(ctx, renewedID(id, salt))
+		switch {
+		case err == nil:
 			v.Superseded = s.isRecent(forward)
-			return v, err
+			return v, nil
+		case !errors.Is(err, driver.ErrNotFound):
+			return nil, err
 		}
 	}
 	return nil, driver.ErrNotFound

@@ -182,6 +182,9 @@ var mutants = []mutant{
 	{"TestSharedContext", "internal/recordstore/sharing.go", "context.WithoutCancel(b.ctx)", "b.ctx", "./internal/recordstore TestSharedContext"},
 	{"TestSharedPanic", "internal/recordstore/sharing.go", "_ = recover()", "_ = 0", "./internal/recordstore TestSharedPanic"},
 
+	{"TestEveryCallFails", "internal/txn/run.go", "\t\tif err == nil && p.salt", "\t\tif p.salt", "./internal/txn TestEveryCallFails"},
+	{"TestEveryCallFails", "internal/txn/forward.go", "\t\tcase !errors.Is(err, driver.ErrNotFound):\n\t\t\treturn nil, err\n\t\t}\n\t}\n\treturn nil, driver", "\t\t}\n\t}\n\treturn nil, driver", "./internal/txn TestEveryCallFails"},
+
 	// What only several goroutines of one handler can meet.
 	{"create", "internal/txn/commit.go", "\t\t\ts.doom(at)\n", "", "./internal/txn TestDestroyBetweenTheSteps"},
 }
