@@ -19,8 +19,9 @@ import (
 // waits in SQLite. The context ends the wait for a connection and the pauses of
 // sqlstore.Retry.
 type conns struct {
-	open func() (driver.Conn, error)
-	free chan *conn // closed by Close
+	open  func() (driver.Conn, error)
+	free  chan *conn // closed by Close
+	group group
 }
 
 type conn struct {
@@ -64,6 +65,11 @@ func (p *conns) do(ctx context.Context, fn func(*conn) error) error {
 			return ctx.Err()
 		}
 	}
+	return p.with(c, fn)
+}
+
+// with calls fn with a connection that was taken, and puts it back.
+func (p *conns) with(c *conn, fn func(*conn) error) error {
 	if c == nil {
 		return errClosed
 	}
@@ -106,14 +112,23 @@ func (p *conns) Close() error {
 		if c == nil {
 			return nil // It is closed already.
 		}
-		for _, s := range c.prepared {
-			errs = append(errs, s.Close())
-		}
-		if c.Conn != nil {
-			errs = append(errs, c.Close())
-		}
+		errs = append(errs, c.close())
 	}
 	close(p.free)
+	return errors.Join(errs...)
+}
+
+// close closes the connection, which is opened again if it is needed.
+func (c *conn) close() error {
+	var errs []error
+	for _, s := range c.prepared {
+		errs = append(errs, s.Close())
+	}
+	clear(c.prepared)
+	if c.Conn != nil {
+		errs = append(errs, c.Close())
+		c.Conn = nil
+	}
 	return errors.Join(errs...)
 }
 
@@ -131,6 +146,7 @@ type statement struct {
 	text string
 }
 
+// on returns the statement, prepared on a connection.
 func (s *statement) on(c *conn) (driver.Stmt, error) {
 	if p, ok := c.prepared[s]; ok {
 		return p, nil
@@ -148,18 +164,7 @@ func (s *statement) Exec(ctx context.Context, args ...any) (n int64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	err = s.pool.do(ctx, func(c *conn) error {
-		p, err := s.on(c)
-		if err != nil {
-			return err
-		}
-		res, err := p.(driver.StmtExecContext).ExecContext(context.Background(), values)
-		if err == nil {
-			n, err = res.RowsAffected()
-		}
-		return err
-	})
-	return n, err
+	return s.pool.exec(ctx, s, values)
 }
 
 // Scan implements sqlstore.Statement.

@@ -1,0 +1,158 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/flamego/session/internal/sqlstore"
+)
+
+// group is the statements that wait to write. Whoever gets the connection runs them all in
+// one transaction, so that they share what a commit costs: the locks, the log, and with
+// synchronous(FULL) an fsync. Each has its own outcome all the same.
+type group struct {
+	mu      sync.Mutex
+	waiting []*pending
+}
+
+// pending is one of them.
+type pending struct {
+	statement *statement
+	args      []driver.NamedValue
+	done      chan struct{} // closed when it is committed, or has failed
+	n         int64         // how many rows it affected
+	err       error
+}
+
+// groupSize bounds how long a transaction takes, which others may be waiting for.
+const groupSize = 64
+
+func (g *group) enter(w *pending) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, w)
+}
+
+// leave reports whether w was still waiting.
+func (g *group) leave(w *pending) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, w)
+	if i >= 0 {
+		g.waiting = slices.Delete(g.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+func (g *group) take() []*pending {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), groupSize)
+	taken := slices.Clone(g.waiting[:n])
+	g.waiting = slices.Delete(g.waiting, 0, n)
+	return taken
+}
+
+// exec runs a statement that writes, with those of others.
+func (p *conns) exec(ctx context.Context, s *statement, args []driver.NamedValue) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	w := &pending{statement: s, args: args, done: make(chan struct{})}
+	p.group.enter(w)
+	for {
+		select {
+		case <-w.done:
+			return w.n, w.err
+		default:
+		}
+		select {
+		case <-w.done:
+		case c := <-p.free:
+			// Requests that could run, but have not had the processor, come first: some of
+			// them will write as well.
+			runtime.Gosched()
+			err := p.with(c, func(c *conn) error {
+				c.execAll(p.group.take())
+				return nil
+			})
+			if err != nil && p.group.leave(w) {
+				return 0, err
+			}
+		case <-ctx.Done():
+			if p.group.leave(w) {
+				return 0, ctx.Err()
+			}
+			<-w.done // Its transaction is running, and waits for nothing.
+		}
+	}
+}
+
+// execAll runs statements in their order, in one transaction if there are several. If one
+// of them fails, or the transaction as a whole, each is run by itself.
+func (c *conn) execAll(all []*pending) {
+	if len(all) < 2 || !c.transact(all) {
+		for _, w := range all {
+			w.n, w.err = c.exec(w.statement, w.args)
+		}
+	}
+	for _, w := range all {
+		close(w.done)
+	}
+}
+
+var (
+	begin    = &statement{text: "BEGIN IMMEDIATE"}
+	commit   = &statement{text: "COMMIT"}
+	rollback = &statement{text: "ROLLBACK"}
+)
+
+// transact reports whether all of them have their outcome. Otherwise none has changed
+// anything.
+func (c *conn) transact(all []*pending) bool {
+	if _, err := c.exec(begin, nil); err != nil {
+		return false
+	}
+	var err error
+	for _, w := range all {
+		// If an ID exists, that statement alone has no effect.
+		if w.n, w.err = c.exec(w.statement, w.args); w.err != nil && class(w.err) != sqlstore.Exists {
+			err = w.err
+			break
+		}
+	}
+	if err == nil {
+		_, err = c.exec(commit, nil)
+	}
+	if err == nil {
+		return true
+	}
+	_, stays := c.exec(rollback, nil)
+	if stays == nil || strings.Contains(stays.Error(), "no transaction is active") {
+		return false
+	}
+	// What this connection would run next would belong to that transaction, and be lost.
+	err = errors.Join(err, stays, c.close())
+	for _, w := range all {
+		w.n, w.err = 0, err
+	}
+	return true
+}
+
+// exec runs a statement that writes.
+func (c *conn) exec(s *statement, args []driver.NamedValue) (int64, error) {
+	p, err := s.on(c)
+	if err != nil {
+		return 0, err
+	}
+	res, err := p.(driver.StmtExecContext).ExecContext(context.Background(), args)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
