@@ -44,13 +44,13 @@ func newGroup(t *testing.T, dsn string) *conns {
 
 // execTogether runs statements that have all been waiting for the connection, in this
 // order.
-func execTogether(t *testing.T, ctx context.Context, p *conns, texts ...[]any) []outcome {
+func execTogether(t *testing.T, p *conns, texts ...[]any) []outcome {
 	c := <-p.free
 	var wg sync.WaitGroup
 	all := make([]outcome, len(texts))
 	for i, text := range texts {
 		wg.Go(func() {
-			n, err := p.Statement(text[0].(string)).Exec(ctx, text[1:]...)
+			n, err := p.Statement(text[0].(string)).Exec(t.Context(), text[1:]...)
 			if all[i].n = n; err != nil {
 				all[i].err = err.Error()
 			}
@@ -112,7 +112,7 @@ func TestGroup(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "s.db")
 			p := newGroup(t, path)
 			before := commits(t, path)
-			got := execTogether(t, t.Context(), p, c.texts...)
+			got := execTogether(t, p, c.texts...)
 			for i, want := range c.want {
 				assert.Equal(t, want.n, got[i].n, c.texts[i])
 				assert.Contains(t, got[i].err, want.err, c.texts[i])
@@ -143,7 +143,7 @@ func TestGroupOfMany(t *testing.T) {
 		texts[i] = change("old")
 	}
 	before := commits(t, path)
-	for _, o := range execTogether(t, t.Context(), p, texts...) {
+	for _, o := range execTogether(t, p, texts...) {
 		assert.Equal(t, outcome{n: 1}, o)
 	}
 	assert.Equal(t, 3, commits(t, path)-before)
@@ -167,7 +167,7 @@ func TestGroupLocked(t *testing.T) {
 			defer func() { _ = other.Close() }()
 			_, err = other.ExecContext(t.Context(), c.lock)
 			require.NoError(t, err)
-			for _, o := range execTogether(t, t.Context(), p, change("old"), change("old"), insert("a")) {
+			for _, o := range execTogether(t, p, change("old"), change("old"), insert("a")) {
 				assert.Contains(t, o.err, "database is locked")
 			}
 			_, err = other.ExecContext(t.Context(), "ROLLBACK")
@@ -176,7 +176,7 @@ func TestGroupLocked(t *testing.T) {
 			require.NoError(t, other.QueryRowContext(t.Context(), "SELECT sum(v), count(*) FROM t").Scan(&sum, &n))
 			assert.Zero(t, sum)
 			assert.Equal(t, 3, n)
-			assert.Equal(t, []outcome{{n: 1}, {n: 1}, {n: 1}}, execTogether(t, t.Context(), p, change("old"), change("old"), insert("a")))
+			assert.Equal(t, []outcome{{n: 1}, {n: 1}, {n: 1}}, execTogether(t, p, change("old"), change("old"), insert("a")))
 		})
 	}
 }
@@ -192,7 +192,7 @@ func TestGroupLeft(t *testing.T) {
 	_, err := p.Statement("UPDATE t SET v = v + 1").Exec(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	p.free <- c
-	assert.Equal(t, []outcome{{n: 1}, {n: 1}}, execTogether(t, t.Context(), p, change("old"), change("old")))
+	assert.Equal(t, []outcome{{n: 1}, {n: 1}}, execTogether(t, p, change("old"), change("old")))
 	var sum int
 	require.NoError(t, rawDB(t, path).QueryRow("SELECT sum(v) FROM t").Scan(&sum))
 	assert.Equal(t, 2, sum)
@@ -211,10 +211,10 @@ func TestGroupStuck(t *testing.T) {
 		return nil
 	}}
 	p.free <- c
-	for _, o := range execTogether(t, t.Context(), p, change("old"), change("broken"), change("old")) {
+	for _, o := range execTogether(t, p, change("old"), change("broken"), change("old")) {
 		assert.Contains(t, o.err, errStuck.Error())
 	}
-	assert.Equal(t, []outcome{{n: 1}, {n: 1}}, execTogether(t, t.Context(), p, change("old"), change("old")))
+	assert.Equal(t, []outcome{{n: 1}, {n: 1}}, execTogether(t, p, change("old"), change("old")))
 	var sum int
 	require.NoError(t, rawDB(t, path).QueryRow("SELECT sum(v) FROM t").Scan(&sum))
 	assert.Equal(t, 2, sum)
