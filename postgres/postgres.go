@@ -146,6 +146,9 @@ var dialect = sqlstore.Dialect{
 	Quote:       '"',
 	Key:         "key",
 	Placeholder: func(n int) string { return fmt.Sprint("$", n) },
+	// Without the LATERAL and the LIMIT, a small table is read as a whole, and goes on being
+	// read as a whole while it grows.
+	ListLoad: "SELECT found.* FROM unnest(?::text[]) AS list (id) CROSS JOIN LATERAL (SELECT {key}, data, expired_at FROM {table} WHERE {key} = list.id LIMIT 1) AS found",
 	// The rows are locked before they are deleted: a row that is touched meanwhile no
 	// longer matches, and one that another server is deleting is skipped.
 	Sweep: "DELETE FROM {table} WHERE {key} = ANY(ARRAY(SELECT {key} FROM {table} WHERE expired_at <= ? ORDER BY expired_at LIMIT ? FOR UPDATE SKIP LOCKED))",

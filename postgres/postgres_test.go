@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,14 +26,7 @@ func testWrongConfig(t *testing.T, dsn string) {
 	_, err = pool.Exec(t.Context(), `DROP TABLE IF EXISTS readable; DROP ROLE IF EXISTS reader; CREATE ROLE reader;
 		CREATE TABLE readable (key text, data bytea, expired_at timestamptz); GRANT SELECT ON readable TO reader`)
 	require.NoError(t, err)
-	with := func(parameter, value string) string {
-		u, err := url.Parse(dsn)
-		require.NoError(t, err)
-		q := u.Query()
-		q.Set(parameter, value)
-		u.RawQuery = q.Encode()
-		return u.String()
-	}
+	with := func(parameter, value string) string { return withParameter(t, dsn, parameter, value) }
 	backendtest.WrongConfigs(t, "postgres", open, map[string]backendtest.Wrong[Config]{
 		"empty DSN":      {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.Pool"}},
 		"no DSN":         {Config: Config{DSN: "host=a port=x"}, Want: []string{"Config.DSN is not a connection string", "postgres://"}},
@@ -46,6 +40,15 @@ func testWrongConfig(t *testing.T, dsn string) {
 		"columns":        {Config: Config{DSN: dsn, Table: "pg_catalog.pg_class"}, Want: []string{"Config.Table", `column "data" does not exist`}},
 		"wrong database": {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
 	})
+}
+
+func withParameter(t *testing.T, dsn, parameter, value string) string {
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set(parameter, value)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // TestNoPassword checks that no error shows a password, not even of an invalid DSN.
@@ -118,18 +121,68 @@ func testSweepBatches(t *testing.T, dsn string) {
 	assert.Equal(t, 100, live)
 
 	// Through the index.
-	var plan strings.Builder
 	_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'more'||i, 'x', now() + i * interval '1 second' FROM generate_series(1, 20000) i; ANALYZE "+table)
 	require.NoError(t, err)
-	rows, err := pool.Query(ctx, "EXPLAIN SELECT key FROM "+table+" WHERE expired_at <= $1 ORDER BY expired_at LIMIT 1000", time.Now())
+	plan := explain(t, pool, "SELECT key FROM "+table+" WHERE expired_at <= $1 ORDER BY expired_at LIMIT 1000", time.Now())
+	assert.Contains(t, plan, table+"_expired_at_idx")
+}
+
+// testManyByIndex looks up several IDs in a table so small that PostgreSQL would rather
+// read all of it. It would go on doing so while the table grows, until it is analyzed
+// again.
+func testManyByIndex(t *testing.T, dsn string) {
+	ctx := context.Background()
+	table := backendtest.FreshTable()
+	cfg, err := pgxpool.ParseConfig(dsn)
 	require.NoError(t, err)
-	for rows.Next() {
-		var line string
-		require.NoError(t, rows.Scan(&line))
-		plan.WriteString(line + "\n")
+	var last query
+	cfg.ConnConfig.Tracer = &last
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	require.NoError(t, err)
+	defer pool.Close()
+	b, _, err := open(ctx, Config{Pool: pool, Table: table, InitTable: true})
+	require.NoError(t, err)
+	_, err = pool.Exec(ctx, "INSERT INTO "+table+" SELECT 'id'||i, 'x', now() + interval '1 hour' FROM generate_series(1, 500) i; ANALYZE "+table)
+	require.NoError(t, err)
+	for _, ids := range [][]string{{"id1", "id2"}, {"id1", "id2", "id3", "id4", "id5", "id6", "id7", "id8", "id9", "none"}} {
+		found, err := b.LoadMany(ctx, ids)
+		require.NoError(t, err)
+		assert.Len(t, found, min(len(ids), 9))
+		plan := explain(t, pool, last.SQL, last.Args...)
+		assert.Contains(t, plan, "Index")
+		assert.NotContains(t, plan, "Seq Scan")
 	}
-	require.NoError(t, rows.Err())
-	assert.Contains(t, plan.String(), table+"_expired_at_idx")
+
+	// The modes that poolers between the two may need.
+	for _, mode := range []string{"exec", "simple_protocol", "describe_exec"} {
+		b, _, err := open(ctx, Config{DSN: withParameter(t, dsn, "default_query_exec_mode", mode), Table: table})
+		require.NoError(t, err)
+		found, err := b.LoadMany(ctx, []string{"id1", "id2", "none"})
+		require.NoError(t, err, mode)
+		assert.Len(t, found, 2, mode)
+		assert.Equal(t, "x", string(found["id2"].Data), mode)
+		require.NoError(t, b.Close())
+	}
+}
+
+// query is the last one that a pool has run.
+type query struct{ pgx.TraceQueryStartData }
+
+func (q *query) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	q.TraceQueryStartData = data
+	return ctx
+}
+
+func (q *query) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// explain returns the plan of a query.
+func explain(t *testing.T, pool *pgxpool.Pool, text string, args ...any) string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), "EXPLAIN "+text, args...)
+	require.NoError(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return strings.Join(plan, "\n")
 }
 
 // testLegacyTable uses a table as v1.6.6 made it: InitTable adds the index.

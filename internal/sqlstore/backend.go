@@ -35,19 +35,12 @@ const (
 	someIDs = 8
 )
 
-// LoadMany implements driver.ManyLoader. What is left of the parameters repeats an ID.
+// LoadMany implements driver.ManyLoader.
 func (b *Backend) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
 	found := make(map[string]driver.Record, len(ids))
 	err := ctx.Err()
 	for chunk := range slices.Chunk(ids, manyIDs) {
-		statement, n := b.loadMany, manyIDs
-		if len(chunk) <= someIDs {
-			statement, n = b.loadSome, someIDs
-		}
-		args := make([]any, n)
-		for i := range args {
-			args[i] = chunk[min(i, len(chunk)-1)]
-		}
+		statement, args := b.many(chunk)
 		if err = b.rows(ctx, statement, args, found); err != nil {
 			break
 		}
@@ -56,6 +49,22 @@ func (b *Backend) LoadMany(ctx context.Context, ids []string) (map[string]driver
 		return nil, b.fail("load many", err)
 	}
 	return found, nil
+}
+
+// many returns the statement that looks up IDs, and its parameters.
+func (b *Backend) many(ids []string) (Statement, []any) {
+	if b.d.ListLoad != "" {
+		return b.loadMany, []any{ids}
+	}
+	statement, n := b.loadMany, manyIDs
+	if len(ids) <= someIDs {
+		statement, n = b.loadSome, someIDs
+	}
+	args := make([]any, n)
+	for i := range args {
+		args[i] = ids[min(i, len(ids)-1)] // What is left repeats an ID.
+	}
+	return statement, args
 }
 
 // SharesLoads implements driver.LoadSharer.

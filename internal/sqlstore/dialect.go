@@ -19,6 +19,10 @@ type Dialect struct {
 	Key string
 	// Placeholder spells the n-th parameter, counted from 1. Default is "?".
 	Placeholder func(n int) string
+	// ListLoad loads the records under a list of IDs, its one parameter, as rows of key,
+	// data and expired_at. It is a template, as Sweep is. By default there is a parameter
+	// for each ID.
+	ListLoad string
 	// Match is the condition that the row holds the bytes of its one parameter,
 	// exactly. Default is "data = ?".
 	Match string

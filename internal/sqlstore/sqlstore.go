@@ -7,6 +7,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -89,7 +90,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 		return "SELECT {key}, data, expired_at FROM {table} WHERE {key} IN (?" + strings.Repeat(", ?", n-1) + ")"
 	}
 	b.loadSome = b.statement(o.Read, byIDs(someIDs))
-	b.loadMany = b.statement(o.Read, byIDs(manyIDs))
+	b.loadMany = b.statement(o.Read, cmp.Or(d.ListLoad, byIDs(manyIDs)))
 	b.create = b.statement(o.Write, "INSERT INTO {table} (data, expired_at, {key}) VALUES (?, ?, ?)")
 	b.replace = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ? WHERE {key} = ? AND {match}")
 	b.move = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ?, {key} = ? WHERE {key} = ? AND {match}")
