@@ -14,21 +14,23 @@ import (
 // one of them returns much earlier.
 const patience = 5 * time.Millisecond
 
-// sharing lets loads of concurrent requests share round trips. As many as there are
-// processors go by themselves. Those beyond that wait for the next one to return, and then
+// sharing lets loads of concurrent requests share round trips. As many trips as there are
+// processors may be under way. Loads beyond that wait for the next one to return, and then
 // go together: the busier the server, the more it loads at a time, at the cost of one
 // round trip.
 type sharing struct {
 	backend driver.LoadSharer
-	alone   int // how many round trips may be under way before others wait
+	most    int    // how many round trips may be under way before others wait
+	yield   func() // lets other goroutines run
 
-	mu    sync.Mutex
-	trips int    // under way
-	next  *batch // of those that wait, or nil
+	mu        sync.Mutex
+	trips     int    // under way, or about to start
+	gathering bool   // one is about to start, and takes those that wait along
+	next      *batch // those that wait, or nil
 }
 
 func newSharing(b driver.LoadSharer) *sharing {
-	return &sharing{backend: b, alone: max(2, runtime.GOMAXPROCS(0))}
+	return &sharing{backend: b, most: max(2, runtime.GOMAXPROCS(0)), yield: runtime.Gosched}
 }
 
 // batch is what one round trip asks for.
@@ -45,8 +47,11 @@ type batch struct {
 func (s *sharing) load(ctx context.Context, id string) (driver.Record, error) {
 	b := s.join(ctx, id)
 	if b == nil {
-		defer s.leave()
-		return s.backend.Load(ctx, id)
+		if b = s.gather(id); b == nil {
+			defer s.leave()
+			return s.backend.Load(ctx, id)
+		}
+		go s.run(b)
 	}
 	select {
 	case <-b.done:
@@ -60,12 +65,13 @@ func (s *sharing) load(ctx context.Context, id string) (driver.Record, error) {
 	return s.backend.Load(ctx, id)
 }
 
-// join returns nil if the load may go by itself, or the batch that it is in.
+// join returns the batch that a load is in, or nil if a round trip starts with it.
 func (s *sharing) join(ctx context.Context, id string) *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trips < s.alone {
+	if !s.gathering && s.trips < s.most {
 		s.trips++
+		s.gathering = true
 		return nil
 	}
 	b := s.next
@@ -78,18 +84,38 @@ func (s *sharing) join(ctx context.Context, id string) *batch {
 	return b
 }
 
+// gather ends the wait of a batch, and adds more IDs. It returns nil if nobody waits. The
+// requests that could run, but have not had the processor, come first: some of them will
+// load a session as well.
+func (s *sharing) gather(more ...string) *batch {
+	s.yield()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.next
+	s.gathering, s.next = false, nil
+	if b != nil {
+		b.timer.Stop()
+		b.ids = append(b.ids, more...)
+	}
+	return b
+}
+
 // leave is called when a round trip has ended. The batch that waits takes its place.
 func (s *sharing) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.next
-	if b == nil || s.trips > s.alone {
+	if s.next == nil || s.gathering || s.trips > s.most {
 		s.trips--
 		return
 	}
-	s.next = nil
-	b.timer.Stop()
-	go s.run(b)
+	s.gathering = true
+	go func() {
+		if b := s.gather(); b != nil {
+			s.run(b)
+		} else {
+			s.leave() // It did not want to wait any longer: see hurry.
+		}
+	}()
 }
 
 // hurry starts a batch although no round trip has ended: a connection may hang.

@@ -126,20 +126,21 @@ func loads(ctx context.Context, s *sharing, ids ...string) []func() result {
 	return ends
 }
 
-func withSlow(t *testing.T, alone int, f func(t *testing.T, b *slow, s *sharing)) {
+func withSlow(t *testing.T, most int, f func(t *testing.T, b *slow, s *sharing)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &slow{data: make(map[string]string)}
 		for i := range 100 {
 			b.data[fmt.Sprint(i)] = fmt.Sprint("data of ", i)
 		}
 		s := newSharing(b)
-		s.alone = alone
+		s.most = most
 		f(t, b, s)
 		synctest.Wait()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		assert.Zero(t, s.trips)
 		assert.Nil(t, s.next)
+		assert.False(t, s.gathering)
 	})
 }
 
@@ -165,6 +166,72 @@ func TestShared(t *testing.T) {
 			assert.Equal(t, result{"data of " + want, nil}, ends[i]())
 		}
 		assert.Equal(t, result{"", driver.ErrNotFound}, ends[5]())
+	})
+}
+
+// TestGathered checks that a round trip that is about to start takes those along that come
+// meanwhile, also if it could go by itself.
+func TestGathered(t *testing.T) {
+	withSlow(t, 2, func(t *testing.T, b *slow, s *sharing) {
+		start := make(chan struct{})
+		s.yield = func() { <-start }
+		ends := loads(t.Context(), s, "0", "1", "2", "unknown")
+		require.Empty(t, b.asked())
+		start <- struct{}{}
+		first := b.asked()
+		require.Len(t, first, 1)
+		assert.Equal(t, []string{"1", "2", "unknown", "0"}, first[0].ids)
+
+		// The next one does not wait for it.
+		ends = append(ends, loads(t.Context(), s, "3")...)
+		start <- struct{}{}
+		second := b.asked()
+		require.Len(t, second, 1)
+		assert.Equal(t, call{ids: []string{"3"}}, call{ids: second[0].ids, many: second[0].many})
+
+		// One that takes another's place gathers as well.
+		ends = append(ends, loads(t.Context(), s, "4")...)
+		answer(nil, second...)
+		ends = append(ends, loads(t.Context(), s, "5")...)
+		start <- struct{}{}
+		third := b.asked()
+		require.Len(t, third, 1)
+		assert.Equal(t, []string{"4", "5"}, third[0].ids)
+		answer(nil, first...)
+		answer(nil, third...)
+		assert.Equal(t, 1, b.answerAll(), "only what is unknown is asked for again")
+		for i, want := range []string{"0", "1", "2", "", "3", "4", "5"} {
+			if want != "" {
+				want = "data of " + want
+			}
+			assert.Equal(t, want, ends[i]().data)
+		}
+	})
+}
+
+// TestGatheredInVain checks that those who wait for a round trip that is about to start
+// do not wait for long, and that it then starts without them.
+func TestGatheredInVain(t *testing.T) {
+	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
+		start := make(chan struct{})
+		s.yield = func() { <-start }
+		ends := loads(t.Context(), s, "0", "1")
+		time.Sleep(patience)
+		assert.Equal(t, 1, b.answerAll())
+		assert.Equal(t, "data of 1", ends[1]().data)
+		start <- struct{}{}
+		calls := b.asked()
+		require.Len(t, calls, 1)
+
+		// The same when it takes another's place.
+		ends = append(ends, loads(t.Context(), s, "2")...)
+		answer(nil, calls...)
+		require.Empty(t, b.asked())
+		time.Sleep(patience)
+		assert.Equal(t, 1, b.answerAll())
+		start <- struct{}{}
+		assert.Equal(t, "data of 0", ends[0]().data)
+		assert.Equal(t, "data of 2", ends[2]().data)
 	})
 }
 
