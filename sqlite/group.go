@@ -4,18 +4,19 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/flamego/session/internal/sqlstore"
+	"github.com/flamego/session/internal/yield"
 )
 
 // group is the statements that wait to write. Whoever gets the connection runs them all in
 // one transaction, so that they share what a commit costs: the locks, the log, and with
 // synchronous(FULL) an fsync. Each has its own outcome all the same.
 type group struct {
+	yield   yield.Yield
 	mu      sync.Mutex
 	waiting []*pending
 }
@@ -76,7 +77,7 @@ func (p *conns) exec(ctx context.Context, s *statement, args []driver.NamedValue
 		case c := <-p.free:
 			// Requests that could run, but have not had the processor, come first: some of
 			// them will write as well.
-			runtime.Gosched()
+			p.group.yield.Do()
 			err := p.with(c, func(c *conn) error {
 				c.execAll(p.group.take())
 				return nil

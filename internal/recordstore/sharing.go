@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/yield"
 )
 
 // patience is how long a load waits for others, at most, before it is on its way. Usually
@@ -21,7 +22,7 @@ const patience = 5 * time.Millisecond
 type sharing struct {
 	backend driver.LoadSharer
 	most    int    // how many round trips may be under way before others wait
-	yield   func() // lets other goroutines run
+	yield   func() // lets other requests run
 
 	mu        sync.Mutex
 	trips     int    // under way, or about to start
@@ -30,7 +31,7 @@ type sharing struct {
 }
 
 func newSharing(b driver.LoadSharer) *sharing {
-	return &sharing{backend: b, most: max(2, runtime.GOMAXPROCS(0)), yield: runtime.Gosched}
+	return &sharing{backend: b, most: max(2, runtime.GOMAXPROCS(0)), yield: new(yield.Yield).Do}
 }
 
 // batch is what one round trip asks for.
