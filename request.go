@@ -81,8 +81,8 @@ func (q *request) carrier() carry.Carrier {
 // client disconnects: drivers close a connection whose query is cancelled, so a flood
 // of aborted requests would drain the pool.
 func (q *request) load() (flash any, err error) {
-	ctx, cancel := q.m.beyond(q.x.r.Context())
-	defer cancel()
+	within := onDemand{q: q}
+	defer within.end()
 	defer func() {
 		switch {
 		case err != nil:
@@ -94,10 +94,11 @@ func (q *request) load() (flash any, err error) {
 	}()
 
 	// 1. Only an ID that the store holds is a session (G8).
-	handle, v, err := q.find(ctx)
+	handle, v, err := q.find(&within)
 	if err != nil || q.by == nil {
 		return nil, err
 	}
+	ctx := within.context()
 
 	// 2. Take its flash (G5), or slide its expiry (G9).
 	passive, err := q.passive()
@@ -138,6 +139,26 @@ func (q *request) load() (flash any, err error) {
 	return q.live.flashes.take(flash), nil
 }
 
+// onDemand is the context of a load. Visitors who bring no ID need none.
+type onDemand struct {
+	q      *request
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (o *onDemand) context() context.Context {
+	if o.ctx == nil {
+		o.ctx, o.cancel = o.q.m.beyond(o.q.x.r.Context())
+	}
+	return o.ctx
+}
+
+func (o *onDemand) end() {
+	if o.cancel != nil {
+		o.cancel()
+	}
+}
+
 // passive reports whether the request only looks at its session.
 func (q *request) passive() (passive bool, err error) {
 	if q.m.opt.Passive == nil {
@@ -157,7 +178,7 @@ const mostValues = 8
 // find loads the live session that the request brings. The first transport with a live
 // ID counts. If there are several live IDs in cookies of the same name, none counts:
 // another host of the domain has set one, and nobody can tell which.
-func (q *request) find(ctx context.Context) (handle string, v *txn.Version, err error) {
+func (q *request) find(within *onDemand) (handle string, v *txn.Version, err error) {
 	malformed := false
 	var tried [mostValues]string // A megabyte of cookies must not cost more than reading it.
 	looked := 0
@@ -170,7 +191,7 @@ func (q *request) find(ctx context.Context) (handle string, v *txn.Version, err 
 			if !q.m.core.Engine.Valid(value, q.m.leastID) {
 				if value != "" && !malformed {
 					malformed = true
-					q.m.core.Emit(ctx, txn.Event{Kind: txn.MalformedID})
+					q.m.core.Emit(within.context(), txn.Event{Kind: txn.MalformedID})
 				}
 				continue
 			}
@@ -179,7 +200,7 @@ func (q *request) find(ctx context.Context) (handle string, v *txn.Version, err 
 			}
 			tried[looked] = value
 			looked++
-			found, err := q.m.core.Find(ctx, value)
+			found, err := q.m.core.Find(within.context(), value)
 			switch {
 			case err == nil && !q.belongs(found):
 				continue
@@ -190,7 +211,7 @@ func (q *request) find(ctx context.Context) (handle string, v *txn.Version, err 
 			case err == nil:
 				q.by, handle, v = c, value, found
 			case errors.Is(err, driver.ErrUnreadable):
-				q.m.core.Emit(ctx, txn.Event{Kind: txn.Undecodable, ID: value, Err: err})
+				q.m.core.Emit(within.context(), txn.Event{Kind: txn.Undecodable, ID: value, Err: err})
 				q.m.reportRecord(err)
 			case !errors.Is(err, ErrNotFound):
 				return "", nil, err
@@ -199,7 +220,7 @@ func (q *request) find(ctx context.Context) (handle string, v *txn.Version, err 
 				if errors.Is(err, txn.ErrExpired) {
 					kind = txn.Expired
 				}
-				q.m.core.Emit(ctx, txn.Event{Kind: kind, ID: value})
+				q.m.core.Emit(within.context(), txn.Event{Kind: kind, ID: value})
 				q.live.txn.Stale(value)
 			}
 		}
