@@ -298,10 +298,6 @@ func machine(dir string) string {
 		return "unknown"
 	}
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	fileSystem, err := exec.Command("stat", "-f", "-c", "%T", dir).Output()
-	if err != nil {
-		fileSystem = []byte("an unknown file system")
-	}
 	// The third is of the last quarter of an hour. What is far above the number of cores
 	// comes from other work.
 	load := "unknown"
@@ -309,7 +305,25 @@ func machine(dir string) string {
 		load = strings.Fields(string(data))[2]
 	}
 	return fmt.Sprintf("%s, %d cores, load average %s in the end; %s, Linux %s; files on %s; %s", field("/proc/cpuinfo", "model name"), runtime.NumCPU(), load,
-		field("/etc/os-release", "PRETTY_NAME="), strings.TrimSpace(string(kernel)), strings.TrimSpace(string(fileSystem)), runtime.Version())
+		field("/etc/os-release", "PRETTY_NAME="), strings.TrimSpace(string(kernel)), fileSystem(dir), runtime.Version())
+}
+
+// fileSystem is what a folder is on. The journal matters: see the page on files.
+func fileSystem(dir string) string {
+	out, _ := exec.Command("findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", dir).Output()
+	fields := strings.Fields(string(out))
+	if len(fields) < 2 {
+		return "an unknown file system"
+	}
+	options, err := os.ReadFile(filepath.Join("/proc/fs/ext4", filepath.Base(fields[1]), "options"))
+	switch {
+	case err != nil:
+		return fields[0]
+	case bytes.Contains(options, []byte("\ndata=")):
+		return "ext4 with a journal"
+	default:
+		return "ext4 without a journal"
+	}
 }
 
 // versions are those of libraries, frameworks, drivers and servers.
