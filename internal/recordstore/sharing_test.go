@@ -117,6 +117,11 @@ func loads(ctx context.Context, s *sharing, ids ...string) []func() result {
 	for _, id := range ids {
 		end := make(chan result, 1)
 		go func() {
+			defer func() {
+				if p := recover(); p != nil {
+					end <- result{err: p.(error)}
+				}
+			}()
 			r, err := s.load(ctx, id)
 			end <- result{string(r.Data), err}
 		}()
@@ -223,13 +228,14 @@ func TestGatheredInVain(t *testing.T) {
 		calls := b.asked()
 		require.Len(t, calls, 1)
 
-		// The same when it takes another's place.
+		// One that takes another's place has waited long enough, and hurries nobody.
 		ends = append(ends, loads(t.Context(), s, "2")...)
 		answer(nil, calls...)
 		require.Empty(t, b.asked())
 		time.Sleep(patience)
-		assert.Equal(t, 1, b.answerAll())
+		require.Empty(t, b.asked())
 		start <- struct{}{}
+		assert.Equal(t, 1, b.answerAll())
 		assert.Equal(t, "data of 0", ends[0]().data)
 		assert.Equal(t, "data of 2", ends[2]().data)
 	})
@@ -292,46 +298,87 @@ func TestSharedFailure(t *testing.T) {
 	})
 }
 
-// TestSharedPanic checks that a panic of a backend reaches who asked, and not the program.
+// TestSharedPanic checks that a panic of a backend reaches one that asked, and is none for
+// the others.
 func TestSharedPanic(t *testing.T) {
 	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
 		ends := loads(t.Context(), s, "0")
 		s.backend = panics{b}
-		ends = append(ends, loads(t.Context(), s, "1")...)
+		ends = append(ends, loads(t.Context(), s, "1", "2")...)
 		b.answerAll()
 		assert.Equal(t, "data of 0", ends[0]().data)
-		assert.Equal(t, "data of 1", ends[1]().data)
+		assert.Equal(t, result{err: errPanic}, ends[1]())
+		assert.Equal(t, "data of 2", ends[2]().data)
 	})
 }
+
+var errPanic = errors.New("a panic")
 
 type panics struct{ *slow }
 
 func (panics) LoadMany(context.Context, []string) (map[string]driver.Record, error) {
-	panic("LoadMany")
+	panic(errPanic)
 }
 
-// TestSharedContext checks that each load ends with its own context: the first of a batch
-// may give up, and the others still get their records. The batch ends with the deadline
-// of the first.
+// TestSharedContext checks that each load ends with its own context, also the one that
+// makes the round trip: then the others ask for themselves.
 func TestSharedContext(t *testing.T) {
 	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
 		ends := loads(t.Context(), s, "0")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		ends = append(ends, loads(ctx, s, "1")...)
-		ends = append(ends, loads(t.Context(), s, "2")...)
-		cancel()
+		waits, cancelWaits := context.WithCancel(t.Context())
+		asks, cancelAsks := context.WithCancel(t.Context())
+		ends = append(ends, loads(waits, s, "1")...)
+		ends = append(ends, loads(asks, s, "2")...)
+		ends = append(ends, loads(t.Context(), s, "3")...)
+		cancelWaits()
 		assert.ErrorIs(t, ends[1]().err, context.Canceled)
 		answer(nil, b.asked()...)
 		batch := b.asked()
 		require.Len(t, batch, 1)
-		require.NoError(t, batch[0].ctx.Err())
-		end, ok := batch[0].ctx.Deadline()
-		assert.True(t, ok)
-		assert.Equal(t, time.Minute, time.Until(end))
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		require.Error(t, batch[0].ctx.Err())
+		require.Equal(t, []string{"1", "2", "3"}, batch[0].ids)
+		cancelAsks()
+		assert.ErrorIs(t, ends[2]().err, context.Canceled)
+		answer(nil, batch...) // If 3 has made it, and not 2.
 		b.answerAll()
-		assert.Equal(t, "data of 2", ends[2]().data)
+		assert.Equal(t, "data of 3", ends[3]().data)
+	})
+}
+
+// TestAllGiveUp has all that wait give up, before it is their turn and when it is. Others
+// go on.
+func TestAllGiveUp(t *testing.T) {
+	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
+		ends := loads(t.Context(), s, "0")
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := loads(ctx, s, "1", "2")
+		cancel()
+		for _, end := range gone {
+			assert.ErrorIs(t, end().err, context.Canceled)
+		}
+		time.Sleep(patience)
+		assert.Equal(t, 1, b.answerAll(), "only what 0 asks")
+		assert.Equal(t, "data of 0", ends[0]().data)
+
+		// Their turn comes, but nobody hears it.
+		for _, hurried := range []bool{false, true} {
+			s.trips, s.gathering = 1, false
+			waiting := s.join("3")
+			if hurried {
+				s.hurry(waiting)
+			} else {
+				s.leave()
+			}
+			s.giveUp(waiting)
+			assert.Nil(t, s.next)
+			assert.False(t, s.gathering)
+			if hurried {
+				assert.Equal(t, 1, s.trips)
+				s.leave()
+			}
+			assert.Zero(t, s.trips)
+		}
+		end := loads(t.Context(), s, "4")[0]
+		b.answerAll()
+		assert.Equal(t, "data of 4", end().data)
 	})
 }
