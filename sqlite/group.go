@@ -97,13 +97,28 @@ func (p *conns) exec(ctx context.Context, s *statement, args []driver.NamedValue
 // execAll runs statements in their order, in one transaction if there are several. If one
 // of them fails, or the transaction as a whole, each is run by itself.
 func (c *conn) execAll(all []*pending) {
+	panicking := true
+	defer func() {
+		if panicking { // That goes on to one of those who wait.
+			fail(all, errors.Join(errPanicked, c.close()))
+		}
+		for _, w := range all {
+			close(w.done)
+		}
+	}()
 	if len(all) < 2 || !c.transact(all) {
 		for _, w := range all {
 			w.n, w.err = c.exec(w.statement, w.args)
 		}
 	}
+	panicking = false
+}
+
+var errPanicked = errors.New("the driver has panicked in a transaction with others")
+
+func fail(all []*pending, err error) {
 	for _, w := range all {
-		close(w.done)
+		w.n, w.err = 0, err
 	}
 }
 
@@ -138,10 +153,7 @@ func (c *conn) transact(all []*pending) bool {
 		return false
 	}
 	// What this connection would run next would belong to that transaction, and be lost.
-	err = errors.Join(err, stays, c.close())
-	for _, w := range all {
-		w.n, w.err = 0, err
-	}
+	fail(all, errors.Join(err, stays, c.close()))
 	return true
 }
 

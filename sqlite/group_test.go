@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +51,11 @@ func execTogether(t *testing.T, p *conns, texts ...[]any) []outcome {
 	all := make([]outcome, len(texts))
 	for i, text := range texts {
 		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					all[i].err = fmt.Sprint(p)
+				}
+			}()
 			n, err := p.Statement(text[0].(string)).Exec(t.Context(), text[1:]...)
 			if all[i].n = n; err != nil {
 				all[i].err = err.Error()
@@ -218,6 +224,35 @@ func TestGroupStuck(t *testing.T) {
 	var sum int
 	require.NoError(t, rawDB(t, path).QueryRow("SELECT sum(v) FROM t").Scan(&sum))
 	assert.Equal(t, 2, sum)
+}
+
+// TestGroupPanic has the driver panic in the middle of a transaction. That reaches one of
+// those who wait; the others get an error, since nothing of theirs is stored.
+func TestGroupPanic(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	p := newGroup(t, path)
+	c := <-p.free
+	c.Conn = spied{c.Conn, func(text string) error {
+		if strings.HasPrefix(text, "INSERT") {
+			panic("the driver")
+		}
+		return nil
+	}}
+	p.free <- c
+	panicked := 0
+	for _, o := range execTogether(t, p, change("old"), insert("a"), change("old")) {
+		assert.Zero(t, o.n)
+		if o.err == "the driver" {
+			panicked++
+			continue
+		}
+		assert.Contains(t, o.err, errPanicked.Error())
+	}
+	assert.Equal(t, 1, panicked)
+	assert.Equal(t, []outcome{{n: 1}, {n: 1}}, execTogether(t, p, change("old"), insert("a")))
+	var sum int
+	require.NoError(t, rawDB(t, path).QueryRow("SELECT sum(v) FROM t").Scan(&sum))
+	assert.Equal(t, 1, sum)
 }
 
 var errStuck = errors.New("the disk does not answer")

@@ -308,7 +308,7 @@ func machine(dir string) string {
 		field("/etc/os-release", "PRETTY_NAME="), strings.TrimSpace(string(kernel)), fileSystem(dir), runtime.Version())
 }
 
-// fileSystem is what a folder is on. The journal matters: see the page on files.
+// fileSystem is what a folder is on. The journal matters: see what the page says of files.
 func fileSystem(dir string) string {
 	out, _ := exec.Command("findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", dir).Output()
 	fields := strings.Fields(string(out))

@@ -199,6 +199,8 @@ var mutants = []mutant{
 	{"TestGroupOfOne", "sqlite/group.go", "if len(all) < 2 || !c.transact(all) {", "if !c.transact(all) {", "./sqlite TestGroupOfOne"},
 	{"reader", "sqlite/group.go", "		_, err = c.exec(commit, nil)\n", "		_, _ = c.exec(commit, nil)\n", "./sqlite TestGroupLocked"},
 	{"TestGroupLeft", "sqlite/group.go", "			if p.group.leave(w) {\n				return 0, ctx.Err()\n", "			if len(p.group.waiting) > 0 {\n				return 0, ctx.Err()\n", "./sqlite TestGroupLeft"},
+	{"TestGroupPanic", "sqlite/group.go", "		if panicking { //", "		if false { //", "./sqlite TestGroupPanic"},
+	{"TestGroupPanic", "sqlite/group.go", "errors.Join(errPanicked, c.close())", "errPanicked", "./sqlite TestGroupPanic"},
 	{"TestGroupStuck", "sqlite/group.go", "stays == nil || ", "stays != nil || ", "./sqlite TestGroupStuck"},
 	{"TestGroupStuck", "sqlite/group.go", ", c.close())", ")", "./sqlite TestGroupStuck"},
 
