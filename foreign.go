@@ -30,6 +30,9 @@ type foreignView struct {
 	left bool // the application itself removes the old record when the session moves
 }
 
+// Own implements txn.View.
+func (v *foreignView) Own() []txn.Pair { return txn.OwnOf(v) }
+
 // Get implements txn.View.
 func (v *foreignView) Get(key any) (any, bool) {
 	val := v.Session.Get(key)
@@ -141,7 +144,7 @@ func (e *foreignEngine) Move(ctx context.Context, old *txn.Version, newID string
 func isSameSession(a, b Session) bool { return reflect.ValueOf(a).Comparable() && a == b }
 
 func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *txn.Changes) (*txn.Version, error) {
-	flush := func() {
+	if ch.Flushed() {
 		kept := make(map[any]any)
 		for _, key := range txn.KeptKeys() {
 			if val := sess.Get(key); val != nil {
@@ -153,7 +156,13 @@ func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *t
 			sess.Set(key, val)
 		}
 	}
-	ch.Replay(flush, func(key, val any) { sess.Set(key, val) }, func(key any) { sess.Delete(key) })
+	for key, val := range ch.All() {
+		if val == nil {
+			sess.Delete(key)
+		} else {
+			sess.Set(key, val)
+		}
+	}
 	if err := e.outer.Save(ctx, sess); err != nil {
 		return nil, err
 	}

@@ -101,7 +101,7 @@ func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry ti
 	if sh.has(k) {
 		return nil, driver.ErrExists
 	}
-	sh.put(k, v, expiry)
+	sh.put(k, place{}, nil, v, expiry)
 	return version(id, v, expiry), nil
 }
 
@@ -111,10 +111,11 @@ func (e *Engine) Replace(_ context.Context, old *txn.Version, ch *txn.Changes, e
 	sh, k := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if _, ok := sh.find(k, old); !ok {
+	p, row, ok := sh.find(k, old)
+	if !ok {
 		return nil, driver.ErrConflict
 	}
-	sh.put(k, v, expiry)
+	sh.put(k, p, row, v, expiry)
 	return version(old.ID, v, expiry), nil
 }
 
@@ -125,14 +126,14 @@ func (e *Engine) Move(_ context.Context, old *txn.Version, newID string, ch *txn
 	to, newKey := e.shard(newID)
 	unlock := e.lockBoth(from, to)
 	defer unlock()
-	if _, ok := from.find(k, old); !ok {
+	if _, _, ok := from.find(k, old); !ok {
 		return nil, driver.ErrConflict
 	}
 	if to.has(newKey) {
 		return nil, driver.ErrExists
 	}
 	from.drop(k.hash)
-	to.put(newKey, v, expiry)
+	to.put(newKey, place{}, nil, v, expiry)
 	return version(newID, v, expiry), nil
 }
 
@@ -156,7 +157,7 @@ func (e *Engine) Extend(_ context.Context, old *txn.Version, expiry time.Time) (
 	sh, k := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	row, ok := sh.find(k, old)
+	_, row, ok := sh.find(k, old)
 	if !ok {
 		return nil, driver.ErrConflict
 	}

@@ -71,7 +71,7 @@ const (
 	kindString
 )
 
-// encode returns the kind of a value, or 0 if it is not packed, and its bytes.
+// encode returns the kind of a value, or 0 if it is not packed, and appends its bytes.
 func encode(val any, buf []byte) (kind byte, b []byte) {
 	switch v := val.(type) {
 	case bool:
@@ -188,35 +188,45 @@ func (p *packed) with(ch *txn.Changes) *packed {
 	if p != nil {
 		old = p.data
 	}
-	next, ok := unpack(0, old), true
-	ch.Replay(func() {
-		flushed := &packed{}
-		for _, key := range txn.KeptKeys() {
-			if val, ok := next.Get(key); ok {
-				flushed.add(key, val)
-			}
-		}
-		next.data = append(next.data[:0], flushed.data...)
-	}, func(key, val any) {
+	next := unpack(0, old)
+	if ch.Flushed() {
+		next.flush()
+	}
+	for key, val := range ch.All() {
 		next.remove(key)
-		ok = ok && next.add(key, val)
-	}, next.remove)
-	if !ok {
-		return nil
+		if val != nil && !next.add(key, val) {
+			return nil
+		}
 	}
 	return next
+}
+
+// flush removes what txn.Changes.Flush does, while p is being made.
+func (p *packed) flush() {
+	kept := &packed{}
+	for _, key := range txn.KeptKeys() {
+		if val, ok := p.Get(key); ok {
+			kept.add(key, val)
+		}
+	}
+	p.data = append(p.data[:0], kept.data...)
 }
 
 // add adds a key that is not there, while p is being made. It reports whether it could.
 func (p *packed) add(key, val any) bool {
 	name, ok := key.(string)
-	var buf [64]byte
-	kind, b := encode(val, buf[:0])
-	if !ok || kind == 0 || len(name) > maxPart || len(p.data)+1+1+len(name)+1+len(b) > maxData {
+	if !ok || len(name) > maxPart {
 		return false
 	}
 	at := len(p.data)
-	p.data = appendPart(appendPart(append(p.data, kind), name), b)
+	b := append(appendPart(append(p.data, 0), name), 0) // Kind and length are not known yet.
+	start := len(b)
+	kind, b := encode(val, b)
+	if kind == 0 || len(b) > maxData {
+		return false
+	}
+	b[at], b[start-1] = kind, byte(len(b)-start)
+	p.data = b
 	if strings.HasPrefix(name, txn.OwnPrefix) {
 		pair := bytes.Clone(p.data[at:])
 		copy(p.data[len(pair):], p.data[:at])
@@ -254,7 +264,12 @@ func (p *packed) Get(key any) (any, bool) {
 }
 
 // Own returns the pairs that may be the library's own, usually none.
-func (p *packed) Own() []txn.Pair { return p.pairs(txn.OwnPrefix) }
+func (p *packed) Own() []txn.Pair {
+	if len(p.data) == 0 || len(p.data) > 2 && p.data[2] != txn.OwnPrefix[0] {
+		return nil // Not even a call of what follows.
+	}
+	return p.pairs(txn.OwnPrefix)
+}
 
 // values returns the values as everybody else has them.
 func (p *packed) values() *txn.Values { return txn.NewValues(p.pairs("")) }

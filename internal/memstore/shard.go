@@ -26,7 +26,6 @@ type shard struct {
 	values  map[uint64]*txn.Values
 	most    int    // sessions that there have been since the maps were made
 	version uint32 // the last one; after four thousand million they begin again
-	row     []byte // room for a row to be made
 
 	_ [64]byte // A neighbour's lock on the same cache line would slow this one.
 }
@@ -72,53 +71,53 @@ func (sh *shard) view(k key, p place, row []byte) txn.View {
 }
 
 // find looks for a version that is still the one that is stored.
-func (sh *shard) find(k key, v *txn.Version) (row []byte, ok bool) {
-	p, row, ok := sh.lookup(k)
-	if !ok {
-		return nil, false
+func (sh *shard) find(k key, v *txn.Version) (p place, row []byte, ok bool) {
+	if p, row, ok = sh.lookup(k); !ok {
+		return p, nil, false
 	}
 	switch v := v.View.(type) {
 	case *packed:
-		return row, v.version == p.version
+		ok = v.version == p.version
 	case *txn.Values:
-		return row, p.version == 0 && v == sh.values[k.hash]
+		ok = p.version == 0 && v == sh.values[k.hash]
 	}
-	return nil, false
+	return p, row, ok
 }
 
-// put stores a session, in the place of what is there under its ID. Like everything
-// below that changes the shard, it needs the write lock.
-func (sh *shard) put(k key, v txn.View, expiry time.Time) {
+// put stores a session, in the place of what is there under its ID, if there is a row.
+// Like everything below that changes the shard, it needs the write lock.
+func (sh *shard) put(k key, p place, row []byte, v txn.View, expiry time.Time) {
 	var data []byte
-	p, old := sh.index[k.hash]
-	p.version = 0
 	switch v := v.(type) {
 	case *packed:
+		if row != nil && p.version == 0 {
+			delete(sh.values, k.hash)
+		}
 		sh.version = max(1, sh.version+1)
 		p.version, v.version = sh.version, sh.version
 		data = v.data
-		delete(sh.values, k.hash)
 	case *txn.Values:
+		p.version = 0
 		sh.values[k.hash] = v
 	}
-	sh.row = appendRow(sh.row[:0], k.id, data, expiry)
-	size := len(sh.row)
-	if old {
-		if t, i := sh.at(p); t.size == size {
-			copy(t.row(i), sh.row)
-			sh.index[k.hash] = p
-			return
+	if size := rowSize(k.id, data); len(row) != size {
+		if row != nil {
+			sh.cut(p)
 		}
-		sh.cut(p)
+		p.at, row = sh.push(size)
 	}
+	fill(row, k.id, data, expiry)
+	sh.index[k.hash] = p
+	sh.most = max(sh.most, len(sh.index))
+}
+
+// push makes a row.
+func (sh *shard) push(size int) (at uint32, row []byte) {
 	for len(sh.tables) <= size/rowStep {
 		sh.tables = append(sh.tables, table{size: len(sh.tables) * rowStep})
 	}
 	t := &sh.tables[size/rowStep]
-	p.at = placeOf(size, t.n)
-	t.push(sh.row)
-	sh.index[k.hash] = p
-	sh.most = max(sh.most, len(sh.index))
+	return placeOf(size, t.n), t.push()
 }
 
 // drop removes a session.

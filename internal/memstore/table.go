@@ -15,12 +15,19 @@ const (
 	chunkSize = 16 << 10
 )
 
-func appendRow(b []byte, id string, data []byte, expiry time.Time) []byte {
-	zeros := -(rowHeader + len(id) + len(data)) & (rowStep - 1)
-	b = binary.LittleEndian.AppendUint64(b, uint64(expiry.UnixNano()))
-	b = appendPart(append(b, byte(zeros)), id)
-	b = append(b, data...)
-	return append(b, make([]byte, zeros)...)
+func rowSize(id string, data []byte) int {
+	return (rowHeader + len(id) + len(data) + rowStep - 1) &^ (rowStep - 1)
+}
+
+// fill writes a row.
+func fill(row []byte, id string, data []byte, expiry time.Time) {
+	setExpiry(row, expiry)
+	row[rowHeader-1] = byte(len(id))
+	rest := row[rowHeader:]
+	rest = rest[copy(rest, id):]
+	rest = rest[copy(rest, data):]
+	row[rowHeader-2] = byte(len(rest))
+	clear(rest)
 }
 
 func expiryOf(row []byte) int64 { return int64(binary.LittleEndian.Uint64(row)) }
@@ -52,8 +59,8 @@ func (t *table) row(i int) []byte {
 	return t.chunks[i/per][i%per*t.size:][:t.size]
 }
 
-// push adds a row at the end.
-func (t *table) push(row []byte) {
+// push adds a row at the end, and returns its memory.
+func (t *table) push() []byte {
 	switch {
 	case t.n == 0:
 		t.chunks = [][]byte{nil} // The first one grows as it is needed.
@@ -61,8 +68,9 @@ func (t *table) push(row []byte) {
 		t.chunks = append(t.chunks, make([]byte, 0, chunkSize))
 	}
 	last := &t.chunks[len(t.chunks)-1]
-	*last = append(*last, row...)
+	*last = append(*last, make([]byte, t.size)...)
 	t.n++
+	return t.row(t.n - 1)
 }
 
 // pop removes the last row.

@@ -2,13 +2,13 @@ package txn
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 )
 
 // change is what a transaction did to one key.
 type change struct {
-	key, val any
-	deleted  bool
+	key, val any // nil deletes it: to Get, a nil value and a missing key look the same
 	// updates are the functions of Update, in order, if the new value depends on the
 	// stored one. val is then their result on the version that the transaction read.
 	updates []func(any) any
@@ -25,13 +25,13 @@ type Changes struct {
 
 // TakeFlash is the change that removes the flash. An engine that cannot compare versions
 // returns a conflict if the flash is gone: another request has taken it.
-var TakeFlash = &Changes{list: []change{{key: FlashKey, deleted: true}}}
+var TakeFlash = &Changes{list: []change{{key: FlashKey}}}
 
-// Set sets a key. nil deletes it: to Get, a nil value and a missing key look the same.
-func (c *Changes) Set(key, val any) { c.put(change{key: key, val: val, deleted: val == nil}) }
+// Set sets a key, or deletes it if the value is nil.
+func (c *Changes) Set(key, val any) { c.put(change{key: key, val: val}) }
 
 // Delete deletes a key.
-func (c *Changes) Delete(key any) { c.put(change{key: key, deleted: true}) }
+func (c *Changes) Delete(key any) { c.put(change{key: key}) }
 
 // Flush deletes everything except the keys that belong to the session, not to its
 // contents.
@@ -42,16 +42,16 @@ func (c *Changes) Flush() {
 // Empty reports whether there is nothing to store.
 func (c *Changes) Empty() bool { return !c.flushed && len(c.list) == 0 }
 
-// Replay makes the changes one by one, in an equivalent order.
-func (c *Changes) Replay(flush func(), set func(key, val any), del func(key any)) {
-	if c.flushed {
-		flush()
-	}
-	for _, ch := range c.list {
-		if ch.deleted {
-			del(ch.key)
-		} else {
-			set(ch.key, ch.val)
+// Flushed reports whether everything that Flush deletes was deleted before All.
+func (c *Changes) Flushed() bool { return c.flushed }
+
+// All returns what was set or deleted, one by one; nil stands for deleted.
+func (c *Changes) All() iter.Seq2[any, any] {
+	return func(yield func(key, val any) bool) {
+		for i := range c.list {
+			if !yield(c.list[i].key, c.list[i].val) {
+				return
+			}
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (c *Changes) updates() bool {
 // creates reports whether the changes create a session. Those of the keys that Flush
 // leaves alone do not.
 func (c *Changes) creates() bool {
-	return slices.ContainsFunc(c.list, func(ch change) bool { return !ch.deleted && !isKept(ch.key) })
+	return slices.ContainsFunc(c.list, func(ch change) bool { return ch.val != nil && !isKept(ch.key) })
 }
 
 func (c *Changes) put(ch change) {
@@ -111,11 +111,11 @@ func (c *Changes) update(key any, fn func(any) any, val any) {
 	case old != nil && old.updates != nil:
 		// A new slice: a commit under way may be reading the old one.
 		fns := make([]func(any) any, 0, len(old.updates)+1)
-		*old = change{key: key, val: val, deleted: val == nil, updates: append(append(fns, old.updates...), fn)}
+		*old = change{key: key, val: val, updates: append(append(fns, old.updates...), fn)}
 	case old != nil || c.flushed:
 		c.Set(key, val) // It depends only on this transaction's own changes.
 	default:
-		c.put(change{key: key, val: val, deleted: val == nil, updates: []func(any) any{fn}})
+		c.put(change{key: key, val: val, updates: []func(any) any{fn}})
 	}
 }
 
@@ -160,7 +160,6 @@ func (c *Changes) Rebase(base View) (_ *Changes, err error) {
 		for _, fn := range ch.updates {
 			ch.val = fn(ch.val)
 		}
-		ch.deleted = ch.val == nil
 	}
 	return rebased, nil
 }
@@ -180,12 +179,12 @@ func (c *Changes) Apply(v *Values) *Values {
 		}
 		if ch := c.find(p.Key); ch == nil {
 			pairs = append(pairs, p)
-		} else if !ch.deleted {
+		} else if ch.val != nil {
 			pairs = append(pairs, Pair{Key: p.Key, Value: ch.val})
 		}
 	}
 	for _, ch := range c.list {
-		if ch.deleted {
+		if ch.val == nil {
 			continue
 		}
 		if _, ok := v.Get(ch.key); ok && c.keeps(ch.key) {

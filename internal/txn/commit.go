@@ -115,7 +115,7 @@ func (s *Session) dirty() bool {
 	case exposed, renewed, moving:
 		return true
 	case stored:
-		return !s.store.hasCreated(&l.at.terms)
+		return !s.store.hasCreated(l.at.terms)
 	case ended:
 		return l.id != ""
 	}
@@ -273,7 +273,7 @@ func (p *plan) listedInVain(at *Version, err error) bool {
 // say that a persistent cookie is sent. It needs mu.
 func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) {
 	t, now := l.at.terms.with(ch), s.store.Now().UnixMilli()
-	if !s.store.hasCreated(&t) {
+	if !s.store.hasCreated(t) {
 		ch.Set(CreatedKey, now)
 	}
 	if l.phase == stored && ch.Empty() && !refresh && !moves {
@@ -286,7 +286,7 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	if newHandle && s.store.RenewEvery > 0 {
 		ch.Set(renewedKey, now)
 	}
-	if until, due := s.store.listUntil(s.store.Now(), &t); due {
+	if until, due := s.store.listUntil(s.store.Now(), t); due {
 		ch.Set(listedKey, until.UnixMilli())
 	}
 	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {

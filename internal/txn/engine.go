@@ -37,7 +37,7 @@ type Version struct {
 	// is about to get the new one.
 	Superseded bool
 
-	terms terms
+	terms *terms
 }
 
 // Handle is what the client presents to come back to the session.

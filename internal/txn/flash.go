@@ -24,6 +24,6 @@ func (s *Session) dropFlashes(p *plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ch := p.life.inflight; ch != nil {
-		ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == FlashKey && !c.deleted })
+		ch.list = slices.DeleteFunc(slices.Clone(ch.list), func(c change) bool { return c.key == FlashKey && c.val != nil })
 	}
 }

@@ -413,7 +413,7 @@ func (s *Store) list(ctx context.Context, place, owner string) ([]Listed, error)
 // LastSeen is when the session was last accessed, less a twentieth of its idle timeout
 // at most.
 func (s *Store) LastSeen(o *Owned) time.Time {
-	idle := s.idle(&o.At.terms)
+	idle := s.idle(o.At.terms)
 	seen := o.At.Record.Expiry.Add(-idle - idle/20)
 	if seen.Before(o.Since) {
 		return o.Since

@@ -33,7 +33,7 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 				return nil, err
 			}
 		}
-		v, err := s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), &t))
+		v, err := s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), t))
 		switch {
 		case err == nil:
 			return v, nil
@@ -90,7 +90,7 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (*
 		}
 	}
 	t := unstored.terms.with(anew)
-	return s.store.replace(ctx, old, anew, s.store.expiry(now, &t))
+	return s.store.replace(ctx, old, anew, s.store.expiry(now, t))
 }
 
 // swap stores the changes by compare-and-swap. After a conflict it rebases them on the

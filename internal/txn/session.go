@@ -58,7 +58,7 @@ type life struct {
 }
 
 // unstored is the version of what is not stored.
-var unstored = &Version{}
+var unstored = &Version{terms: noTerms}
 
 type phase int
 

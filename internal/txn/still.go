@@ -15,8 +15,8 @@ func (s *Session) Still() { s.still = true }
 // expiry is the expiry of the record that will follow a version.
 func (s *Session) expiry(now time.Time, at *Version, ch *Changes) time.Time {
 	t := at.terms.with(ch)
-	expiry := s.store.expiry(now, &t)
-	if s.still && s.store.idle(&t) == s.store.idle(&at.terms) && at.Record.Expiry.Before(expiry) {
+	expiry := s.store.expiry(now, t)
+	if s.still && s.store.idle(t) == s.store.idle(at.terms) && at.Record.Expiry.Before(expiry) {
 		return at.Record.Expiry
 	}
 	return expiry
@@ -40,11 +40,11 @@ func (s *Session) Expires() time.Time {
 	t, end := l.at.terms.with(ch), l.at.Record.Expiry
 	switch {
 	case l.phase < stored:
-		end = s.store.expiry(now, &t)
+		end = s.store.expiry(now, t)
 	case l.phase == moving || !ch.Empty():
 		end = s.expiry(now, l.at, ch)
 	}
-	if last := s.store.deadline(&t, now); !last.IsZero() && last.Before(end) {
+	if last := s.store.deadline(t, now); !last.IsZero() && last.Before(end) {
 		return last
 	}
 	return end

@@ -64,7 +64,7 @@ func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
 // ErrNotFound if the session has ended or moved meanwhile.
 func (s *Store) Open(ctx context.Context, v *Version) (_ *Version, flash any, err error) {
 	taken := false
-	if _, ok := v.View.Get(FlashKey); ok {
+	if v.terms.flash {
 		if v, flash, taken, err = s.takeFlash(ctx, v); err != nil {
 			return v, nil, err
 		}
@@ -97,7 +97,7 @@ func (s *Store) takeFlash(ctx context.Context, v *Version) (_ *Version, flash an
 		if !ok {
 			return v, nil, false, nil
 		}
-		next, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), &v.terms))
+		next, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), v.terms))
 		if err == nil {
 			return next, flash, true, nil
 		}
@@ -131,7 +131,7 @@ func (s *Store) Slide(ctx context.Context, v *Version) (*Version, error) {
 }
 
 func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
-	now, t := s.Now(), &v.terms
+	now, t := s.Now(), v.terms
 	if until, due := s.listUntil(now, t); due { // The owner's list has to last longer as well.
 		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: until}
 		if err := s.enlist(ctx, l, v.ID, ""); err != nil {
@@ -140,7 +140,7 @@ func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
 		ch := &Changes{}
 		ch.Set(listedKey, until.UnixMilli())
 		then := t.with(ch)
-		next, err := s.replace(ctx, v, ch, s.expiry(now, &then))
+		next, err := s.replace(ctx, v, ch, s.expiry(now, then))
 		if errors.Is(err, driver.ErrConflict) {
 			s.strike(ctx, l, v.ID, "") // If it has ended.
 		}
@@ -150,7 +150,7 @@ func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
 	next, err := s.Engine.Extend(ctx, v, s.expiry(now, t))
 	s.called(ctx, "extend", begin, err)
 	if next != nil {
-		next.terms = *t
+		next.terms = t
 	}
 	return next, err
 }

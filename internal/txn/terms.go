@@ -66,21 +66,31 @@ func ownKeyError(key any) error {
 	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime, session.Remember, session.SetOwner or session.SetLabel, or a key that does not start with %q", key, OwnPrefix)
 }
 
-// terms are what a session's own keys say. What they do not say is 0.
+// terms are what a session's own keys say. What they do not say is 0. Most sessions have
+// none of these keys, and share noTerms.
 type terms struct {
 	created, lifetime, remember, sent int64
 	renewed                           int64
 	listed                            int64 // 0 if it has no owner
 	place, note                       string
 	isNote                            bool // it is no session
+	flash                             bool // there is one
 }
 
-func (t *terms) read(key, val any) {
-	name, ok := key.(string)
-	if !ok || !strings.HasPrefix(name, OwnPrefix) {
-		return
+var noTerms = &terms{}
+
+// ownName returns the name of a key that may be the library's own, otherwise "".
+func ownName(key any) string {
+	if name, _ := key.(string); strings.HasPrefix(name, OwnPrefix) {
+		return name
 	}
+	return ""
+}
+
+func (t *terms) read(name string, val any) {
 	switch name {
+	case FlashKey:
+		t.flash = val != nil
 	case placeKey:
 		t.place, _ = val.(string)
 	case forwardKey, listKey, endedKey:
@@ -123,37 +133,40 @@ func WholeNumber(val any) int64 {
 	return 0
 }
 
-func termsOf(v View) (t terms) {
+func termsOf(v View) *terms {
+	t := noTerms
 	if v == nil {
 		return t
 	}
-	if vals, ok := v.(*Values); ok && vals.index == nil {
-		for i := range vals.Pairs {
-			t.read(vals.Pairs[i].Key, vals.Pairs[i].Value)
+	for _, p := range v.Own() {
+		if name := ownName(p.Key); name != "" {
+			if t == noTerms {
+				t = &terms{}
+			}
+			t.read(name, p.Value)
 		}
-		return t
-	}
-	if v, ok := v.(interface{ Own() []Pair }); ok {
-		for _, p := range v.Own() {
-			t.read(p.Key, p.Value)
-		}
-		return t
-	}
-	for _, key := range ownKeys {
-		val, _ := v.Get(key)
-		t.read(key, val)
 	}
 	return t
 }
 
 // with returns the terms with the changes applied.
-func (t *terms) with(c *Changes) terms {
-	next := *t
-	if c.flushed {
-		next.listed = 0
+func (t *terms) with(c *Changes) *terms {
+	next := t
+	change := func() {
+		if next == t {
+			now := *t
+			next = &now
+		}
+	}
+	if c.flushed && t != noTerms {
+		change()
+		next.listed, next.flash = 0, false
 	}
 	for i := range c.list {
-		next.read(c.list[i].key, c.list[i].val)
+		if name := ownName(c.list[i].key); name != "" {
+			change()
+			next.read(name, c.list[i].val)
+		}
 	}
 	return next
 }
@@ -220,11 +233,11 @@ func (s *Store) listUntil(now time.Time, t *terms) (until time.Time, due bool) {
 // that an old table truncates. It must not have more than it should, as one written
 // under a longer timeout has.
 func (s *Store) isFresh(v *Version, now time.Time) bool {
-	left, idle := v.Record.Expiry.Sub(now), s.idle(&v.terms)
+	left, idle := v.Record.Expiry.Sub(now), s.idle(v.terms)
 	if left > idle+idle/20+time.Second {
 		return false
 	}
-	end := s.deadline(&v.terms, now)
+	end := s.deadline(v.terms, now)
 	return left >= idle || !end.IsZero() && v.Record.Expiry.After(end.Add(-time.Second))
 }
 
@@ -233,7 +246,7 @@ func (s *Store) expired(v *Version, now time.Time) bool {
 	if !now.Before(v.Record.Expiry) {
 		return true
 	}
-	return s.Absolute != 0 && !now.Before(s.deadline(&v.terms, now))
+	return s.Absolute != 0 && !now.Before(s.deadline(v.terms, now))
 }
 
 // hasCreated reports whether the session has a creation time, or needs none.

@@ -1,6 +1,10 @@
 package txn
 
-import "github.com/flamego/session/internal/gobstream"
+import (
+	"slices"
+
+	"github.com/flamego/session/internal/gobstream"
+)
 
 // Pair is one key of a session with its value. It is gobstream's type, so that nothing
 // has to be copied.
@@ -9,6 +13,8 @@ type Pair = gobstream.Pair
 // View is what a version of a session holds.
 type View interface {
 	Get(key any) (val any, ok bool)
+	// Own returns the pairs of the library's own keys, and maybe others.
+	Own() []Pair
 }
 
 // indexFrom is the number of keys from which a map beats walking the pairs.
@@ -70,4 +76,22 @@ func (v *Values) Get(key any) (any, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Own implements View.
+func (v *Values) Own() []Pair {
+	if v.index == nil {
+		return v.Pairs
+	}
+	return OwnOf(v)
+}
+
+// OwnOf looks for each of the library's own keys.
+func OwnOf(v View) (own []Pair) {
+	for _, key := range slices.Concat(ownKeys, []any{FlashKey}) {
+		if val, ok := v.Get(key); ok {
+			own = append(own, Pair{Key: key, Value: val})
+		}
+	}
+	return own
 }
