@@ -18,13 +18,11 @@ import (
 // G3). If a session cannot be stored then, it sends 500 instead of the handler's
 // response, and discards what the handler writes.
 type exchange struct {
-	w        flamego.ResponseWriter // what handlers write to
-	slot     carry.Slot             // where that keeps what it sends through: inner, then the exchange
-	inner    http.ResponseWriter
-	r        *http.Request
-	requests []*request
-	list     [1]*request // saves an allocation in the usual case
-	first    request     // the same
+	w     flamego.ResponseWriter // what handlers write to
+	slot  carry.Slot             // where that keeps what it sends through: inner, then the exchange
+	inner http.ResponseWriter
+	r     *http.Request
+	first request // the others follow it
 
 	settled bool        // the header lines are written
 	begun   atomic.Bool // the response has started, or the handler has taken over the connection
@@ -41,7 +39,7 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 		return nil, nil, false, fmt.Errorf("session: %w", err)
 	}
 	if x, ok := slot.Get().(*exchange); ok {
-		for _, q := range x.requests {
+		for q := &x.first; q != nil; q = q.next {
 			if again, err := m.clashes(q, as); again || err != nil {
 				return x, nil, false, err
 			}
@@ -49,7 +47,6 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 		return x, &request{}, false, nil
 	}
 	x = &exchange{w: w, slot: slot, inner: slot.Get(), r: c.Request().Request}
-	x.requests = x.list[:0]
 	return x, &x.first, true, nil
 }
 
@@ -88,7 +85,9 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 		carry.SendFailure(c.ResponseWriter(), nil)
 		return
 	}
-	x.requests = append(x.requests, q)
+	if !outermost {
+		x.add(q)
+	}
 	q.inject(flash)
 	if status := x.w.Status(); x.begun.Load() || status != 0 && !isInformational(status) {
 		x.begun.Store(true) // A handler in front has written already.
@@ -97,6 +96,14 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 	if outermost {
 		x.serve(c)
 	}
+}
+
+func (x *exchange) add(q *request) {
+	last := &x.first
+	for last.next != nil {
+		last = last.next
+	}
+	last.next = q
 }
 
 // serve runs the handlers.
@@ -111,7 +118,7 @@ func (x *exchange) serve(c flamego.Context) {
 		if x.closed.Load() {
 			carry.DropTrailers(x.inner.Header())
 		}
-		for _, q := range x.requests {
+		for q := &x.first; q != nil; q = q.next {
 			if q.leave != nil {
 				q.leave()
 			}
@@ -185,7 +192,7 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("session: hijack: %w", http.ErrNotSupported)
 	}
-	for _, q := range x.requests {
+	for q := &x.first; q != nil; q = q.next {
 		if x.closed.Load() {
 			break
 		}
@@ -221,7 +228,7 @@ func (x *exchange) settle() {
 
 // seal stores all sessions, independently, and reports whether that succeeded.
 func (x *exchange) seal() bool {
-	for _, q := range x.requests {
+	for q := &x.first; q != nil; q = q.next {
 		if err := q.seal(); err != nil {
 			q.m.report(err)
 			x.closed.Store(true)
@@ -232,7 +239,7 @@ func (x *exchange) seal() bool {
 
 // abandon drops the changes that are not stored.
 func (x *exchange) abandon() {
-	for _, q := range x.requests {
+	for q := &x.first; q != nil; q = q.next {
 		q.state = q.live.txn.Abandon()
 	}
 }
@@ -240,7 +247,7 @@ func (x *exchange) abandon() {
 // render writes the header lines of all sessions. They tell the client what is stored,
 // even when the response is a failure.
 func (x *exchange) render(w http.ResponseWriter) {
-	for _, q := range x.requests {
+	for q := &x.first; q != nil; q = q.next {
 		if err := q.render(w); err != nil {
 			q.m.report(err)
 			x.closed.Store(true)
@@ -255,7 +262,7 @@ func (x *exchange) finish() {
 		return
 	}
 	if x.begun.Load() {
-		for _, q := range x.requests {
+		for q := &x.first; q != nil; q = q.next {
 			if err := q.commitLate(); err != nil {
 				q.m.report(err)
 			}

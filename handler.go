@@ -46,46 +46,51 @@ func (h HTTPHandler) Invoke(args []interface{}) ([]reflect.Value, error) {
 	return nil, nil
 }
 
-// boundStore is the Store that handlers get. It knows the request's own session, and
-// ends, reads and saves it as the request sees it.
-type boundStore struct {
-	Store
-	req *request
-}
+// boundStore is the Store that handlers get: the request itself, which knows its own
+// session, and ends, reads and saves it as the request sees it.
+type boundStore request
+
+var _ Store = (*boundStore)(nil)
+
+// Touch implements Store.
+func (b *boundStore) Touch(ctx context.Context, sid string) error { return b.m.outer.Touch(ctx, sid) }
+
+// GC implements Store.
+func (b *boundStore) GC(ctx context.Context) error { return b.m.outer.GC(ctx) }
 
 // Destroy ends the request's own session with the response, as the function Destroy
 // does. Any other session is deleted at once.
 func (b *boundStore) Destroy(ctx context.Context, sid string) error {
-	switch own, left, _ := b.req.live.txn.Is(sid); {
+	switch own, left, _ := b.live.txn.Is(sid); {
 	case own:
-		b.req.live.txn.Part()
+		b.live.txn.Part()
 		return nil
 	case left:
 		return nil // RegenerateID: the old ID ends when the session moves.
 	}
-	return b.Store.Destroy(ctx, sid)
+	return b.m.outer.Destroy(ctx, sid)
 }
 
 // Exist knows the request's own session by its ID even if the client keeps it.
 func (b *boundStore) Exist(ctx context.Context, sid string) bool {
-	if own, _, saved := b.req.live.txn.Is(sid); own && b.req.m.core.Traits.Client {
+	if own, _, saved := b.live.txn.Is(sid); own && b.m.core.Traits.Client {
 		return saved
 	}
-	return b.Store.Exist(ctx, sid)
+	return b.m.outer.Exist(ctx, sid)
 }
 
 // Read returns the request's own session itself.
 func (b *boundStore) Read(ctx context.Context, sid string) (Session, error) {
-	if own, _, _ := b.req.live.txn.Is(sid); own {
-		return &b.req.live, nil
+	if own, _, _ := b.live.txn.Is(sid); own {
+		return &b.live, nil
 	}
-	return b.Store.Read(ctx, sid)
+	return b.m.outer.Read(ctx, sid)
 }
 
 // Save stores the request's own session now.
 func (b *boundStore) Save(ctx context.Context, sess Session) error {
-	if sess == Session(&b.req.live) {
-		return b.req.commit(ctx)
+	if sess == Session(&b.live) {
+		return (*request)(b).commit(ctx)
 	}
-	return b.Store.Save(ctx, sess)
+	return b.m.outer.Save(ctx, sess)
 }

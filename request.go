@@ -19,16 +19,16 @@ import (
 // request is one Manager's session on an exchange. It is the host of the transaction.
 type request struct {
 	x       *exchange
+	next    *request // of the next Manager on the exchange, or nil
 	m       *Manager
 	as      *injection
 	live    live
-	bound   boundStore
 	session Session // what is injected, in fields of the interface types
 	store   Store
 	c       flamego.Context
 
-	place string        // what its record has to say about where it belongs, or ""
-	by    carry.Carrier // the one that brought a live ID, nil if none did
+	placed bool          // its record has to say where it belongs
+	by     carry.Carrier // the one that brought a live ID, nil if none did
 	came  string        // the handle that it brought
 	age   int           // the Max-Age of the client's cookie, 0 for that of the options
 	slid  string        // the handle after the expiry slid, if that changed it
@@ -40,7 +40,7 @@ type request struct {
 	used   atomic.Bool // a handler used it: the response depends on the cookie
 	linked atomic.Bool // a URL in the response has the ID
 
-	values      [2]string // room for the handles in the request
+	values      [1]string // room for the handles in the request
 	vary, cache carry.Room
 }
 
@@ -51,19 +51,21 @@ func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Contex
 	// The memory store belongs to one Manager, and a client's handle says where it
 	// belongs, so neither needs the place in the record. An application's own Store
 	// gets it only if a second Manager uses it.
-	if t := m.core.Traits; t.Shared || as.extra && !t.Local {
-		q.place = m.at
-	}
+	q.placed = m.core.Traits.Shared || as.extra && !m.core.Traits.Local
 	q.live.store, q.live.req = m.store, q
 	q.live.txn.New(m.core, q)
-	q.bound = boundStore{Store: m.outer, req: q}
-	q.session, q.store = &q.live, &q.bound
+	q.session, q.store = &q.live, (*boundStore)(q)
 }
 
 // NewID, Place and Sends implement txn.Host.
 func (q *request) NewID() string { return txn.NewID(q.m.opt.IDLength) }
 
-func (q *request) Place() string { return q.place }
+func (q *request) Place() string {
+	if q.placed {
+		return q.m.at
+	}
+	return ""
+}
 
 func (q *request) Sends(newHandle bool, maxAge int) bool {
 	return q.carrier().MaxAge(maxAge) > 0 && (newHandle || maxAge != q.age)
@@ -83,23 +85,22 @@ func (q *request) carrier() carry.Carrier {
 func (q *request) load() (flash any, err error) {
 	within := onDemand{q: q}
 	defer within.end()
-	defer func() {
-		switch {
-		case err != nil:
-			err = fmt.Errorf("session: load: %w", err)
-		case errors.Is(q.x.r.Context().Err(), context.DeadlineExceeded):
-			// No handler would run, and the response would be an empty success.
-			err = fmt.Errorf("session: load: %w", context.DeadlineExceeded)
-		}
-	}()
-
 	// 1. Only an ID that the store holds is a session (G8).
 	handle, v, err := q.find(&within)
-	if err != nil || q.by == nil {
-		return nil, err
+	if err == nil && q.by != nil {
+		flash, err = q.begin(within.context(), handle, v)
 	}
-	ctx := within.context()
+	if over := q.x.r.Context().Err(); err == nil && over != nil && errors.Is(over, context.DeadlineExceeded) {
+		err = over // No handler would run, and the response would be an empty success.
+	}
+	if err != nil {
+		return nil, fmt.Errorf("session: load: %w", err)
+	}
+	return flash, nil
+}
 
+// begin begins with the session that was found, and returns its flash.
+func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (flash any, err error) {
 	// 2. Take its flash (G5), or slide its expiry (G9).
 	passive, err := q.passive()
 	switch {
@@ -234,19 +235,20 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 // belongs reports whether the record was made for this cookie or header. Records of
 // v1.6.6 do not say.
 func (q *request) belongs(v *txn.Version) bool {
+	if !q.placed {
+		return true
+	}
 	place := v.Place()
-	return q.place == "" || place == q.place || place == "" && !q.as.extra
+	return place == q.m.at || place == "" && !q.as.extra
 }
 
 // seal stores the session, even if the client disconnects (G12), and notes what the
 // client has to learn.
 func (q *request) seal() error {
 	tells := (q.due || q.renew) && !carry.IsPublic(q.x.w.Header())
-	if !tells {
-		var clean bool
-		if q.state, clean = q.live.txn.SealClean(); clean {
-			return nil
-		}
+	if !tells && !q.live.txn.Dirty() {
+		q.state = q.live.txn.Abandon()
+		return nil
 	}
 	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()
@@ -288,7 +290,29 @@ func (q *request) commit(ctx context.Context) error {
 // render writes the header lines of this session. It may be called more than once. An
 // error means that Options.WriteIDFunc panicked. Without a line to write it does not even
 // ask for the header, which net/http would then copy.
-func (q *request) render(w http.ResponseWriter) (err error) {
+func (q *request) render(w http.ResponseWriter) error {
+	st := &q.state
+	if st.Handle != q.came || st.MaxAge != q.age || st.Refreshed {
+		if err := q.tell(w); err != nil {
+			return err
+		}
+	}
+	used := q.used.Load() && !q.x.closed.Load()
+	for _, c := range q.m.carriers {
+		if on := c.Vary(); used && on != "" {
+			carry.Vary(w.Header(), on, &q.vary)
+		}
+		// A URL may have the ID: that of the request, even if a cookie came first; one
+		// that the handler made; or one in the page of a new visitor.
+		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "" || len(c.Read(q.x.r, nil)) > 0) {
+			carry.Private(w.Header())
+		}
+	}
+	return nil
+}
+
+// tell tells the client what has changed.
+func (q *request) tell(w http.ResponseWriter) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("session: write ID: panic: %v", p)
@@ -312,17 +336,6 @@ func (q *request) render(w http.ResponseWriter) (err error) {
 	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
 		q.carrier().Remove(w, q.x.r)
 		carry.NoStore(w.Header(), &q.cache)
-	}
-	used := q.used.Load() && !q.x.closed.Load()
-	for _, c := range q.m.carriers {
-		if on := c.Vary(); used && on != "" {
-			carry.Vary(w.Header(), on, &q.vary)
-		}
-		// A URL may have the ID: that of the request, even if a cookie came first; one
-		// that the handler made; or one in the page of a new visitor.
-		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "" || len(c.Read(q.x.r, nil)) > 0) {
-			carry.Private(w.Header())
-		}
 	}
 	return nil
 }

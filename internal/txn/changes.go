@@ -89,6 +89,9 @@ func (c *Changes) put(ch change) {
 		*old = ch
 		return
 	}
+	if c.list == nil {
+		c.list = make([]change, 0, 1) // Usually it stays the only one.
+	}
 	c.list = append(c.list, ch)
 }
 

@@ -69,18 +69,6 @@ func (s *Session) Seal(ctx context.Context, refresh, renew bool) (State, error) 
 	return st, err
 }
 
-// SealClean is Seal if there is nothing to commit; otherwise it does nothing, and
-// returns false.
-func (s *Session) SealClean() (State, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.dirty() {
-		return State{}, false
-	}
-	s.sealed = true
-	return s.state(), true
-}
-
 // Abandon is Seal without a commit: what is stored stands, the rest is too late.
 func (s *Session) Abandon() State {
 	s.mu.Lock()
@@ -272,9 +260,9 @@ func (p *plan) listedInVain(at *Version, err error) bool {
 // stamp adds the library's own keys to what will be written, and reports whether they
 // say that a persistent cookie is sent. It needs mu.
 func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) {
-	t, now := l.at.terms.with(ch), s.store.Now().UnixMilli()
+	t, now := l.at.terms.with(ch), s.store.Now()
 	if !s.store.hasCreated(t) {
-		ch.Set(CreatedKey, now)
+		ch.Set(CreatedKey, now.UnixMilli())
 	}
 	if l.phase == stored && ch.Empty() && !refresh && !moves {
 		return false // Nothing will be written.
@@ -284,13 +272,13 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	}
 	newHandle := l.phase != stored || moves || s.store.Traits.Client
 	if newHandle && s.store.RenewEvery > 0 {
-		ch.Set(renewedKey, now)
+		ch.Set(renewedKey, now.UnixMilli())
 	}
-	if until, due := s.store.listUntil(s.store.Now(), t); due {
+	if until, due := s.store.listUntil(now, t); due {
 		ch.Set(listedKey, until.UnixMilli())
 	}
 	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {
-		ch.Set(sentKey, now)
+		ch.Set(sentKey, now.UnixMilli())
 	}
 	return sends
 }

@@ -206,8 +206,10 @@ func (s *Store) deadline(t *terms, now time.Time) time.Time {
 // saves most accesses a write: see isFresh. A session never outlasts its owner's list.
 func (s *Store) expiry(now time.Time, t *terms) time.Time {
 	expiry := s.wanted(now, t)
-	if end := time.UnixMilli(t.listed); t.listed > unlisted && end.Before(expiry) {
-		return end
+	if t.listed > unlisted {
+		if end := time.UnixMilli(t.listed); end.Before(expiry) {
+			return end
+		}
 	}
 	return expiry
 }
@@ -224,8 +226,11 @@ func (s *Store) wanted(now time.Time, t *terms) time.Time {
 // listUntil is how long the owner's list has to last if the session is written now, and
 // whether that is longer than it does.
 func (s *Store) listUntil(now time.Time, t *terms) (until time.Time, due bool) {
+	if t.listed == 0 {
+		return time.Time{}, false
+	}
 	expiry := s.wanted(now, t)
-	return expiry.Add(listSlack), t.listed != 0 && expiry.After(time.UnixMilli(t.listed))
+	return expiry.Add(listSlack), expiry.After(time.UnixMilli(t.listed))
 }
 
 // isFresh reports whether an access now need not slide the expiry. The record must have
