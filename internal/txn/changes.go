@@ -16,11 +16,21 @@ type change struct {
 
 // Changes are what a transaction did to its session. They are separate from the data,
 // so that the second of two commits can be rebased on the first. There is at most one
-// change per key: a later change absorbs an earlier one.
+// change per key: a later change absorbs an earlier one. nil is none, and can be read.
 type Changes struct {
 	flushed bool // everything before list was deleted
 	list    []change
 	owner   any // who has signed in again: only that owner's session takes the changes, nil for any
+}
+
+// newChanges returns none yet. It has room for one, which usually stays the only one.
+func newChanges() *Changes {
+	c := &struct {
+		Changes
+		room [1]change
+	}{}
+	c.list = c.room[:0]
+	return &c.Changes
 }
 
 // TakeFlash is the change that removes the flash. An engine that cannot compare versions
@@ -40,7 +50,7 @@ func (c *Changes) Flush() {
 }
 
 // Empty reports whether there is nothing to store.
-func (c *Changes) Empty() bool { return !c.flushed && len(c.list) == 0 }
+func (c *Changes) Empty() bool { return c == nil || !c.flushed && len(c.list) == 0 }
 
 // Flushed reports whether everything that Flush deletes was deleted before All.
 func (c *Changes) Flushed() bool { return c.flushed }
@@ -57,6 +67,9 @@ func (c *Changes) All() iter.Seq2[any, any] {
 }
 
 func (c *Changes) find(key any) *change {
+	if c == nil {
+		return nil
+	}
 	for i := range c.list {
 		if c.list[i].key == key {
 			return &c.list[i]
@@ -70,7 +83,7 @@ func (c *Changes) get(key any) (val any, known bool) {
 	if ch := c.find(key); ch != nil {
 		return ch.val, true
 	}
-	return nil, c.flushed && !isKept(key)
+	return nil, c != nil && c.flushed && !isKept(key)
 }
 
 // updates reports whether any change depends on the stored version.
@@ -81,7 +94,7 @@ func (c *Changes) updates() bool {
 // creates reports whether the changes create a session. Those of the keys that Flush
 // leaves alone do not.
 func (c *Changes) creates() bool {
-	return slices.ContainsFunc(c.list, func(ch change) bool { return ch.val != nil && !isKept(ch.key) })
+	return c != nil && slices.ContainsFunc(c.list, func(ch change) bool { return ch.val != nil && !isKept(ch.key) })
 }
 
 func (c *Changes) put(ch change) {
@@ -89,14 +102,14 @@ func (c *Changes) put(ch change) {
 		*old = ch
 		return
 	}
-	if c.list == nil {
-		c.list = make([]change, 0, 1) // Usually it stays the only one.
-	}
 	c.list = append(c.list, ch)
 }
 
 // clone returns changes that can be added to without touching c.
 func (c *Changes) clone() *Changes {
+	if c == nil {
+		return newChanges()
+	}
 	return &Changes{flushed: c.flushed, list: slices.Clone(c.list), owner: c.owner}
 }
 
@@ -124,6 +137,9 @@ func (c *Changes) update(key any, fn func(any) any, val any) {
 
 // append adds changes that were made after c.
 func (c *Changes) append(later *Changes) {
+	if later == nil {
+		return
+	}
 	if later.flushed {
 		c.Flush()
 	}

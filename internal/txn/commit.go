@@ -111,8 +111,8 @@ func (s *Session) dirty() bool {
 }
 
 func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bool, err error) {
-	p := s.plan(refresh, renew)
-	if p.life == nil {
+	var p plan
+	if s.plan(&p, refresh, renew); p.life == nil {
 		return false, p.err
 	}
 	at, err := s.run(ctx, &p)
@@ -125,8 +125,11 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 		if p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew) {
 			s.store.unlist(ctx, s.host.Place(), p.at) // It is somebody else's now, or nobody's.
 		}
-		s.announce(ctx, &p, at)
-		return p.refresh && p.do != nothing, s.overtaken(ctx, &p)
+		if p.do == create || p.next != "" {
+			s.announce(ctx, &p, at)
+			err = s.overtaken(ctx, &p)
+		}
+		return p.refresh && p.do != nothing, err
 	case err == nil:
 		return false, p.err
 	case p.optional:
@@ -161,41 +164,44 @@ func (s *Session) overtaken(ctx context.Context, p *plan) error {
 	late := s.sealed && !p.sealed
 	s.mu.Unlock()
 	switch {
-	case late && p.do == create:
+	case !late:
+		return nil
+	case p.do == create:
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second) // Its own may have just ended.
 		defer cancel()
 		s.Destroy()
 		_, err := s.commit(ctx, false, false)
 		return errors.Join(ErrLate, err)
-	case late && p.next != "":
-		return ErrLateID
 	}
-	return nil
+	return ErrLateID
 }
 
 // plan takes up the changes. The session stays usable meanwhile.
-func (s *Session) plan(refresh, renew bool) (p plan) {
+func (s *Session) plan(p *plan, refresh, renew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.life.refused; err != nil {
-		return plan{err: err}
+	if p.err = s.life.refused; p.err != nil {
+		return
 	}
 	optional := (refresh || renew) && !s.dirty()
 	if p.sealed = s.sealed; p.sealed {
 		p.err = s.dropUntellable()
 	}
 	l := s.life
-	p.life, p.doomed, p.at = l, slices.Clone(s.doomed), l.at
+	p.life, p.at = l, l.at
+	if len(s.doomed) > 0 {
+		p.doomed = slices.Clone(s.doomed)
+	}
 	switch l.phase {
 	case ended:
 		if !l.pending.Empty() || l.id != "" {
 			p.err, p.life = ErrEnded, s.renew(ended)
 		}
-		return p
+		return
 	case unsaved:
 		if !l.pending.creates() {
 			l.id = "" // What was set is gone again, or is only a lifetime.
-			return p
+			return
 		}
 		p.do, p.guarded = create, true
 	case exposed, renewed:
@@ -209,29 +215,30 @@ func (s *Session) plan(refresh, renew bool) (p plan) {
 	case moving:
 		p.do, p.next = replace, l.next
 	}
-	l.flight = l.pending
-	if p.refresh = s.stamp(l, &l.flight, refresh, p.next != ""); l.phase == stored && l.flight.Empty() {
+	ch := l.changes()
+	if p.refresh = s.stamp(l, ch, refresh, p.next != ""); l.phase == stored && ch.Empty() {
 		p.do = nothing
-		return p
+		return
 	}
 	if l.id == "" {
 		l.id = s.host.NewID() // Now, so that ID returns the same meanwhile.
 	}
-	p.list = s.listing(l, &p)
-	p.id, p.changes, p.rebase, p.optional = l.id, &l.flight, l.rebased, optional
-	l.pending, l.inflight, l.rebased = Changes{}, p.changes, false
-	return p
+	p.list = s.listing(l, p)
+	p.id, p.changes, p.rebase, p.optional = l.id, ch, l.rebased, optional
+	l.pending, l.inflight, l.rebased = nil, ch, false
 }
 
 // listing returns what the plan has to put on the owner's list, or nil. It needs mu.
 func (s *Session) listing(l *life, p *plan) *listing {
-	t := l.at.terms.with(&l.flight)
-	_, relisted := l.flight.get(listedKey)
-	if t.listed == 0 || p.next == "" && !relisted {
+	t := l.at.terms.with(l.pending)
+	if t.listed == 0 {
+		return nil
+	}
+	if _, relisted := l.pending.get(listedKey); p.next == "" && !relisted {
 		return nil
 	}
 	text := func(key string) string { val, _ := l.get(key); text, _ := val.(string); return text }
-	_, isNew := l.flight.get(ownerKey)
+	_, isNew := l.pending.get(ownerKey)
 	return &listing{place: s.host.Place(), owner: text(ownerKey), handle: text(handleKey), until: time.UnixMilli(t.listed), isNew: isNew}
 }
 
@@ -291,7 +298,7 @@ func (s *Session) dropUntellable() error {
 	case s.store.Traits.Client && (creates || l.phase == moving || len(s.doomed) > 0 || l.phase == stored && !l.pending.Empty()):
 		s.doomed = nil
 		if l.phase == stored || l.phase == moving {
-			l.phase, l.next, l.pending = stored, "", Changes{}
+			l.phase, l.next, l.pending = stored, "", nil
 			s.edits++
 		} else {
 			s.renew(unsaved)
@@ -303,7 +310,7 @@ func (s *Session) dropUntellable() error {
 	case l.phase == moving:
 		l.phase, l.next = stored, ""
 		if _, ok := l.pending.get(ownerKey); ok { // A new owner needs a new ID.
-			l.pending = Changes{}
+			l.pending = nil
 			s.edits++
 		}
 		return ErrLateID
@@ -369,13 +376,13 @@ func (s *Session) settle(p *plan, at *Version, err error) {
 		if l.phase < stored {
 			s.renew(unsaved)
 		} else {
-			l.phase, l.next, l.pending = stored, "", Changes{}
+			l.phase, l.next, l.pending = stored, "", nil
 			s.edits++
 		}
 	case p.withdraw && err != nil:
 	case err != nil && ch != nil:
-		ch.append(&l.pending)
-		l.pending, l.rebased = *ch, l.rebased || p.rebase
+		ch.append(l.pending)
+		l.pending, l.rebased = ch, l.rebased || p.rebase
 	case err == nil && p.do != nothing:
 		if l.phase < stored && l.id != p.id { // RegenerateID came meanwhile.
 			l.phase, l.next = moving, l.id

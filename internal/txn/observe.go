@@ -54,9 +54,13 @@ type Counts [kinds]atomic.Int64
 func (s *Store) Emit(ctx context.Context, e Event) {
 	s.Counts[e.Kind].Add(1)
 	if s.Observe != nil {
-		e.ID, e.Previous = s.ref(e.ID), s.ref(e.Previous) // An owner's list has nothing else.
-		s.Observe(ctx, e)
+		s.observe(ctx, e)
 	}
+}
+
+func (s *Store) observe(ctx context.Context, e Event) {
+	e.ID, e.Previous = s.ref(e.ID), s.ref(e.Previous) // An owner's list has nothing else.
+	s.Observe(ctx, e)
 }
 
 // EmitLoaded is Emit for a session that a request has loaded.
@@ -64,17 +68,20 @@ func (s *Store) EmitLoaded(ctx context.Context, v *Version) { s.emitSession(ctx,
 
 // emitSession is Emit for a session at hand.
 func (s *Store) emitSession(ctx context.Context, k Kind, by string, v *Version) {
-	s.Emit(ctx, Event{Kind: k, ID: v.ID, Owner: s.ownerSeen(v), By: by})
+	s.Counts[k].Add(1)
+	if s.Observe != nil {
+		s.observe(ctx, Event{Kind: k, ID: v.ID, Owner: ownerSeen(v), By: by})
+	}
 }
 
 // emitMoved is Emit for a session that got a new ID.
 func (s *Store) emitMoved(ctx context.Context, k Kind, from string, v *Version) {
-	s.Emit(ctx, Event{Kind: k, ID: v.ID, Previous: from, Owner: s.ownerSeen(v)})
+	s.Emit(ctx, Event{Kind: k, ID: v.ID, Previous: from, Owner: ownerSeen(v)})
 }
 
-// ownerSeen is whose session it is, if anybody wants to know.
-func (s *Store) ownerSeen(v *Version) string {
-	if s.Observe == nil || v.View == nil || v.terms.listed == 0 {
+// ownerSeen is whose session it is.
+func ownerSeen(v *Version) string {
+	if v.View == nil || v.terms.listed == 0 {
 		return ""
 	}
 	return v.text(ownerKey)

@@ -49,12 +49,11 @@ type life struct {
 	id        string   // of the record, or of the one to create; "" if not chosen yet
 	next      string   // the ID that the record will move to
 	at        *Version // what is stored
-	pending   Changes  // made since the last commit
-	inflight  *Changes // being committed right now
-	flight    Changes  // room for them
+	pending   *Changes // made since the last commit, or nil
+	inflight  *Changes // being committed right now, or nil
 	rebased   bool     // at is newer than what pending was made on: its Updates have to run again
 	refused   error    // why something that was set cannot be stored; every commit returns it
-	inherited Changes  // of the previous life, which the Store was told to destroy
+	inherited *Changes // of the previous life, which the Store was told to destroy, or nil
 }
 
 // unstored is the version of what is not stored.
@@ -194,8 +193,8 @@ func (s *Session) rotate(id string) {
 	}
 	l.phase, l.id = renewed, id
 	if !l.inherited.Empty() {
-		l.inherited.append(&l.pending)
-		l.pending, l.inherited = l.inherited, Changes{}
+		l.inherited.append(l.pending)
+		l.pending, l.inherited = l.inherited, nil
 	}
 }
 
@@ -210,11 +209,11 @@ func (s *Session) SetOwner(owner, handle, newID string) error {
 		return nil
 	case old == any(owner):
 		if _, known := l.pending.get(ownerKey); !known {
-			l.pending.owner = owner // If another request signs out meanwhile, this one has come first.
+			l.changes().owner = owner // If another request signs out meanwhile, this one has come first.
 		}
 		return nil
 	}
-	l.pending.owner = nil
+	l.changes().owner = nil
 	if owner == "" {
 		for _, key := range ownerKeys {
 			s.edit().Delete(key)
@@ -320,7 +319,14 @@ func (s *Session) Flush() {
 func (s *Session) edit() *Changes {
 	s.changed = true
 	s.edits++
-	return &s.life.pending
+	return s.life.changes()
+}
+
+func (l *life) changes() *Changes {
+	if l.pending == nil {
+		l.pending = newChanges()
+	}
+	return l.pending
 }
 
 func (s *Session) refuses(key any) bool {

@@ -32,10 +32,10 @@ func (s *Session) Expires() time.Time {
 	if s.store.Traits.OwnExpiry || l.phase == ended || l.phase == unsaved && !l.pending.creates() && l.inflight == nil {
 		return time.Time{}
 	}
-	ch := &l.pending
+	ch := l.pending
 	if l.inflight != nil {
 		ch = l.inflight.clone()
-		ch.append(&l.pending)
+		ch.append(l.pending)
 	}
 	t, end := l.at.terms.with(ch), l.at.Record.Expiry
 	switch {
@@ -88,7 +88,7 @@ func (s *Session) Refresh(ctx context.Context) error {
 		s.mu.Lock()
 		same, gone := s.edits == edits, s.life != l
 		if same && !gone {
-			l.at, l.id, l.pending, l.rebased = v, v.ID, *pending, false
+			l.at, l.id, l.pending, l.rebased = v, v.ID, pending, false
 			s.edits++ // An Update under way has read the old version.
 		}
 		s.mu.Unlock()

@@ -52,9 +52,8 @@ func (s *Session) planTake(key any, step func(any) any) (p plan) {
 		return p
 	}
 	old, _ := l.at.View.Get(key)
-	l.flight = Changes{}
-	l.flight.update(key, step, step(old))
+	l.inflight = newChanges()
+	l.inflight.update(key, step, step(old))
 	l.rebased = true // For what other goroutines have set since step 1.
-	l.inflight = &l.flight
 	return plan{life: l, do: replace, at: l.at, id: l.id, changes: l.inflight, sealed: s.sealed, withdraw: true}
 }

@@ -151,6 +151,9 @@ func termsOf(v View) *terms {
 
 // with returns the terms with the changes applied.
 func (t *terms) with(c *Changes) *terms {
+	if c.Empty() {
+		return t
+	}
 	next := t
 	change := func() {
 		if next == t {
