@@ -17,6 +17,7 @@ import (
 	"github.com/flamego/session/internal/carry"
 	"github.com/flamego/session/internal/codec"
 	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/internal/share"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -249,7 +250,7 @@ func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFu
 	if m.core.Traits.Local && m.opt.Observe == nil { // Nobody asks the context for values.
 		return context.Background(), func() {}
 	}
-	return m.deadline(context.WithoutCancel(ctx))
+	return m.deadline(share.Patient(ctx))
 }
 
 // Count returns the number of live sessions in the store, including those of other

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/share"
 )
 
 // backend is a driver.Backend with one string per session.
@@ -19,6 +20,7 @@ type backend struct {
 	prefix string
 	grace  time.Duration // how long a key without an expiry is said to have left
 	own    bool
+	writes *share.Calls[onceCmd, struct{}]
 
 	countLives time.Duration
 }

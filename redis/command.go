@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/share"
 )
 
 // onceCmd is a command that is not retried when its answer is lost. By default go-redis
@@ -18,10 +19,37 @@ type onceCmd struct{ *redis.Cmd }
 // ASK) were not done, and still follow.
 func (onceCmd) NoRetry() bool { return true }
 
+// once makes a call that goes together with those of other requests, if it can.
 func (b *backend) once(ctx context.Context, args ...any) *redis.Cmd {
-	cmd := redis.NewCmd(ctx, args...)
-	_ = b.client.Process(ctx, onceCmd{cmd}) // The command has its error.
-	return cmd
+	cmd := onceCmd{redis.NewCmd(ctx, args...)}
+	if !b.SharesLoads() || !share.IsPatient(ctx) {
+		b.one(ctx, cmd)
+	} else if _, err := b.writes.Do(ctx, cmd); err != nil {
+		cmd = onceCmd{redis.NewCmd(ctx)} // The other one may still be under way.
+		cmd.SetErr(err)
+	}
+	return cmd.Cmd
+}
+
+func (b *backend) one(ctx context.Context, cmd onceCmd) struct{} {
+	_ = b.client.Process(ctx, cmd) // The command has its error.
+	return struct{}{}
+}
+
+// pipeline sends several commands in one round trip. Each has its own outcome, also if
+// the connection breaks in the middle: then those without an answer have an error.
+func (b *backend) pipeline(ctx context.Context, cmds []onceCmd) []struct{} {
+	pipe := b.client.Pipeline()
+	for _, cmd := range cmds {
+		_ = pipe.Process(ctx, cmd)
+	}
+	_, err := pipe.Exec(ctx)
+	for _, cmd := range cmds {
+		if err != nil && cmd.Err() == nil && cmd.Val() == nil {
+			cmd.SetErr(err) // Up to 9.19, if a pipeline finds no connection.
+		}
+	}
+	return make([]struct{}, len(cmds))
 }
 
 // script changes one key, KEYS[1], if it holds what it should, ARGV[1], and

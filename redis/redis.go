@@ -26,6 +26,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/share"
 )
 
 // Options keeps the settings to set up Redis client connection.
@@ -77,6 +78,7 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 	if err := b.connect(cfg); err != nil {
 		return nil, sc, err
 	}
+	b.writes = share.New(b.one, b.pipeline)
 	if err := b.check(ctx); err != nil {
 		_ = b.Close()
 		return nil, sc, err

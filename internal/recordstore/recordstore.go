@@ -28,7 +28,7 @@ type Unsettled interface {
 type Engine struct {
 	backend driver.Backend // as it was given, for its optional abilities
 	records driver.Backend // what is called: the backend, or hashed
-	sharing *sharing       // of the same, or nil
+	loads   *loads         // of the same, or nil
 	codec   codec.Codec
 	bad     unreadable
 }
@@ -73,7 +73,7 @@ func (e *Engine) HashIDs() { e.call(hashed{e.backend}) }
 func (e *Engine) call(b driver.Backend) {
 	e.records = b
 	if _, ok := e.backend.(driver.LoadSharer); ok {
-		e.sharing = newSharing(b.(driver.LoadSharer))
+		e.loads = newLoads(b.(driver.LoadSharer))
 	}
 }
 
@@ -121,8 +121,8 @@ func (e *Engine) Load(ctx context.Context, id string) (*txn.Version, error) {
 }
 
 func (e *Engine) load(ctx context.Context, id string) (driver.Record, error) {
-	if e.sharing != nil && e.sharing.backend.SharesLoads() {
-		return e.sharing.load(ctx, id)
+	if e.loads != nil && e.loads.backend.SharesLoads() {
+		return e.loads.load(ctx, id)
 	}
 	return e.records.Load(ctx, id)
 }

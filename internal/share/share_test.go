@@ -1,10 +1,9 @@
-package recordstore
+package share
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,29 +11,24 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/flamego/session/driver"
 )
 
 // slow answers each call when it is told to.
 type slow struct {
-	driver.Backend
 	mu    sync.Mutex
 	data  map[string]string
-	calls []*call
+	calls []*trip
+	panic error
 }
 
-type call struct {
+type trip struct {
 	ids    []string
 	many   bool
-	ctx    context.Context
 	answer chan error
 }
 
-func (b *slow) SharesLoads() bool { return true }
-
 func (b *slow) begin(ctx context.Context, many bool, ids ...string) error {
-	c := &call{ids: ids, many: many, ctx: ctx, answer: make(chan error, 1)}
+	c := &trip{ids: ids, many: many, answer: make(chan error, 1)}
 	b.mu.Lock()
 	b.calls = append(b.calls, c)
 	b.mu.Unlock()
@@ -46,33 +40,33 @@ func (b *slow) begin(ctx context.Context, many bool, ids ...string) error {
 	}
 }
 
-// Load and LoadMany read when they are called, and answer later.
-func (b *slow) Load(ctx context.Context, id string) (driver.Record, error) {
-	data, ok := b.read(id)
+// alone and together read when they are called, and answer later.
+func (b *slow) alone(ctx context.Context, id string) result {
+	data := b.read(id)
 	if err := b.begin(ctx, false, id); err != nil {
-		return driver.Record{}, err
+		return result{err: err}
 	}
-	if !ok {
-		return driver.Record{}, driver.ErrNotFound
-	}
-	return driver.Record{Data: []byte(data)}, nil
+	return result{data: data}
 }
 
-func (b *slow) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
-	found := make(map[string]driver.Record)
-	for _, id := range ids {
-		if data, ok := b.read(id); ok {
-			found[id] = driver.Record{Data: []byte(data)}
-		}
+func (b *slow) together(ctx context.Context, ids []string) []result {
+	if b.panic != nil {
+		panic(b.panic)
 	}
-	return found, b.begin(ctx, true, ids...)
+	all := make([]result, len(ids))
+	for i, id := range ids {
+		all[i].data = b.read(id)
+	}
+	if b.begin(ctx, true, ids...) != nil {
+		return nil
+	}
+	return all
 }
 
-func (b *slow) read(id string) (string, bool) {
+func (b *slow) read(id string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	data, ok := b.data[id]
-	return data, ok
+	return b.data[id]
 }
 
 func (b *slow) write(id, data string) {
@@ -82,7 +76,7 @@ func (b *slow) write(id, data string) {
 }
 
 // asked returns the calls that have not been answered.
-func (b *slow) asked() []*call {
+func (b *slow) asked() []*trip {
 	synctest.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -91,7 +85,7 @@ func (b *slow) asked() []*call {
 	return calls
 }
 
-func answer(err error, calls ...*call) {
+func answer(err error, calls ...*trip) {
 	for _, c := range calls {
 		c.answer <- err
 	}
@@ -111,8 +105,8 @@ type result struct {
 	err  error
 }
 
-// loads starts loads, one after the other, and returns how they end.
-func loads(ctx context.Context, s *sharing, ids ...string) []func() result {
+// ask makes calls, one after the other, and returns how they end.
+func ask(ctx context.Context, s *Calls[string, result], ids ...string) []func() result {
 	var ends []func() result
 	for _, id := range ids {
 		end := make(chan result, 1)
@@ -122,8 +116,8 @@ func loads(ctx context.Context, s *sharing, ids ...string) []func() result {
 					end <- result{err: p.(error)}
 				}
 			}()
-			r, err := s.load(ctx, id)
-			end <- result{string(r.Data), err}
+			r, err := s.Do(ctx, id)
+			end <- result{r.data, errors.Join(r.err, err)}
 		}()
 		synctest.Wait()
 		ends = append(ends, func() result { return <-end })
@@ -131,13 +125,13 @@ func loads(ctx context.Context, s *sharing, ids ...string) []func() result {
 	return ends
 }
 
-func withSlow(t *testing.T, most int, f func(t *testing.T, b *slow, s *sharing)) {
+func withSlow(t *testing.T, most int, f func(t *testing.T, b *slow, s *Calls[string, result])) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &slow{data: make(map[string]string)}
 		for i := range 100 {
 			b.data[fmt.Sprint(i)] = fmt.Sprint("data of ", i)
 		}
-		s := newSharing(b)
+		s := New(b.alone, b.together)
 		s.most = most
 		f(t, b, s)
 		synctest.Wait()
@@ -149,11 +143,11 @@ func withSlow(t *testing.T, most int, f func(t *testing.T, b *slow, s *sharing))
 	})
 }
 
-// TestShared checks that loads beyond the limit go together, as soon as one returns, and
-// that each gets its own record.
+// TestShared checks that calls beyond the limit go together, as soon as one returns, and
+// that each gets its own answer.
 func TestShared(t *testing.T) {
-	withSlow(t, 2, func(t *testing.T, b *slow, s *sharing) {
-		ends := loads(t.Context(), s, "0", "1", "2", "3", "2", "unknown")
+	withSlow(t, 2, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0", "1", "2", "3", "2", "unknown")
 		first := b.asked()
 		require.Len(t, first, 2)
 		answer(nil, first[1])
@@ -162,25 +156,21 @@ func TestShared(t *testing.T) {
 		assert.True(t, second[0].many)
 		assert.Equal(t, []string{"2", "3", "2", "unknown"}, second[0].ids)
 		answer(nil, first[0], second[0])
-		// What is not there is asked for once more, by itself.
-		third := b.asked()
-		require.Len(t, third, 1)
-		assert.Equal(t, call{ids: []string{"unknown"}}, call{ids: third[0].ids, many: third[0].many})
-		answer(nil, third[0])
+		require.Empty(t, b.asked())
 		for i, want := range []string{"0", "1", "2", "3", "2"} {
 			assert.Equal(t, result{"data of " + want, nil}, ends[i]())
 		}
-		assert.Equal(t, result{"", driver.ErrNotFound}, ends[5]())
+		assert.Equal(t, result{}, ends[5]())
 	})
 }
 
 // TestGathered checks that a round trip that is about to start takes those along that come
 // meanwhile, also if it could go by itself.
 func TestGathered(t *testing.T) {
-	withSlow(t, 2, func(t *testing.T, b *slow, s *sharing) {
+	withSlow(t, 2, func(t *testing.T, b *slow, s *Calls[string, result]) {
 		start := make(chan struct{})
 		s.yield = func() { <-start }
-		ends := loads(t.Context(), s, "0", "1", "2", "unknown")
+		ends := ask(t.Context(), s, "0", "1", "2", "unknown")
 		require.Empty(t, b.asked())
 		start <- struct{}{}
 		first := b.asked()
@@ -188,23 +178,23 @@ func TestGathered(t *testing.T) {
 		assert.Equal(t, []string{"1", "2", "unknown", "0"}, first[0].ids)
 
 		// The next one does not wait for it.
-		ends = append(ends, loads(t.Context(), s, "3")...)
+		ends = append(ends, ask(t.Context(), s, "3")...)
 		start <- struct{}{}
 		second := b.asked()
 		require.Len(t, second, 1)
-		assert.Equal(t, call{ids: []string{"3"}}, call{ids: second[0].ids, many: second[0].many})
+		assert.Equal(t, trip{ids: []string{"3"}}, trip{ids: second[0].ids, many: second[0].many})
 
 		// One that takes another's place gathers as well.
-		ends = append(ends, loads(t.Context(), s, "4")...)
+		ends = append(ends, ask(t.Context(), s, "4")...)
 		answer(nil, second...)
-		ends = append(ends, loads(t.Context(), s, "5")...)
+		ends = append(ends, ask(t.Context(), s, "5")...)
 		start <- struct{}{}
 		third := b.asked()
 		require.Len(t, third, 1)
 		assert.Equal(t, []string{"4", "5"}, third[0].ids)
 		answer(nil, first...)
 		answer(nil, third...)
-		assert.Equal(t, 1, b.answerAll(), "only what is unknown is asked for again")
+		assert.Zero(t, b.answerAll())
 		for i, want := range []string{"0", "1", "2", "", "3", "4", "5"} {
 			if want != "" {
 				want = "data of " + want
@@ -217,10 +207,10 @@ func TestGathered(t *testing.T) {
 // TestGatheredInVain checks that those who wait for a round trip that is about to start
 // do not wait for long, and that it then starts without them.
 func TestGatheredInVain(t *testing.T) {
-	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
+	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
 		start := make(chan struct{})
 		s.yield = func() { <-start }
-		ends := loads(t.Context(), s, "0", "1")
+		ends := ask(t.Context(), s, "0", "1")
 		time.Sleep(patience)
 		assert.Equal(t, 1, b.answerAll())
 		assert.Equal(t, "data of 1", ends[1]().data)
@@ -229,7 +219,7 @@ func TestGatheredInVain(t *testing.T) {
 		require.Len(t, calls, 1)
 
 		// One that takes another's place has waited long enough, and hurries nobody.
-		ends = append(ends, loads(t.Context(), s, "2")...)
+		ends = append(ends, ask(t.Context(), s, "2")...)
 		answer(nil, calls...)
 		require.Empty(t, b.asked())
 		s.hurry(s.next) // Its timer may just have fired.
@@ -242,16 +232,16 @@ func TestGatheredInVain(t *testing.T) {
 	})
 }
 
-// TestNotUnderWay checks that a load sees what was stored before it began: it joins no
-// round trip that is under way.
+// TestNotUnderWay checks that a call begins after Do does: it joins no round trip that is
+// under way.
 func TestNotUnderWay(t *testing.T) {
-	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
-		ends := loads(t.Context(), s, "0", "1")
+	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0", "1")
 		answer(nil, b.asked()...)
 		under := b.asked()
 		require.Len(t, under, 1)
 		b.write("1", "newer")
-		ends = append(ends, loads(t.Context(), s, "1")...)
+		ends = append(ends, ask(t.Context(), s, "1")...)
 		answer(nil, under...)
 		assert.Positive(t, b.answerAll())
 		assert.Equal(t, "data of 0", ends[0]().data)
@@ -260,10 +250,10 @@ func TestNotUnderWay(t *testing.T) {
 	})
 }
 
-// TestHangs checks that a connection that hangs keeps only its own loads waiting.
+// TestHangs checks that a connection that hangs keeps only its own calls waiting.
 func TestHangs(t *testing.T) {
-	withSlow(t, 2, func(t *testing.T, b *slow, s *sharing) {
-		ends := loads(t.Context(), s, "0", "1", "2")
+	withSlow(t, 2, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0", "1", "2")
 		hang := b.asked()
 		require.Len(t, hang, 2)
 		time.Sleep(patience - time.Nanosecond)
@@ -272,7 +262,7 @@ func TestHangs(t *testing.T) {
 		more := b.asked()
 		require.Len(t, more, 1)
 		// A trip beyond the limit is not replaced when it ends.
-		ends = append(ends, loads(t.Context(), s, "3")...)
+		ends = append(ends, ask(t.Context(), s, "3")...)
 		answer(nil, more...)
 		require.Empty(t, b.asked())
 		assert.Equal(t, "data of 2", ends[2]().data)
@@ -282,76 +272,91 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestSharedFailure checks that a failure for one record is none for the others.
-func TestSharedFailure(t *testing.T) {
-	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
-		ends := loads(t.Context(), s, "0", "1", "2")
+// TestNoAnswer checks that those who share a round trip that fails are told.
+func TestNoAnswer(t *testing.T) {
+	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0", "1", "2")
 		answer(nil, b.asked()...)
-		answer(errors.New("the record of 1 is broken"), b.asked()...)
-		alone := b.asked()
-		require.Len(t, alone, 2)
-		i := slices.IndexFunc(alone, func(c *call) bool { return c.ids[0] == "1" })
-		answer(errors.New("broken"), alone[i])
-		answer(nil, alone[1-i])
+		answer(errors.New("broken"), b.asked()...)
+		require.Empty(t, b.asked())
 		assert.NoError(t, ends[0]().err)
-		assert.EqualError(t, ends[1]().err, "broken")
-		assert.Equal(t, result{"data of 2", nil}, ends[2]())
+		assert.ErrorIs(t, ends[1]().err, ErrNoAnswer)
+		assert.ErrorIs(t, ends[2]().err, ErrNoAnswer)
 	})
 }
 
-// TestSharedPanic checks that a panic of a backend reaches one that asked, and is none for
-// the others.
-func TestSharedPanic(t *testing.T) {
-	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
-		ends := loads(t.Context(), s, "0")
-		s.backend = panics{b}
-		ends = append(ends, loads(t.Context(), s, "1", "2")...)
+// TestPanic checks that a panic reaches one that asked, and that the others are told.
+func TestPanic(t *testing.T) {
+	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0")
+		b.panic = errors.New("a panic")
+		ends = append(ends, ask(t.Context(), s, "1", "2")...)
 		b.answerAll()
 		assert.Equal(t, "data of 0", ends[0]().data)
-		assert.Equal(t, result{err: errPanic}, ends[1]())
-		assert.Equal(t, "data of 2", ends[2]().data)
+		assert.Equal(t, result{err: b.panic}, ends[1]())
+		assert.ErrorIs(t, ends[2]().err, ErrNoAnswer)
 	})
 }
 
-var errPanic = errors.New("a panic")
-
-type panics struct{ *slow }
-
-func (panics) LoadMany(context.Context, []string) (map[string]driver.Record, error) {
-	panic(errPanic)
-}
-
-// TestSharedContext checks that each load ends with its own context, also the one that
-// makes the round trip: then the others ask for themselves.
-func TestSharedContext(t *testing.T) {
-	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
-		ends := loads(t.Context(), s, "0")
+// TestContext checks that each call ends with its own context, also the one that makes the
+// round trip, and that nothing is asked for those who have gone.
+func TestContext(t *testing.T) {
+	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0")
 		waits, cancelWaits := context.WithCancel(t.Context())
 		asks, cancelAsks := context.WithCancel(t.Context())
-		ends = append(ends, loads(waits, s, "1")...)
-		ends = append(ends, loads(asks, s, "2")...)
-		ends = append(ends, loads(t.Context(), s, "3")...)
+		ends = append(ends, ask(waits, s, "1")...)
+		ends = append(ends, ask(asks, s, "2")...)
+		ends = append(ends, ask(t.Context(), s, "3")...)
 		cancelWaits()
 		assert.ErrorIs(t, ends[1]().err, context.Canceled)
 		answer(nil, b.asked()...)
 		batch := b.asked()
 		require.Len(t, batch, 1)
-		require.Equal(t, []string{"1", "2", "3"}, batch[0].ids)
+		require.Equal(t, []string{"2", "3"}, batch[0].ids)
 		cancelAsks()
-		assert.ErrorIs(t, ends[2]().err, context.Canceled)
+		end := ends[2]().err
 		answer(nil, batch...) // If 3 has made it, and not 2.
-		b.answerAll()
-		assert.Equal(t, "data of 3", ends[3]().data)
+		if errors.Is(end, ErrNoAnswer) {
+			end = context.Canceled // 2 has made it.
+		}
+		assert.ErrorIs(t, end, context.Canceled)
+		require.Empty(t, b.asked())
+		if last := ends[3](); last.err != nil {
+			assert.ErrorIs(t, last.err, ErrNoAnswer)
+		} else {
+			assert.Equal(t, "data of 3", last.data)
+		}
 	})
+}
+
+// TestTurn has the turn come to one whose context ends at the same moment. Another takes
+// it then.
+func TestTurn(t *testing.T) {
+	for range 20 { // Which of the two it sees first is up to chance.
+		withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+			ends := ask(t.Context(), s, "0")
+			ctx, cancel := context.WithCancel(t.Context())
+			ends = append(ends, ask(ctx, s, "1")...)
+			ends = append(ends, ask(t.Context(), s, "2")...)
+			under := b.asked()
+			cancel()
+			answer(nil, under...)
+			b.answerAll()
+			assert.Equal(t, "data of 0", ends[0]().data)
+			assert.ErrorIs(t, ends[1]().err, context.Canceled)
+			assert.Equal(t, result{"data of 2", nil}, ends[2]())
+		})
+	}
 }
 
 // TestAllGiveUp has all that wait give up, before it is their turn and when it is. Others
 // go on.
 func TestAllGiveUp(t *testing.T) {
-	withSlow(t, 1, func(t *testing.T, b *slow, s *sharing) {
-		ends := loads(t.Context(), s, "0")
+	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0")
 		ctx, cancel := context.WithCancel(t.Context())
-		gone := loads(ctx, s, "1", "2")
+		gone := ask(ctx, s, "1", "2")
 		cancel()
 		for _, end := range gone {
 			assert.ErrorIs(t, end().err, context.Canceled)
@@ -363,13 +368,14 @@ func TestAllGiveUp(t *testing.T) {
 		// Their turn comes, but nobody hears it.
 		for _, hurried := range []bool{false, true} {
 			s.trips, s.gathering = 1, false
-			waiting := s.join("3")
+			one := &call[string, result]{question: "3"}
+			waiting := s.join(one)
 			if hurried {
 				s.hurry(waiting)
 			} else {
 				s.leave()
 			}
-			s.giveUp(waiting)
+			s.giveUp(waiting, one)
 			assert.Nil(t, s.next)
 			assert.False(t, s.gathering)
 			if hurried {
@@ -378,7 +384,7 @@ func TestAllGiveUp(t *testing.T) {
 			}
 			assert.Zero(t, s.trips)
 		}
-		end := loads(t.Context(), s, "4")[0]
+		end := ask(t.Context(), s, "4")[0]
 		b.answerAll()
 		assert.Equal(t, "data of 4", end().data)
 	})
