@@ -62,7 +62,7 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 		return nil, sc, err
 	}
 	b, err := sqlstore.New(ctx, dialect, sqlstore.Options{
-		Read: native{pool}, Write: native{pool}, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true, Close: end,
+		Read: native{pool: pool}, Write: native{pool, newExecs(pool)}, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true, Close: end,
 	})
 	if err != nil {
 		err = fmt.Errorf("%w (check Config.DSN or Config.Pool)", err)
@@ -101,17 +101,20 @@ func connect(cfg Config) (pool *pgxpool.Pool, end func() error, err error) {
 
 // native runs statements by pgx itself, which costs less than database/sql and prepares
 // them for each connection.
-type native struct{ pool *pgxpool.Pool }
+type native struct {
+	pool  *pgxpool.Pool
+	execs *execs
+}
 
 func (n native) Run(ctx context.Context, text string) error {
 	_, err := n.pool.Exec(ctx, text)
 	return err
 }
 
-func (n native) Statement(text string) sqlstore.Statement { return statement{n.pool, text} }
+func (n native) Statement(text string) sqlstore.Statement { return statement{n, text} }
 
 type statement struct {
-	pool *pgxpool.Pool
+	native
 	text string
 }
 
@@ -131,11 +134,6 @@ func (s statement) Each(ctx context.Context, args []any, row func(scan func(dest
 		}
 	}
 	return rows.Err()
-}
-
-func (s statement) Exec(ctx context.Context, args ...any) (int64, error) {
-	tag, err := s.pool.Exec(ctx, s.text, args...)
-	return tag.RowsAffected(), err
 }
 
 func (s statement) Close() error { return nil }

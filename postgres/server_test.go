@@ -17,5 +17,6 @@ func TestPostgres(t *testing.T) {
 	t.Run("Pool", func(t *testing.T) { testPool(t, dsn) })
 	t.Run("SweepBatches", func(t *testing.T) { testSweepBatches(t, dsn) })
 	t.Run("ManyByIndex", func(t *testing.T) { testManyByIndex(t, dsn) })
+	t.Run("Together", func(t *testing.T) { testTogether(t, dsn) })
 	t.Run("LegacyTable", func(t *testing.T) { testLegacyTable(t, dsn) })
 }
