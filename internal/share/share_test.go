@@ -330,22 +330,23 @@ func TestContext(t *testing.T) {
 	})
 }
 
-// TestTurn has the turn come to one whose context ends at the same moment. Another takes
-// it then.
+// TestTurn has the turn come to one whose context has ended. It leaves it to another.
 func TestTurn(t *testing.T) {
 	for range 20 { // Which of the two it sees first is up to chance.
 		withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
-			ends := ask(t.Context(), s, "0")
+			s.trips = 1
+			gone, stays := &call[string, result]{question: "1"}, &call[string, result]{question: "2"}
+			waiting := s.join(gone)
+			require.Same(t, waiting, s.join(stays))
+			s.leave()
 			ctx, cancel := context.WithCancel(t.Context())
-			ends = append(ends, ask(ctx, s, "1")...)
-			ends = append(ends, ask(t.Context(), s, "2")...)
-			under := b.asked()
 			cancel()
-			answer(nil, under...)
-			b.answerAll()
-			assert.Equal(t, "data of 0", ends[0]().data)
-			assert.ErrorIs(t, ends[1]().err, context.Canceled)
-			assert.Equal(t, result{"data of 2", nil}, ends[2]())
+			require.ErrorIs(t, s.wait(ctx, waiting, gone), context.Canceled)
+			end := make(chan error, 1)
+			go func() { end <- s.wait(t.Context(), waiting, stays) }()
+			assert.Equal(t, 1, b.answerAll())
+			require.NoError(t, <-end)
+			assert.Equal(t, "data of 2", stays.answer.data)
 		})
 	}
 }
