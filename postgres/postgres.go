@@ -8,8 +8,8 @@
 //		},
 //	}))
 //
-// Any number of servers may share the table. A load is one SELECT, a commit one
-// UPDATE or INSERT, without a transaction around it.
+// Any number of servers may share the table. A load is one SELECT, a commit one UPDATE or
+// INSERT. Those of concurrent requests share round trips, and commits a transaction.
 package postgres
 
 import (

@@ -2,8 +2,8 @@
 // backend contributes a Dialect and an open Pool.
 //
 // The table has the columns key, data and expired_at. Each method of Backend is one
-// statement without a transaction, so the database makes it atomic and orders it against
-// others. Compare-and-swap is a condition on the old bytes.
+// statement, so the database makes it atomic and orders it against others; a Pool may put
+// several into one transaction. Compare-and-swap is a condition on the old bytes.
 package sqlstore
 
 import (
