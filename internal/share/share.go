@@ -67,10 +67,9 @@ type batch[Q, A any] struct {
 // way. The error is the context's, or ErrNoAnswer. If the call has not begun by the end of
 // the context, it never does.
 func (s *Calls[Q, A]) Do(ctx context.Context, question Q) (answer A, err error) {
-	c := &call[Q, A]{question: question}
-	b := s.join(c)
+	b, c := s.join(question)
 	if b == nil {
-		if b = s.gather(c); b == nil {
+		if b, c = s.gather(question); b == nil {
 			defer s.leave()
 			return s.alone(ctx, question), nil
 		}
@@ -85,13 +84,13 @@ func (s *Calls[Q, A]) Do(ctx context.Context, question Q) (answer A, err error) 
 }
 
 // join returns the batch that a call waits in, or nil if a round trip starts with it.
-func (s *Calls[Q, A]) join(c *call[Q, A]) *batch[Q, A] {
+func (s *Calls[Q, A]) join(question Q) (*batch[Q, A], *call[Q, A]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.gathering && s.trips < s.most {
 		s.trips++
 		s.gathering = true
-		return nil
+		return nil, nil
 	}
 	b := s.next
 	if b == nil {
@@ -99,25 +98,30 @@ func (s *Calls[Q, A]) join(c *call[Q, A]) *batch[Q, A] {
 		b.timer = time.AfterFunc(patience, func() { s.hurry(b) })
 		s.next = b
 	}
-	b.calls = append(b.calls, c)
 	b.waiting++
-	return b
+	return b, b.add(question)
+}
+
+func (b *batch[Q, A]) add(question Q) *call[Q, A] {
+	c := &call[Q, A]{question: question}
+	b.calls = append(b.calls, c)
+	return c
 }
 
 // gather takes those along that wait, and returns nil if there are none. The requests
 // that could run, but have not had the processor, come first: some of them will make such
 // a call as well.
-func (s *Calls[Q, A]) gather(c *call[Q, A]) *batch[Q, A] {
+func (s *Calls[Q, A]) gather(question Q) (*batch[Q, A], *call[Q, A]) {
 	s.yield()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.next
 	s.gathering, s.next = false, nil
-	if b != nil {
-		b.timer.Stop()
-		b.calls = append(b.calls, c)
+	if b == nil {
+		return nil, nil
 	}
-	return b
+	b.timer.Stop()
+	return b, b.add(question)
 }
 
 // wait returns when there is an answer, or none is to be had.

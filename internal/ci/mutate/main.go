@@ -178,7 +178,7 @@ var mutants = []mutant{
 	{"TestShared", "internal/share/share.go", "\t\tcalls[i].answer, ", "\t\tcalls[0].answer, ", "./internal/share TestShared"},
 	{"TestGathered", "internal/share/share.go", "!s.gathering && ", "", "./internal/share TestGathered"},
 	{"TestGathered", "internal/share/share.go", "\ts.yield()\n\ts.mu", "\ts.mu", "./internal/share TestGathered"},
-	{"TestGathered", "internal/share/share.go", "\t\tb.timer.Stop()\n\t\tb.calls = append(b.calls, c)", "\t\tb.timer.Stop()\n\t\tb.calls = append(b.calls[:0:0], c)", "./internal/share TestGathered"},
+	{"TestGathered", "internal/share/share.go", "\tb.timer.Stop()\n\treturn b, b.add(question)", "\tb.timer.Stop()\n\tb.calls = nil\n\treturn b, b.add(question)", "./internal/share TestGathered"},
 	{"TestGatheredInVain", "internal/share/share.go", "&& !b.called {", "{", "./internal/share TestGatheredInVain"},
 	{"TestAllGiveUp", "internal/share/share.go", "\tif b.called {\n\t\ts.end()\n", "\tif b.called {\n", "./internal/share TestAllGiveUp"},
 	{"TestAllGiveUp", "internal/share/share.go", "s.gathering && !b.called, nil", "s.gathering, nil", "./internal/share TestAllGiveUp"},
