@@ -29,13 +29,13 @@ type request struct {
 
 	placed bool          // its record has to say where it belongs
 	by     carry.Carrier // the one that brought a live ID, nil if none did
-	came  string        // the handle that it brought
-	age   int           // the Max-Age of the client's cookie, 0 for that of the options
-	slid  string        // the handle after the expiry slid, if that changed it
-	due   bool          // a persistent cookie has to be sent again
-	renew bool          // the session needs a new ID
-	state txn.State     // what the client has to learn
-	leave func()        // called at the end, or nil
+	came   string        // the handle that it brought
+	age    int           // the Max-Age of the client's cookie, 0 for that of the options
+	slid   string        // the handle after the expiry slid, if that changed it
+	due    bool          // a persistent cookie has to be sent again
+	renew  bool          // the session needs a new ID
+	state  txn.State     // what the client has to learn
+	leave  func()        // called at the end, or nil
 
 	used   atomic.Bool // a handler used it: the response depends on the cookie
 	linked atomic.Bool // a URL in the response has the ID
