@@ -246,9 +246,11 @@ func (q *request) belongs(v *txn.Version) bool {
 // client has to learn.
 func (q *request) seal() error {
 	tells := (q.due || q.renew) && !carry.IsPublic(q.x.w.Header())
-	if !tells && !q.live.txn.Dirty() {
-		q.state = q.live.txn.Abandon()
-		return nil
+	if !tells {
+		var clean bool
+		if q.state, clean = q.live.txn.SealClean(); clean {
+			return nil
+		}
 	}
 	ctx, cancel := q.m.beyond(q.x.r.Context())
 	defer cancel()

@@ -31,9 +31,9 @@ type exec struct {
 }
 
 type outcome struct {
-	n         int64 // how many rows it affected
-	err       error
-	undecided bool // nothing was done for anybody, since one of them failed
+	n      int64 // how many rows it affected
+	err    error
+	undone bool // nothing was done for anybody, since one of them failed
 }
 
 func (e exec) alone(ctx context.Context, pool *pgxpool.Pool) outcome {
@@ -79,7 +79,7 @@ func together(ctx context.Context, pool *pgxpool.Pool, all []exec) []outcome {
 		var answer *pgconn.PgError
 		undone := errors.As(err, &answer) && answer.SeverityUnlocalized == "ERROR"
 		for i := range outcomes {
-			outcomes[i] = outcome{err: err, undecided: undone}
+			outcomes[i] = outcome{err: err, undone: undone}
 		}
 	}
 	return outcomes
@@ -95,7 +95,7 @@ func (s statement) Exec(ctx context.Context, args ...any) (int64, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case o.undecided:
+	case o.undone:
 		o = e.alone(ctx, s.pool)
 	}
 	return o.n, o.err

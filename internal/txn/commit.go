@@ -69,6 +69,19 @@ func (s *Session) Seal(ctx context.Context, refresh, renew bool) (State, error) 
 	return st, err
 }
 
+// SealClean is Seal if there is nothing to commit; otherwise it does nothing, and returns
+// false. It is one step: what another goroutine changes comes before it, and is committed,
+// or after it, and is told that it is too late.
+func (s *Session) SealClean() (State, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dirty() {
+		return State{}, false
+	}
+	s.sealed = true
+	return s.state(), true
+}
+
 // Abandon is Seal without a commit: what is stored stands, the rest is too late.
 func (s *Session) Abandon() State {
 	s.mu.Lock()
