@@ -4,9 +4,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"testing"
 
 	"github.com/flamego/flamego"
+	"github.com/stretchr/testify/assert"
 )
 
 // nullWriter is a response that costs nothing, so that the middleware shows.
@@ -45,4 +47,9 @@ func BenchmarkRequest(b *testing.B) {
 	run("read", "/read", "member", Sessioner())
 	run("write", "/set", "member", Sessioner())
 	run("new", "/set", "", Sessioner())
+}
+
+// TestExchangeSize: Go's allocator takes longer for objects of more than 512 bytes.
+func TestExchangeSize(t *testing.T) {
+	assert.LessOrEqual(t, int(reflect.TypeFor[exchange]().Size()), 512)
 }

@@ -57,7 +57,7 @@ func Flashes(s Session) []any {
 		return nil
 	}
 	l.use()
-	f := &l.flashes
+	f := l.flashes()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return join(txn.FlashList(f.got), f.now)
@@ -69,7 +69,7 @@ func Flashes(s Session) []any {
 // library.
 func FlashNow(s Session, val any) {
 	if l, ok := s.(*live); ok && val != nil {
-		f := &l.flashes
+		f := l.flashes()
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.now = append(f.now, val)
@@ -86,7 +86,7 @@ func KeepFlash(s Session) {
 	if !ok {
 		return
 	}
-	f := &l.flashes
+	f := l.flashes()
 	f.mu.Lock()
 	got, again := f.got, f.kept
 	f.kept = true
@@ -110,9 +110,21 @@ type flashes struct {
 	kept bool // got is passed on
 }
 
+// flashes returns those of the session, which most requests have no need of.
+func (l *live) flashes() *flashes {
+	if f := l.shown.Load(); f != nil {
+		return f
+	}
+	l.shown.CompareAndSwap(nil, &flashes{})
+	return l.shown.Load()
+}
+
 // take notes what the request has got, and returns it as handlers get it.
-func (f *flashes) take(got any) any {
-	f.got = got
+func (l *live) take(got any) any {
+	if got == nil {
+		return nil
+	}
+	l.flashes().got = got
 	if list, ok := got.(txn.Flashes); ok {
 		return []any(join(list, nil))
 	}

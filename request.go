@@ -31,7 +31,7 @@ type request struct {
 	by     carry.Carrier // the one that brought a live ID, nil if none did
 	came   string        // the handle that it brought
 	age    int           // the Max-Age of the client's cookie, 0 for that of the options
-	slid   string        // the handle after the expiry slid, if that changed it
+	slid   bool          // the client's handle is old, though still good: its expiry is in it
 	due    bool          // a persistent cookie has to be sent again
 	renew  bool          // the session needs a new ID
 	state  txn.State     // what the client has to learn
@@ -40,8 +40,7 @@ type request struct {
 	used   atomic.Bool // a handler used it: the response depends on the cookie
 	linked atomic.Bool // a URL in the response has the ID
 
-	values      [1]string // room for the handles in the request
-	vary, cache carry.Room
+	vary, cache carry.Room // vary is also room for the handles in the request
 }
 
 var _ txn.Host = (*request)(nil)
@@ -131,13 +130,13 @@ func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (fla
 	if flash != nil {
 		q.used.Store(true)
 	} else if now := v.Handle(); now != handle && q.m.core.Traits.Client {
-		q.slid = now
+		q.came, q.slid = now, true
 	}
-	q.by.Greet(q.x.w, q.x.r, v.Handle())
+	q.by.Greet(q.x.w(), q.x.r, v.Handle())
 	if q.m.enter != nil {
 		q.leave = q.m.enter(v.ID)
 	}
-	return q.live.flashes.take(flash), nil
+	return q.live.take(flash), nil
 }
 
 // onDemand is the context of a load. Visitors who bring no ID need none.
@@ -184,7 +183,7 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 	var tried [mostValues]string // A megabyte of cookies must not cost more than reading it.
 	looked := 0
 	for _, c := range q.m.carriers {
-		for _, value := range c.Read(q.x.r, q.values[:0]) {
+		for _, value := range c.Read(q.x.r, q.vary[:0]) {
 			if looked == mostValues {
 				break
 			}
@@ -245,7 +244,7 @@ func (q *request) belongs(v *txn.Version) bool {
 // seal stores the session, even if the client disconnects (G12), and notes what the
 // client has to learn.
 func (q *request) seal() error {
-	tells := (q.due || q.renew) && !carry.IsPublic(q.x.w.Header())
+	tells := (q.due || q.renew) && !carry.IsPublic(q.x.w().Header())
 	if !tells {
 		var clean bool
 		if q.state, clean = q.live.txn.SealClean(); clean {
@@ -294,7 +293,7 @@ func (q *request) commit(ctx context.Context) error {
 // ask for the header, which net/http would then copy.
 func (q *request) render(w http.ResponseWriter) error {
 	st := &q.state
-	if st.Handle != q.came || st.MaxAge != q.age || st.Refreshed {
+	if st.Handle != q.came || st.MaxAge != q.age || st.Refreshed || q.slid {
 		if err := q.tell(w); err != nil {
 			return err
 		}
@@ -323,13 +322,9 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 	st := &q.state
 	switch {
 	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
-		if st.Handle != q.slid || st.MaxAge != q.age {
-			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
-			carry.NoStore(w.Header(), &q.cache)
-			break
-		}
-		fallthrough // The handle that the client has is still good.
-	case st.Handle != "" && st.Refreshed:
+		q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
+		carry.NoStore(w.Header(), &q.cache)
+	case st.Handle != "":
 		// A shared cache would hand it to everybody.
 		if !carry.IsPublic(w.Header()) {
 			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)

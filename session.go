@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/flamego/session/internal/txn"
 )
@@ -186,8 +187,8 @@ type live struct {
 	store *store
 	req   *request // nil outside of a request
 
+	shown   atomic.Pointer[flashes]
 	outside bool // in Edit
-	flashes flashes
 }
 
 var _ Session = (*live)(nil)
