@@ -280,9 +280,9 @@ func (p *plan) listedInVain(at *Version, err error) bool {
 // stamp adds the library's own keys to what will be written, and reports whether they
 // say that a persistent cookie is sent. It needs mu.
 func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) {
-	t, now := l.at.terms.with(ch), s.store.Now()
+	t := l.at.terms.with(ch)
 	if !s.store.hasCreated(t) {
-		ch.Set(CreatedKey, now.UnixMilli())
+		ch.Set(CreatedKey, s.store.Now().UnixMilli())
 	}
 	if l.phase == stored && ch.Empty() && !refresh && !moves {
 		return false // Nothing will be written.
@@ -292,13 +292,13 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	}
 	newHandle := l.phase != stored || moves || s.store.Traits.Client
 	if newHandle && s.store.RenewEvery > 0 {
-		ch.Set(renewedKey, now.UnixMilli())
+		ch.Set(renewedKey, s.store.Now().UnixMilli())
 	}
-	if until, due := s.store.listUntil(now, t); due {
+	if until, due := s.store.listUntil(t); due {
 		ch.Set(listedKey, until.UnixMilli())
 	}
 	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {
-		ch.Set(sentKey, now.UnixMilli())
+		ch.Set(sentKey, s.store.Now().UnixMilli())
 	}
 	return sends
 }

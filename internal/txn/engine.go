@@ -37,6 +37,7 @@ type Version struct {
 	// is about to get the new one.
 	Superseded bool
 
+	due   bool // its expiry has to slide
 	terms *terms
 }
 

@@ -48,9 +48,12 @@ func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
 	switch {
 	case err == nil && v.terms.isNote:
 		err = driver.ErrNotFound
-	case err == nil && s.expired(v, s.Now()):
-		return nil, ErrExpired
 	case err == nil:
+		now := s.Now()
+		if s.expired(v, now) {
+			return nil, ErrExpired
+		}
+		v.due = !s.isFresh(v, now)
 		return v, nil
 	}
 	if s.RenewEvery > 0 && errors.Is(err, driver.ErrNotFound) {
@@ -76,9 +79,9 @@ func (s *Store) Open(ctx context.Context, v *Version) (_ *Version, flash any, er
 	return v, nil, err
 }
 
-// slide slides the expiry if that is due.
+// slide slides the expiry if that was due when the version was found.
 func (s *Store) slide(ctx context.Context, v *Version) (*Version, error) {
-	if s.isFresh(v, s.Now()) {
+	if !v.due {
 		return v, nil
 	}
 	v, err := s.Slide(ctx, v)
@@ -131,8 +134,8 @@ func (s *Store) Slide(ctx context.Context, v *Version) (*Version, error) {
 }
 
 func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
-	now, t := s.Now(), v.terms
-	if until, due := s.listUntil(now, t); due { // The owner's list has to last longer as well.
+	t := v.terms
+	if until, due := s.listUntil(t); due { // The owner's list has to last longer as well.
 		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: until}
 		if err := s.enlist(ctx, l, v.ID, ""); err != nil {
 			return v, err
@@ -140,14 +143,14 @@ func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
 		ch := &Changes{}
 		ch.Set(listedKey, until.UnixMilli())
 		then := t.with(ch)
-		next, err := s.replace(ctx, v, ch, s.expiry(now, then))
+		next, err := s.replace(ctx, v, ch, s.expiry(s.Now(), then))
 		if errors.Is(err, driver.ErrConflict) {
 			s.strike(ctx, l, v.ID, "") // If it has ended.
 		}
 		return next, err
 	}
 	begin := s.clock()
-	next, err := s.Engine.Extend(ctx, v, s.expiry(now, t))
+	next, err := s.Engine.Extend(ctx, v, s.expiry(s.Now(), t))
 	s.called(ctx, "extend", begin, err)
 	if next != nil {
 		next.terms = t

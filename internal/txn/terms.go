@@ -228,11 +228,11 @@ func (s *Store) wanted(now time.Time, t *terms) time.Time {
 
 // listUntil is how long the owner's list has to last if the session is written now, and
 // whether that is longer than it does.
-func (s *Store) listUntil(now time.Time, t *terms) (until time.Time, due bool) {
+func (s *Store) listUntil(t *terms) (until time.Time, due bool) {
 	if t.listed == 0 {
 		return time.Time{}, false
 	}
-	expiry := s.wanted(now, t)
+	expiry := s.wanted(s.Now(), t)
 	return expiry.Add(listSlack), expiry.After(time.UnixMilli(t.listed))
 }
 
