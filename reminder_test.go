@@ -105,6 +105,10 @@ func TestNoReminderInPublicResponse(t *testing.T) {
 		return public(c, s)
 	})
 	a.Get("/destroy", func(c flamego.Context, s session.Session) string { session.Destroy(s); return public(c, s) })
+	a.Get("/remember", func(c flamego.Context, s session.Session) string {
+		require.NoError(t, session.Remember(s, 2*time.Hour))
+		return public(c, s)
+	})
 	a.Get("/read", public)
 
 	_, id := a.get("/new", "")
@@ -113,6 +117,9 @@ func TestNoReminderInPublicResponse(t *testing.T) {
 	require.NotEmpty(t, moved)
 	rec, _ := a.get("/read", moved)
 	assert.Equal(t, "1", rec.Body.String())
+	rec, _ = a.get("/remember", moved)
+	assert.Contains(t, rec.Header().Get("Set-Cookie"), "Max-Age=7200")
+	assert.Equal(t, "no-store", rec.Header().Get("Cache-Control"))
 	at.Add(600)
 	rec, _ = a.get("/destroy", moved)
 	assert.Contains(t, rec.Header().Get("Set-Cookie"), "flamego_session=;")
