@@ -109,12 +109,11 @@ func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (fla
 	default:
 		v, flash, err = q.m.core.Open(ctx, v)
 	}
-	if errors.Is(err, ErrNotFound) {
-		q.by = nil
-		q.live.txn.Ended()
-		return nil, nil
-	}
 	if err != nil {
+		if errors.Is(err, ErrNotFound) {
+			q.by, err = nil, nil
+			q.live.txn.Ended()
+		}
 		return nil, err
 	}
 

@@ -102,8 +102,9 @@ func (s *Session) lock(ctx context.Context) error {
 // Dirty reports whether a commit has anything to do, or to wait for.
 func (s *Session) Dirty() bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dirty()
+	dirty := s.dirty()
+	s.mu.Unlock()
+	return dirty
 }
 
 // dirty needs mu.
@@ -130,7 +131,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	}
 	at, err := s.run(ctx, &p)
 	s.settle(&p, at, err)
-	if p.listedInVain(at, err) && ctx.Err() == nil {
+	if p.list != nil && p.listedInVain(at, err) && ctx.Err() == nil {
 		s.store.strike(ctx, p.list, p.at.ID, p.next)
 	}
 	switch {
@@ -269,7 +270,7 @@ func (p *plan) leaves(id string) string {
 // nobody's. It would take the place of another one.
 func (p *plan) listedInVain(at *Version, err error) bool {
 	switch {
-	case p.list == nil || p.do != replace:
+	case p.do != replace:
 		return false
 	case err == nil:
 		return !at.isOwnedBy(p.list.owner, p.list.handle)
@@ -381,7 +382,15 @@ func (s *Session) settle(p *plan, at *Version, err error) {
 		if err == nil && p.do != nothing {
 			s.doom(at)
 		}
-	case p.optional && err != nil:
+	case err == nil && p.do != nothing:
+		if l.phase < stored && l.id != p.id { // RegenerateID came meanwhile.
+			l.phase, l.next = moving, l.id
+		}
+		if l.phase != moving || l.next == at.ID {
+			l.phase, l.next = stored, ""
+		}
+		l.at, l.id = at, at.ID
+	case err == nil, p.optional:
 	case errors.Is(err, ErrEnded):
 		s.renew(ended)
 		s.lost = true
@@ -392,17 +401,9 @@ func (s *Session) settle(p *plan, at *Version, err error) {
 			l.phase, l.next, l.pending = stored, "", nil
 			s.edits++
 		}
-	case p.withdraw && err != nil:
-	case err != nil && ch != nil:
+	case p.withdraw:
+	case ch != nil:
 		ch.append(l.pending)
 		l.pending, l.rebased = ch, l.rebased || p.rebase
-	case err == nil && p.do != nothing:
-		if l.phase < stored && l.id != p.id { // RegenerateID came meanwhile.
-			l.phase, l.next = moving, l.id
-		}
-		if l.phase != moving || l.next == at.ID {
-			l.phase, l.next = stored, ""
-		}
-		l.at, l.id = at, at.ID
 	}
 }

@@ -241,12 +241,13 @@ func (s *Store) listUntil(t *terms) (until time.Time, due bool) {
 // that an old table truncates. It must not have more than it should, as one written
 // under a longer timeout has.
 func (s *Store) isFresh(v *Version, now time.Time) bool {
-	left, idle := v.Record.Expiry.Sub(now), s.idle(v.terms)
-	if left > idle+idle/20+time.Second {
+	expiry, idle := v.Record.Expiry, s.idle(v.terms)
+	whole := now.Add(idle)
+	if expiry.After(whole.Add(idle/20 + time.Second)) {
 		return false
 	}
 	end := s.deadline(v.terms, now)
-	return left >= idle || !end.IsZero() && v.Record.Expiry.After(end.Add(-time.Second))
+	return !expiry.Before(whole) || !end.IsZero() && expiry.After(end.Add(-time.Second))
 }
 
 // expired reports whether the session has expired.
