@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -95,4 +96,29 @@ func TestWriteIDFuncPanics(t *testing.T) {
 		assert.NotContains(t, rec.Body.String(), "secret")
 	})
 	assert.ErrorContains(t, a.errs.last(), "unavailable")
+}
+
+// TestGetPanics gets a key that cannot be compared, for which Go panics: the request
+// fails, and does not hang.
+func TestGetPanics(t *testing.T) {
+	f := flamego.NewWithLogger(io.Discard)
+	f.Use(flamego.Recovery(), session.Sessioner())
+	f.Get("/", func(s session.Session) {
+		for i := range 20 { // From 16 on they are in a map.
+			s.Set(i, []int{i})
+		}
+		assert.NoError(t, session.Commit(t.Context(), s))
+		s.Get([]string{"no key"})
+	})
+	rec, done := httptest.NewRecorder(), make(chan struct{})
+	go func() {
+		defer close(done)
+		f.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+	}()
+	select {
+	case <-done:
+		assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	case <-time.After(time.Minute):
+		t.Fatal("the request hangs")
+	}
 }

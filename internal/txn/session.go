@@ -250,8 +250,8 @@ func (s *Session) Owner() (owner, handle string) {
 // Get returns the value of a key as this transaction sees it, or nil.
 func (s *Session) Get(key any) any {
 	s.mu.Lock()
+	defer s.mu.Unlock() // Go panics for a key that cannot be compared.
 	val, _ := s.life.get(key)
-	s.mu.Unlock()
 	return val
 }
 
