@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -91,4 +92,49 @@ func TestRegenerateAfterALostAnswer(t *testing.T) {
 	rec, _ = a.get("/read", id)
 	assert.Equal(t, "1 7", rec.Body.String())
 	assert.Len(t, a.b.records, 2, "the session, and the forward that the rotation has left")
+}
+
+// TestRegenerateWhileTheResponseStarts calls RegenerateID in another goroutine at the
+// moment when a response without changes starts. Either it succeeds, and the client gets
+// the new ID, or it is too late, and the client keeps the old one (G7). The race detector
+// slows both down enough to meet that moment.
+func TestRegenerateWhileTheResponseStarts(t *testing.T) {
+	a := newApp(t)
+	a.Get("/new", func(s session.Session) { s.Set("k", 1) })
+	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
+	var pause int
+	result := make(chan error)
+	a.Get("/race", func(c flamego.Context, s session.Session) {
+		w, r := c.ResponseWriter(), c.Request().Request
+		start := make(chan struct{})
+		go func() {
+			<-start
+			result <- s.RegenerateID(w, r)
+		}()
+		close(start)
+		for range pause {
+			runtime.Gosched()
+		}
+	})
+	_, id := a.get("/new", "")
+	inTime := 0
+	for i := range 20000 {
+		pause = i % 4
+		done := make(chan error, 1)
+		go func() { done <- <-result }()
+		_, next := a.get("/race", id)
+		if err := <-done; err != nil {
+			require.ErrorContains(t, err, "call it before writing")
+			require.Empty(t, next)
+			continue
+		}
+		require.NotEmpty(t, next, "RegenerateID succeeded, and the client has the old ID")
+		require.NotEqual(t, id, next)
+		id = next
+		inTime++
+	}
+	rec, _ := a.get("/read", id)
+	assert.Equal(t, "1", rec.Body.String())
+	assert.NotZero(t, inTime)
+	assert.Less(t, inTime, 20000)
 }
