@@ -40,9 +40,9 @@ $(LINT) $(SUM):
 linter: $(LINT)
 
 lint: $(LINT)
-	$< run ./...
-	cd examples/csrf && $< run ./...
-	cd examples/prometheus && $< run ./...
+	@set -e; for dir in $(sort $(dir $(wildcard go.mod */*/go.mod */*/*/go.mod))); do \
+		echo "$$dir"; (cd $$dir && $< run ./...); \
+	done
 
 fuzz:
 	@GO=$(GO) FUZZTIME=$(FUZZTIME) bash internal/ci/fuzz.sh

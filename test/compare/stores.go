@@ -85,10 +85,10 @@ func (b *bench) findStores(ctx context.Context) (stop func() error, err error) {
 		}
 	}
 	for _, s := range servers {
-		switch dsn, why := found[s.env], ""; {
+		switch dsn := found[s.env]; {
 		case !b.wants(s.backend):
 		case dsn == "" || strings.HasPrefix(dsn, "none: "):
-			_, why, _ = strings.Cut(dsn, ": ")
+			_, why, _ := strings.Cut(dsn, ": ")
 			b.leftOut = append(b.leftOut, s.backend+": no server was to be had "+why)
 		default:
 			all = append(all, server(s.backend, dsn, s.title))

@@ -168,14 +168,6 @@ func (l *load) visit() {
 	}
 }
 
-// successes is how many writes all clients have had acknowledged.
-func (l *load) successes() (n int64) {
-	for i := range l.clients {
-		n += l.clients[i].successes.Load()
-	}
-	return n
-}
-
 // await waits until every client has had another write acknowledged.
 func (l *load) await(limit time.Duration) {
 	l.t.Helper()

@@ -46,8 +46,8 @@ func openHand(backend, dsn string) (http.Handler, func() error, error) {
 	}
 	const name = "id"
 	load := func(r *http.Request) (id string, data []byte, err error) {
-		c, err := r.Cookie(name)
-		if err != nil {
+		c, _ := r.Cookie(name)
+		if c == nil {
 			return "", nil, nil // Another visitor without a session.
 		}
 		data, err = k.load(r.Context(), c.Value)

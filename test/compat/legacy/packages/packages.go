@@ -3,6 +3,7 @@
 package packages
 
 import (
+	// Only to be required.
 	_ "github.com/flamego/session"
 	_ "github.com/flamego/session/mongo"
 	_ "github.com/flamego/session/mysql"
