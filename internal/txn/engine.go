@@ -10,6 +10,7 @@
 //	engine.go store.go     loading: find, take the flash, slide the expiry
 //	session.go             a transaction under way
 //	commit.go run.go       plan → run → settle
+//	plan.go                what one commit will do
 //	still.go take.go       commits that do not slide, loading again; a value for one
 //	flash.go               several flashes under one key
 //	forward.go             what a rotation leaves under the old ID
@@ -37,7 +38,7 @@ type Version struct {
 	// is about to get the new one.
 	Superseded bool
 
-	due   bool // its expiry has to slide
+	due   bool // when it was found, its expiry had to slide: see isFresh
 	terms *terms
 }
 

@@ -1,0 +1,177 @@
+package txn
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// plan is what one commit will do. It is immutable.
+type plan struct {
+	life     *life      // whose changes
+	doomed   []*Version // records to delete before anything else
+	do       action
+	at       *Version // what the changes were made on
+	id, next string   // of the record to create; where the record will move
+	salt     string   // of a renewal, which is why it moves
+	changes  *Changes // nil if there is nothing to store
+	rebase   bool     // at is newer than what the changes were made on
+	sealed   bool     // the client cannot be told anything any more
+	guarded  bool     // nothing is created in the place of a session that has moved
+	fixed    bool     // the application has seen the ID
+	list     *listing // what to put on the owner's list first, or nil
+	refresh  bool     // a persistent cookie is sent again with it
+	optional bool     // it does nothing else, so it may fail
+	withdraw bool     // if it fails, its changes are dropped
+	err      error    // the outcome, unless something else fails
+}
+
+type action int
+
+const (
+	nothing action = iota
+	create
+	replace // or move, if there is a next ID
+)
+
+// plan takes up the changes. The session stays usable meanwhile.
+func (s *Session) plan(p *plan, refresh, renew bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.err = s.life.refused; p.err != nil {
+		return
+	}
+	optional := (refresh || renew) && !s.dirty()
+	if p.sealed = s.sealed; p.sealed {
+		p.err = s.dropUntellable()
+	}
+	l := s.life
+	p.life, p.at = l, l.at
+	if len(s.doomed) > 0 {
+		p.doomed = slices.Clone(s.doomed)
+	}
+	switch l.phase {
+	case ended:
+		if !l.pending.Empty() || l.id != "" {
+			p.err, p.life = ErrEnded, s.renew(ended)
+		}
+		return
+	case unsaved:
+		if !l.pending.creates() {
+			l.id = "" // What was set is gone again, or is only a lifetime.
+			return
+		}
+		p.do, p.guarded = create, true
+	case exposed, renewed:
+		p.do, p.guarded, p.fixed = create, l.phase == exposed, true
+	case stored:
+		p.do = replace
+		if renew && !p.sealed && s.store.RenewalDue(l.at) { // Another request may have renewed it.
+			p.salt = s.host.NewID()
+			p.next = renewedID(l.id, p.salt)
+		}
+	case moving:
+		p.do, p.next = replace, l.next
+	}
+	ch := l.changes()
+	if p.refresh = s.stamp(l, ch, refresh, p.next != ""); l.phase == stored && ch.Empty() {
+		p.do = nothing
+		return
+	}
+	if l.id == "" {
+		l.id = s.host.NewID() // Now, so that ID returns the same meanwhile.
+	}
+	p.list = s.listing(l, p)
+	p.id, p.changes, p.rebase, p.optional = l.id, ch, l.rebased, optional
+	l.pending, l.inflight, l.rebased = nil, ch, false
+}
+
+// listing returns what the plan has to put on the owner's list, or nil. It needs mu.
+func (s *Session) listing(l *life, p *plan) *listing {
+	t := l.at.terms.with(l.pending)
+	if t.listed == 0 {
+		return nil
+	}
+	if _, relisted := l.pending.get(listedKey); p.next == "" && !relisted {
+		return nil
+	}
+	text := func(key string) string { val, _ := l.get(key); text, _ := val.(string); return text }
+	_, isNew := l.pending.get(ownerKey)
+	return &listing{place: s.host.Place(), owner: text(ownerKey), handle: text(handleKey), until: time.UnixMilli(t.listed), isNew: isNew}
+}
+
+// leaves is the ID of the session as the owner's list has it. What belonged to another
+// owner, or to nobody, is not on the list.
+func (p *plan) leaves(id string) string {
+	if p.next != "" && p.list.isNew {
+		return ""
+	}
+	return id
+}
+
+// listedInVain reports whether nothing of the owner's is where the plan has put it on the
+// list: the session had ended, or has stayed where it was, or another request has made it
+// nobody's. It would take the place of another one.
+func (p *plan) listedInVain(at *Version, err error) bool {
+	switch {
+	case p.do != replace:
+		return false
+	case err == nil:
+		return !at.isOwnedBy(p.list.owner, p.list.handle)
+	}
+	return errors.Is(err, ErrEnded) || p.list.isNew && !errors.Is(err, ErrTooMany)
+}
+
+// stamp adds the library's own keys to what will be written, and reports whether they
+// say that a persistent cookie is sent. It needs mu.
+func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) {
+	t := l.at.terms.with(ch)
+	if !s.store.hasCreated(t) {
+		ch.Set(CreatedKey, s.store.Now().UnixMilli())
+	}
+	if l.phase == stored && ch.Empty() && !refresh && !moves {
+		return false // Nothing will be written.
+	}
+	if place := s.host.Place(); place != "" && t.place == "" {
+		ch.Set(placeKey, place)
+	}
+	newHandle := l.phase != stored || moves || s.store.Traits.Client
+	if newHandle && s.store.RenewEvery > 0 {
+		ch.Set(renewedKey, s.store.Now().UnixMilli())
+	}
+	if until, due := s.store.listUntil(t); due {
+		ch.Set(listedKey, until.UnixMilli())
+	}
+	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {
+		ch.Set(sentKey, s.store.Now().UnixMilli())
+	}
+	return sends
+}
+
+// dropUntellable drops what the client would have to be told. It needs mu.
+func (s *Session) dropUntellable() error {
+	l := s.life
+	creates := l.phase == exposed || l.phase == renewed || l.phase == unsaved && l.pending.creates()
+	switch {
+	case s.store.Traits.Client && (creates || l.phase == moving || len(s.doomed) > 0 || l.phase == stored && !l.pending.Empty()):
+		s.doomed = nil
+		if l.phase == stored || l.phase == moving {
+			l.phase, l.next, l.pending = stored, "", nil
+			s.edits++
+		} else {
+			s.renew(unsaved)
+		}
+		return ErrLateClient
+	case creates:
+		s.renew(unsaved)
+		return ErrLate
+	case l.phase == moving:
+		l.phase, l.next = stored, ""
+		if _, ok := l.pending.get(ownerKey); ok { // A new owner needs a new ID.
+			l.pending = nil
+			s.edits++
+		}
+		return ErrLateID
+	}
+	return nil
+}
