@@ -49,7 +49,8 @@ func BenchmarkRequest(b *testing.B) {
 	run("new", "/set", "", Sessioner())
 }
 
-// TestExchangeSize: Go's allocator takes longer for objects of more than 512 bytes.
+// TestExchangeSize limits an object that every request makes. Above 512 bytes Go's
+// allocator takes longer.
 func TestExchangeSize(t *testing.T) {
 	assert.LessOrEqual(t, int(reflect.TypeFor[exchange]().Size()), 512)
 }

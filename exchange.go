@@ -18,7 +18,8 @@ import (
 // G3). If a session cannot be stored then, it sends 500 instead of the handler's
 // response, and discards what the handler writes.
 //
-// Up to 512 bytes Go's allocator is faster, and every request makes one.
+// Every request makes one, so it has at most 512 bytes: Go's allocator takes longer for
+// larger objects.
 type exchange struct {
 	slot  carry.Slot // where Flamego's writer keeps what it sends through: inner, then the exchange
 	inner http.ResponseWriter

@@ -110,7 +110,8 @@ type flashes struct {
 	kept bool // got is passed on
 }
 
-// flashes returns those of the session, which most requests have no need of.
+// flashes returns the flashes of the request. They are made when they are first needed,
+// since most requests have none.
 func (l *live) flashes() *flashes {
 	if f := l.shown.Load(); f != nil {
 		return f
@@ -119,7 +120,7 @@ func (l *live) flashes() *flashes {
 	return l.shown.Load()
 }
 
-// take notes what the request has got, and returns it as handlers get it.
+// take keeps the flash that the request has got, and returns it as handlers get it.
 func (l *live) take(got any) any {
 	if got == nil {
 		return nil

@@ -40,7 +40,7 @@ type request struct {
 	used   atomic.Bool // a handler used it: the response depends on the cookie
 	linked atomic.Bool // a URL in the response has the ID
 
-	vary, cache carry.Room // vary is also room for the handles in the request
+	vary, cache carry.Room // until the response starts, vary is room for the handles in the request
 }
 
 var _ txn.Host = (*request)(nil)

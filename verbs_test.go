@@ -365,3 +365,25 @@ func TestFlashOutside(t *testing.T) {
 	rec, _ := a.get("/", id)
 	assert.Equal(t, "[one two three]", rec.Body.String())
 }
+
+// TestFlashNowConcurrently has goroutines of one request add its first flashes at once.
+func TestFlashNowConcurrently(t *testing.T) {
+	a := newApp(t)
+	const adders = 8
+	a.Get("/", func(s session.Session) {
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for i := range adders {
+			wg.Go(func() {
+				<-start
+				session.FlashNow(s, i)
+			})
+		}
+		close(start)
+		wg.Wait()
+		assert.Len(t, session.Flashes(s), adders)
+	})
+	for range 1000 {
+		a.get("/", "")
+	}
+}

@@ -3,7 +3,7 @@
 package packages
 
 import (
-	// Only to be required.
+	// Imported so that go.mod requires what they need.
 	_ "github.com/flamego/session"
 	_ "github.com/flamego/session/mongo"
 	_ "github.com/flamego/session/mysql"
