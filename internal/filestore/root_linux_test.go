@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/flamego/session/driver"
 )
 
 // likeAnybody has the test obey the modes of files in its t.TempDir also when root runs
@@ -95,4 +97,38 @@ func TestDescriptors(t *testing.T) {
 	}
 	b.unlock(n)
 	assert.Empty(t, left())
+}
+
+// A read changes nothing on the disk, not even the time of access. Linux sets that
+// when the modification time is later, as it is in the first part of a session's life.
+func TestLoadWritesNothing(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	if _, ok := b.root.opened().folder.(osRoot); ok {
+		return // It cannot ask for that.
+	}
+	rec := driver.Record{Data: []byte("1"), Expiry: time.Now().Add(b.lifetime + time.Hour)}
+	require.NoError(t, b.Create(t.Context(), testID, rec))
+	atime := func() (at unix.Timespec) {
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat(pathOf(dir, testID), &st))
+		return st.Atim
+	}
+	before := atime()
+	for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); { // The kernel's clock ticks.
+		_, err := b.Load(t.Context(), testID)
+		require.NoError(t, err)
+		require.Equal(t, before, atime())
+	}
+}
+
+// A file of another user is read as well, where its mode allows that.
+func TestFileOfAnotherUser(t *testing.T) {
+	likeAnybody(t, t.TempDir())
+	etc, err := openRoot("/etc")
+	require.NoError(t, err)
+	defer shut(etc)
+	f, err := etc.open("passwd")
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
 }
