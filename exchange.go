@@ -2,6 +2,7 @@ package session
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -84,7 +85,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 	}
 	if err != nil {
 		m.report(err)
-		carry.SendFailure(c.ResponseWriter(), nil)
+		refuse(c, x)
 		return
 	}
 	if !outermost {
@@ -156,7 +157,7 @@ func (x *exchange) WriteHeader(status int) {
 	given := x.closed.Load() // A handler has panicked, and Recovery responds; or this is the failure response.
 	if x.settle(); x.closed.Load() && !given {
 		x.unseen = make(http.Header)
-		carry.SendFailure(x.inner, x.render)
+		carry.SendFailure(x.inner, func(w http.ResponseWriter) { x.render(w) })
 		return
 	}
 	x.inner.WriteHeader(status)
@@ -194,8 +195,11 @@ func (x *exchange) Push(target string, opts *http.PushOptions) error {
 // for the handler to send. If they cannot be stored, it fails.
 func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h, ok := x.inner.(http.Hijacker)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, nil, fmt.Errorf("session: hijack: %w", http.ErrNotSupported)
+	case x.unseen != nil:
+		return nil, nil, errors.New("session: hijack: the request has failed, and another response is sent than the handler's")
 	}
 	for q := &x.first; q != nil; q = q.next {
 		if x.closed.Load() {
@@ -226,8 +230,7 @@ func (x *exchange) settle() {
 		return // Nothing was written, and now a middleware in front of this one does.
 	}
 	if x.closed.Load() || x.seal() {
-		x.render(x.inner)
-		x.settled = true
+		x.settled = x.render(x.inner)
 	}
 }
 
@@ -249,15 +252,18 @@ func (x *exchange) abandon() {
 	}
 }
 
-// render writes the header lines of all sessions. They tell the client what is stored,
-// even when the response is a failure.
-func (x *exchange) render(w http.ResponseWriter) {
+// render writes the header lines of all sessions, and reports whether that succeeded. They
+// tell the client what is stored, even when the response is a failure.
+func (x *exchange) render(w http.ResponseWriter) (ok bool) {
+	ok = true
 	for q := &x.first; q != nil; q = q.next {
 		if err := q.render(w); err != nil {
 			q.m.report(err)
 			x.closed.Store(true)
+			ok = false
 		}
 	}
+	return ok
 }
 
 // finish stores the rest when the handlers have returned: everything if nothing was
@@ -274,12 +280,17 @@ func (x *exchange) finish() {
 		}
 		return
 	}
-	if x.settle(); !x.closed.Load() {
-		return
+	if x.settle(); x.closed.Load() {
+		refuse(x.first.c, x)
 	}
-	if x.w().Written() { // Flamego takes an informational response for the final one.
-		carry.SendFailure(x, nil)
-	} else {
-		carry.SendFailure(x.w(), nil)
+}
+
+// refuse sends 500. Flamego takes an informational response for the final one, and would
+// send no other.
+func refuse(c flamego.Context, x *exchange) {
+	var w http.ResponseWriter = c.ResponseWriter()
+	if x != nil && isInformational(c.ResponseWriter().Status()) {
+		w = x.slot.Get()
 	}
+	carry.SendFailure(w, nil)
 }

@@ -83,19 +83,76 @@ func TestSaveAfterTheFirstByte(t *testing.T) {
 	assert.Empty(t, a.b.records)
 }
 
-// TestWriteIDFuncPanics panics in WriteIDFunc while the header is written, and again
-// while the failure is sent (G3).
+// TestLoadFailsAfterEarlyHints fails to load a session when another middleware has sent an
+// informational response, which Flamego takes for the final one (G14).
+func TestLoadFailsAfterEarlyHints(t *testing.T) {
+	failing := func(o *session.Options) {
+		b := newFaultyBackend()
+		b.failReads.Store(true)
+		o.Initer, o.ErrorFunc = initer(b, session.StoreConfig{}), func(error) {}
+	}
+	first, second := manager(t, "first", failing), manager(t, "second", failing)
+	for _, use := range [][]flamego.Handler{
+		{first.Sessioner()},
+		{manager(t, "other").Sessioner(), session.SessionerAs[adminSession, adminFlash](second)},
+	} {
+		f := silent()
+		f.Use(func(c flamego.Context) { c.ResponseWriter().WriteHeader(http.StatusEarlyHints); c.Next() })
+		f.Use(use...)
+		f.Get("/", func() string { return "page" })
+		srv := httptest.NewServer(f)
+		defer srv.Close()
+		req, err := http.NewRequest(http.MethodGet, srv.URL, nil)
+		require.NoError(t, err)
+		req.Header.Set("Cookie", "first="+strings.Repeat("0", 32)+"; second="+strings.Repeat("0", 32))
+		resp, err := srv.Client().Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	}
+}
+
+// TestHijackAfterFailure takes over the connection when the failure has been sent: the
+// handler must not send its own response after it (G3).
+func TestHijackAfterFailure(t *testing.T) {
+	a := newApp(t)
+	a.Get("/", func(w http.ResponseWriter, s session.Session) {
+		s.Set("k", 1)
+		a.b.fail.Store(true)
+		w.WriteHeader(http.StatusOK)
+		_, _, err := http.NewResponseController(w).Hijack()
+		assert.ErrorContains(t, err, "the request has failed")
+	})
+	srv := httptest.NewServer(a)
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+}
+
+// TestWriteIDFuncPanics panics in WriteIDFunc while the header is written (G3). That is
+// reported once, and what another Manager has stored reaches the client.
 func TestWriteIDFuncPanics(t *testing.T) {
-	a := newApp(t, func(o *session.Options) {
+	panics := func(o *session.Options) {
+		o.Cookie.Name = "admin"
 		o.WriteIDFunc = func(http.ResponseWriter, *http.Request, string, bool) { panic("unavailable") }
-	})
-	a.Get("/", func(s session.Session) string { s.Set("k", 1); return "secret" })
-	assert.NotPanics(t, func() {
-		rec, _ := a.get("/", "")
-		assert.Equal(t, http.StatusInternalServerError, rec.Code)
-		assert.NotContains(t, rec.Body.String(), "secret")
-	})
-	assert.ErrorContains(t, a.errs.last(), "unavailable")
+	}
+	a := newApp(t, panics)
+	a.Use(session.SessionerAs[adminSession, adminFlash](manager(t, "user")))
+	a.Get("/text", func(s session.Session, other adminSession) string { s.Set("k", 1); other.Set("k", 1); return "secret" })
+	a.Get("/silent", func(s session.Session, other adminSession) { s.Set("k", 1); other.Set("k", 1) })
+	for _, path := range []string{"/text", "/silent"} {
+		a.errs.clear()
+		assert.NotPanics(t, func() {
+			rec, _ := a.get(path, "")
+			assert.Equal(t, http.StatusInternalServerError, rec.Code)
+			assert.NotContains(t, rec.Body.String(), "secret")
+			assert.Contains(t, rec.Header().Get("Set-Cookie"), "user=", path)
+		})
+		assert.ErrorContains(t, a.errs.last(), "unavailable")
+		assert.Len(t, a.errs.all(), 1, path)
+	}
 }
 
 // TestGetPanics gets a key that cannot be compared, for which Go panics: the request
