@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -80,6 +81,31 @@ func TestSignInAgain(t *testing.T) {
 		list, err := a.m.Sessions(t.Context(), "42")
 		require.NoError(t, err)
 		assert.Len(t, list, 1)
+	}
+}
+
+// TestSignInAgainThenCommit has another request sign out after this one has signed in
+// again. What this one sets from then on is dropped, also after a Commit.
+func TestSignInAgainThenCommit(t *testing.T) {
+	for _, commits := range []bool{false, true} {
+		a := newUserApp(t, nil)
+		a.Get("/nobody", func(s session.Session) error { return session.SetOwner(s, "") })
+		a.Get("/role", func(s session.Session) string { return fmt.Sprint(s.Get("role")) })
+		_, id := a.get("/in", "")
+		a.Get("/again", func(c flamego.Context, s session.Session) {
+			ctx := c.Request().Context()
+			assert.NoError(t, session.SetOwner(s, "42"))
+			if commits {
+				s.Set("n", 1)
+				assert.NoError(t, session.Commit(ctx, s))
+			}
+			a.get("/nobody", id)
+			s.Set("role", "admin")
+			assert.ErrorIs(t, session.Refresh(ctx, s), session.ErrEnded)
+		})
+		a.get("/again", id)
+		rec, _ := a.get("/role", id)
+		assert.Equal(t, "<nil>", rec.Body.String())
 	}
 }
 

@@ -84,6 +84,9 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 	p.list = s.listing(l, p)
 	p.id, p.changes, p.rebase, p.optional = l.id, ch, l.rebased, optional
 	l.pending, l.inflight, l.rebased = nil, ch, false
+	if ch.owner != nil { // It holds for what is set later as well.
+		l.changes().owner = ch.owner
+	}
 }
 
 // listing returns what the plan has to put on the owner's list, or nil. It needs mu.

@@ -26,7 +26,7 @@ type Host interface {
 type Session struct {
 	store *Store
 	host  Host
-	stale string // a dead ID that the request brought
+	stale *stale // the dead IDs that the request brought
 	adopt bool   // an existing record of the same ID is merged with, not avoided
 
 	committing sync.Mutex // one commit at a time; taken before mu
@@ -79,12 +79,19 @@ func (s *Session) New(store *Store, host Host) {
 
 // Begin starts with a version that was found and opened.
 func (s *Session) Begin(v *Version) {
+	s.stale = nil
 	s.first = life{phase: stored, id: v.ID, at: v}
 }
 
 // Stale says that the request brought a dead ID. If that session has just moved, nothing
 // is created in its place for a while.
-func (s *Session) Stale(id string) { s.stale = id }
+func (s *Session) Stale(id string) { s.stale = &stale{id, s.stale} }
+
+// stale is a list, since a request may bring several.
+type stale struct {
+	id   string
+	next *stale
+}
 
 // Ended says that the session existed a moment ago, but has moved or ended since.
 // Nothing may take its place.
