@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flamego/flamego"
 	"github.com/stretchr/testify/assert"
@@ -56,6 +57,45 @@ func TestCookiesOfTheSameName(t *testing.T) {
 	after := a.m.Stats()
 	assert.Equal(t, int64(8), after.UnknownIDs-before.UnknownIDs)
 	assert.Equal(t, int64(1), after.MalformedIDs-before.MalformedIDs)
+}
+
+// TestTwoIDsOfOneSession brings the ID from before a renewal as well as the one from after
+// it, as when Cookie.Path has changed and the browser keeps both cookies.
+func TestTwoIDsOfOneSession(t *testing.T) {
+	for _, hash := range []bool{false, true} {
+		a, pass := newRenewingApp(t, hash)
+		_, old := a.get("/in", "")
+		pass(10 * time.Minute)
+		_, id := a.get("/who", old)
+		require.NotEmpty(t, id)
+		for _, cookies := range []string{"flamego_session=" + old + "; flamego_session=" + id, "flamego_session=" + id + "; flamego_session=" + old} {
+			rec := a.ask("/who", "Cookie", cookies)
+			assert.Equal(t, "42", rec.Body.String())
+			assert.NoError(t, a.errs.last())
+			assert.Empty(t, rec.Header()["Set-Cookie"])
+		}
+	}
+}
+
+// TestMovedAndDead brings an ID that has just moved, besides others. Nothing takes its
+// place (G7), unless the request has a session of its own.
+func TestMovedAndDead(t *testing.T) {
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.Transport = session.FirstOf(session.CookieTransport(), session.HeaderTransport("X-Session"))
+	})
+	a.Get("/anew", func(s session.Session) { session.Destroy(s); s.Set("user", "7") })
+	_, moved := a.get("/set", "")
+	_, id := a.get("/rotate", moved)
+	require.NotEmpty(t, id)
+	dead := "flamego_session=" + strings.Repeat("0", 32)
+	for _, cookies := range []string{dead + "; flamego_session=" + moved, "flamego_session=" + moved + "; " + dead} {
+		rec := a.ask("/set", "Cookie", cookies)
+		assert.Empty(t, rec.Header()["Set-Cookie"], cookies)
+	}
+	rec := a.ask("/anew", "Cookie", "flamego_session="+moved, "X-Session", id)
+	sent := rec.Header().Get("X-Session")
+	require.NotEmpty(t, sent)
+	assert.Equal(t, "7", a.ask("/who", "X-Session", sent).Body.String())
 }
 
 // TestDeadLink follows a link with a dead ID: a sign-in stays in the cookie.

@@ -2,12 +2,16 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 
 	"github.com/flamego/flamego"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/sessiontest"
@@ -152,6 +156,33 @@ func TestForeignRotationBesideCommit(t *testing.T) {
 		assert.Equal(t, "1", rec.Body.String())
 	}
 }
+
+// TestForeignLoadFails fails to load a session. Nobody holds it afterwards: what destroys
+// it and goes on with a new ID, as with v1.6.6, does not count as ended by another request.
+func TestForeignLoadFails(t *testing.T) {
+	a, _, _ := foreignApp(t)
+	a.Get("/in", func(c flamego.Context, s session.Session, store session.Store) error {
+		ctx := c.Request().Context()
+		err := errors.Join(store.Destroy(ctx, s.ID()), s.RegenerateID(c.ResponseWriter(), c.Request().Request))
+		s.Set("user", 1)
+		return err
+	})
+	_, id := a.get("/set/k", "")
+	req := httptest.NewRequest(http.MethodGet, "/get/k", nil).WithContext(overWhileLoading{t.Context()})
+	req.Header.Set("Cookie", "flamego_session="+id)
+	rec := httptest.NewRecorder()
+	a.ServeHTTP(rec, req)
+	require.Equal(t, http.StatusInternalServerError, rec.Code)
+	_, moved := a.get("/in", id)
+	rec, _ = a.get("/get/user", moved)
+	assert.Equal(t, "1", rec.Body.String())
+}
+
+// overWhileLoading is the context of a request whose deadline passes meanwhile. The
+// middleware looks only afterwards.
+type overWhileLoading struct{ context.Context }
+
+func (overWhileLoading) Err() error { return context.DeadlineExceeded }
 
 // TestForeignSave has a handler save a new session by itself, as with v1.6.6.
 func TestForeignSave(t *testing.T) {

@@ -237,12 +237,9 @@ func (m *Manager) report(err error) {
 	m.opt.ErrorFunc(err)
 }
 
-// deadline bounds a wait for the store. A store that never waits needs no timer.
+// deadline bounds a wait for the store.
 func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.core.Traits.Local {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, m.opt.StoreTimeout)
+	return m.store.within(ctx, m.opt.StoreTimeout)
 }
 
 // beyond is deadline for work that goes on even if the client disconnects.

@@ -93,6 +93,9 @@ func (q *request) load() (flash any, err error) {
 		err = over // No handler would run, and the response would be an empty success.
 	}
 	if err != nil {
+		if q.leave != nil {
+			q.leave()
+		}
 		return nil, fmt.Errorf("session: load: %w", err)
 	}
 	return flash, nil
@@ -203,6 +206,10 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 			switch {
 			case err == nil && !q.belongs(found):
 				continue
+			case err == nil && q.by != nil && found.ID == v.ID && !q.m.core.Traits.Client:
+				if v.Superseded { // The ID from before a renewal, in a cookie of another path.
+					handle, v = value, found
+				}
 			case err == nil && q.by != nil:
 				q.by = nil
 				q.m.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
@@ -294,6 +301,7 @@ func (q *request) render(w http.ResponseWriter) error {
 	st := &q.state
 	if st.Handle != q.came || st.MaxAge != q.age || st.Refreshed || q.slid {
 		if err := q.tell(w); err != nil {
+			q.came, q.age, q.slid, st.Refreshed = st.Handle, st.MaxAge, false, false // It would fail again.
 			return err
 		}
 	}

@@ -170,6 +170,8 @@ func Commit(ctx context.Context, s Session) error {
 	case l.store.core.Traits.Client:
 		return fmt.Errorf("session: commit: %w", errInClient)
 	default:
+		ctx, cancel := l.store.within(ctx, l.store.timeout)
+		defer cancel()
 		return l.txn.Commit(ctx)
 	}
 }
@@ -208,7 +210,8 @@ func (l *live) reach(ctx context.Context) (context.Context, context.CancelFunc, 
 	case l.store.core.Traits.Client:
 		return nil, nil, errOnlyCopy
 	case l.req == nil:
-		return ctx, func() {}, nil
+		ctx, cancel := l.store.within(ctx, l.store.timeout)
+		return ctx, cancel, nil
 	case l.req.x.closed.Load():
 		return nil, nil, errors.New("the request has failed, so nothing more is stored")
 	}

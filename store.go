@@ -184,8 +184,11 @@ const sweepLimit = 1000
 // store is the library's Store, on any engine. It is the host of the sessions that
 // Read returns.
 type store struct {
-	core  *txn.Store
-	place place // that of the Manager that uses it, zero without one
+	core *txn.Store
+
+	// What follows is of the Manager that uses it, and zero without one.
+	place   place
+	timeout time.Duration
 }
 
 var (
@@ -217,6 +220,7 @@ func (s *store) attach(m *Manager) error {
 			s.core.Now = m.opt.now
 		}
 	}
+	s.timeout = m.opt.StoreTimeout
 	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
 	s.core.Observe = m.observer()
 	s.core.RenewEvery = m.opt.RenewEvery
@@ -252,6 +256,14 @@ func canOwn(core *txn.Store) error {
 		return fmt.Errorf("this Store can keep no records of the library: use one made by session.NewStore: %w", errors.ErrUnsupported)
 	}
 	return nil
+}
+
+// within bounds a wait for the engine. One that never waits needs no timer.
+func (s *store) within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if s.core.Traits.Local || timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
 }
 
 // NewID, Place and Sends implement txn.Host.

@@ -95,7 +95,11 @@ func TestEditIsBounded(t *testing.T) {
 		}
 		return do()
 	}
-	require.NoError(t, a.m.Edit(ctx, id, func(s session.Session) error { s.Set("k", 2); return nil }))
+	require.NoError(t, a.m.Edit(ctx, id, func(s session.Session) error {
+		s.Set("k", 2)
+		_, _, err := session.Take[string](ctx, s, "code")
+		return errors.Join(err, session.Refresh(ctx, s), session.Commit(ctx, s))
+	}))
 	a.Get("/", func(s session.Session) {
 		assert.NoError(t, session.Refresh(ctx, s))
 		k, _, err := session.Take[int](ctx, s, "k")
@@ -103,7 +107,7 @@ func TestEditIsBounded(t *testing.T) {
 		assert.Equal(t, 2, k)
 	})
 	a.get("/", id)
-	assert.Equal(t, 4, looked)
+	assert.Equal(t, 5, looked)
 }
 
 // flakyReplace fails its next Replace: before it is done, or after.
