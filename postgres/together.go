@@ -51,6 +51,11 @@ func (e exec) key() (key string) {
 	return key
 }
 
+// limitWaits has a transaction fail when it has waited for a row for 100 ms. Usually another
+// commit has the row, for much less. It may be an administrator, for minutes: then only the
+// statement for that row has to wait on, by itself.
+const limitWaits = "SELECT set_config('lock_timeout', '100', true)"
+
 // together runs statements in one transaction. They lock their rows in the order of the
 // IDs, so that those of two servers do not wait for each other in a circle.
 func together(ctx context.Context, pool *pgxpool.Pool, all []exec) []outcome {
@@ -60,16 +65,19 @@ func together(ctx context.Context, pool *pgxpool.Pool, all []exec) []outcome {
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(all[i].key(), all[j].key()) })
 	batch := &pgx.Batch{}
+	batch.Queue(limitWaits)
 	for _, i := range order {
 		batch.Queue(all[i].text, all[i].args...)
 	}
-	results, err := pool.SendBatch(ctx, batch), error(nil)
+	results := pool.SendBatch(ctx, batch)
 	outcomes := make([]outcome, len(all))
+	_, err := results.Exec()
 	for _, i := range order {
 		var tag pgconn.CommandTag
-		if tag, err = results.Exec(); err != nil {
+		if err != nil {
 			break
 		}
+		tag, err = results.Exec()
 		outcomes[i].n = tag.RowsAffected()
 	}
 	if end := results.Close(); err == nil { // It is stored now, and not before.

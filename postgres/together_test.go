@@ -117,6 +117,7 @@ func testTogether(t *testing.T, dsn string) {
 		})
 	}
 	t.Run("Failure", func(t *testing.T) { testTogetherFailure(t, openHeld(t, dsn, nil)) })
+	t.Run("Locked", func(t *testing.T) { testTogetherLocked(t, openHeld(t, dsn, nil)) })
 	t.Run("AtTheEnd", func(t *testing.T) { testTogetherAtTheEnd(t, openHeld(t, dsn, nil)) })
 	t.Run("Ended", func(t *testing.T) { testTogetherEnded(t, openHeld(t, dsn, nil)) })
 	t.Run("Lost", func(t *testing.T) {
@@ -199,6 +200,28 @@ func testTogetherFailure(t *testing.T, h *held) {
 		if i == 3 {
 			assert.Equal(t, session.ErrExists, err)
 			assert.Equal(t, "0", backendtest.Data(t, h, id(i)))
+			continue
+		}
+		assert.NoError(t, err)
+		assert.Equal(t, "1", backendtest.Data(t, h, id(i)))
+	}
+}
+
+// testTogetherLocked has somebody else keep one of the rows locked. The commits of other
+// sessions do not wait for that.
+func testTogetherLocked(t *testing.T, h *held) {
+	tx, err := h.pool.Begin(h.ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(h.ctx, "SELECT FROM "+h.table+" WHERE key = 'id3' FOR UPDATE")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(h.ctx, 3*time.Second)
+	defer cancel()
+	errs := h.all(t, 8, func(i int) error { return h.Replace(ctx, id(i), backendtest.Record("0"), backendtest.Record("1")) })
+	assert.Positive(t, h.batches)
+	require.NoError(t, tx.Rollback(h.ctx))
+	for i, err := range errs {
+		if i == 3 {
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
 			continue
 		}
 		assert.NoError(t, err)

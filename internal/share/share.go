@@ -36,7 +36,8 @@ type Calls[Q, A any] struct {
 }
 
 // New returns Calls that are made by one of the functions. together returns an answer to
-// each question, or nil if there was none. Its context is that of one of the callers.
+// each question, or nil if there was none. Its context has the values of one of the callers,
+// and a deadline not much earlier than that of any.
 func New[Q, A any](alone func(context.Context, Q) A, together func(context.Context, []Q) []A) *Calls[Q, A] {
 	return &Calls[Q, A]{alone: alone, together: together, most: max(2, runtime.GOMAXPROCS(0)), yield: new(yield.Yield).Do}
 }
@@ -44,6 +45,7 @@ func New[Q, A any](alone func(context.Context, Q) A, together func(context.Conte
 // call is one of those in a round trip.
 type call[Q, A any] struct {
 	question Q
+	until    time.Time // the deadline of the one who asks, zero for none
 	answer   A
 	answered bool
 	gone     bool // nobody waits for it any more
@@ -67,14 +69,18 @@ type batch[Q, A any] struct {
 // way. The error is the context's, or ErrNoAnswer. If the call has not begun by the end of
 // the context, it never does.
 func (s *Calls[Q, A]) Do(ctx context.Context, question Q) (answer A, err error) {
-	b, c := s.join(question)
+	until, _ := ctx.Deadline()
+	b, c := s.join(question, until)
 	if b == nil {
-		if b, c = s.gather(question); b == nil {
+		if b, c = s.gather(question, until); b == nil {
 			defer s.leave()
 			return s.alone(ctx, question), nil
 		}
-		s.run(ctx, b)
-	} else if err := s.wait(ctx, b, c); err != nil {
+		err = s.run(ctx, b)
+	} else {
+		err = s.wait(ctx, b, c)
+	}
+	if err != nil {
 		return answer, err
 	}
 	if !c.answered {
@@ -84,7 +90,7 @@ func (s *Calls[Q, A]) Do(ctx context.Context, question Q) (answer A, err error) 
 }
 
 // join returns the batch that a call waits in, or nil if a round trip starts with it.
-func (s *Calls[Q, A]) join(question Q) (*batch[Q, A], *call[Q, A]) {
+func (s *Calls[Q, A]) join(question Q, until time.Time) (*batch[Q, A], *call[Q, A]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.gathering && s.trips < s.most {
@@ -99,11 +105,11 @@ func (s *Calls[Q, A]) join(question Q) (*batch[Q, A], *call[Q, A]) {
 		s.next = b
 	}
 	b.waiting++
-	return b, b.add(question)
+	return b, b.add(question, until)
 }
 
-func (b *batch[Q, A]) add(question Q) *call[Q, A] {
-	c := &call[Q, A]{question: question}
+func (b *batch[Q, A]) add(question Q, until time.Time) *call[Q, A] {
+	c := &call[Q, A]{question: question, until: until}
 	b.calls = append(b.calls, c)
 	return c
 }
@@ -111,7 +117,7 @@ func (b *batch[Q, A]) add(question Q) *call[Q, A] {
 // gather takes those along that wait, and returns nil if there are none. The requests
 // that could run, but have not had the processor, come first: some of them will make such
 // a call as well.
-func (s *Calls[Q, A]) gather(question Q) (*batch[Q, A], *call[Q, A]) {
+func (s *Calls[Q, A]) gather(question Q, until time.Time) (*batch[Q, A], *call[Q, A]) {
 	s.yield()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +127,7 @@ func (s *Calls[Q, A]) gather(question Q) (*batch[Q, A], *call[Q, A]) {
 		return nil, nil
 	}
 	b.timer.Stop()
-	return b, b.add(question)
+	return b, b.add(question, until)
 }
 
 // wait returns when there is an answer, or none is to be had.
@@ -139,8 +145,7 @@ func (s *Calls[Q, A]) wait(ctx context.Context, b *batch[Q, A], c *call[Q, A]) e
 			s.yield() // As in gather.
 			s.depart(b)
 		}
-		s.run(ctx, b)
-		return nil
+		return s.run(ctx, b)
 	case <-ctx.Done():
 		s.giveUp(b, c)
 		return ctx.Err()
@@ -217,10 +222,53 @@ func (s *Calls[Q, A]) hurry(b *batch[Q, A]) {
 	}
 }
 
-func (s *Calls[Q, A]) run(ctx context.Context, b *batch[Q, A]) {
+// run makes the round trip of a batch, for as long as one of those in it may wait. If that
+// is longer than the caller may, it goes on without the caller.
+func (s *Calls[Q, A]) run(ctx context.Context, b *batch[Q, A]) error {
+	calls := s.asked(b)
+	last := latest(calls)
+	own, bounded := ctx.Deadline()
+	if !bounded || !last.IsZero() && last.Sub(own) <= patience {
+		s.trip(ctx, b, calls)
+		return nil
+	}
+	longer, cancel := context.WithoutCancel(ctx), func() {}
+	if !last.IsZero() {
+		longer, cancel = context.WithDeadline(longer, last)
+	}
+	ended := make(chan any, 1)
+	go func() {
+		defer cancel()
+		defer func() { ended <- recover() }()
+		s.trip(longer, b, calls)
+	}()
+	select {
+	case p := <-ended:
+		if p != nil {
+			panic(p)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// latest returns the last of the calls' deadlines, or the zero time if one has none.
+func latest[Q, A any](calls []*call[Q, A]) (last time.Time) {
+	for _, c := range calls {
+		if c.until.IsZero() {
+			return c.until
+		}
+		if c.until.After(last) {
+			last = c.until
+		}
+	}
+	return last
+}
+
+func (s *Calls[Q, A]) trip(ctx context.Context, b *batch[Q, A], calls []*call[Q, A]) {
 	defer s.leave()
 	defer close(b.done)
-	calls := s.asked(b)
 	questions := make([]Q, len(calls))
 	for i, c := range calls {
 		questions[i] = c.question

@@ -287,15 +287,65 @@ func TestNoAnswer(t *testing.T) {
 
 // TestPanic checks that a panic reaches one that asked, and that the others are told.
 func TestPanic(t *testing.T) {
-	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
-		ends := ask(t.Context(), s, "0")
-		b.panic = errors.New("a panic")
-		ends = append(ends, ask(t.Context(), s, "1", "2")...)
-		b.answerAll()
-		assert.Equal(t, "data of 0", ends[0]().data)
-		assert.Equal(t, result{err: b.panic}, ends[1]())
-		assert.ErrorIs(t, ends[2]().err, ErrNoAnswer)
-	})
+	for _, hasTime := range []bool{true, false} {
+		withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+			ends := ask(t.Context(), s, "0")
+			b.panic = errors.New("a panic")
+			ctx := t.Context()
+			if !hasTime {
+				short, cancel := context.WithTimeout(ctx, time.Second)
+				defer cancel()
+				ctx = short
+			}
+			ends = append(ends, ask(ctx, s, "1")...)
+			ends = append(ends, ask(t.Context(), s, "2")...)
+			b.answerAll()
+			assert.Equal(t, "data of 0", ends[0]().data)
+			assert.Equal(t, result{err: b.panic}, ends[1]())
+			assert.ErrorIs(t, ends[2]().err, ErrNoAnswer)
+		})
+	}
+}
+
+// TestLittleTimeLeft has one whose time is nearly over make the round trip. It goes on for
+// the others, until the last of them has waited long enough.
+func TestLittleTimeLeft(t *testing.T) {
+	for _, gathers := range []bool{false, true} {
+		for _, left := range []time.Duration{time.Minute, 0} {
+			withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+				short, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				long := t.Context()
+				if left > 0 {
+					longer, cancel := context.WithTimeout(long, left)
+					defer cancel()
+					long = longer
+				}
+				start := make(chan struct{}, 1)
+				first := func() []*trip { start <- struct{}{}; return b.asked() }
+				if gathers {
+					s.yield = func() { <-start }
+				} else {
+					zero := ask(t.Context(), s, "0")
+					defer func() { assert.Equal(t, "data of 0", zero[0]().data) }()
+					first = func() []*trip { answer(nil, b.asked()...); return b.asked() }
+				}
+				ends := append(ask(short, s, "1"), ask(long, s, "2")...)
+				under := first()
+				require.Len(t, under, 1)
+				assert.ElementsMatch(t, []string{"1", "2"}, under[0].ids)
+				time.Sleep(time.Second)
+				assert.ErrorIs(t, ends[0]().err, context.DeadlineExceeded)
+				if left == 0 {
+					answer(nil, under...)
+					assert.Equal(t, result{data: "data of 2"}, ends[1]())
+					return
+				}
+				time.Sleep(left)
+				assert.Error(t, ends[1]().err)
+			})
+		}
+	}
 }
 
 // TestContext checks that each call ends with its own context, also the one that makes the
@@ -335,8 +385,8 @@ func TestTurn(t *testing.T) {
 	for range 20 { // Which of the two it sees first is up to chance.
 		withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
 			s.trips = 1
-			waiting, gone := s.join("1")
-			_, stays := s.join("2")
+			waiting, gone := s.join("1", time.Time{})
+			_, stays := s.join("2", time.Time{})
 			s.leave()
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -368,7 +418,7 @@ func TestAllGiveUp(t *testing.T) {
 		// Their turn comes, but nobody hears it.
 		for _, hurried := range []bool{false, true} {
 			s.trips, s.gathering = 1, false
-			waiting, one := s.join("3")
+			waiting, one := s.join("3", time.Time{})
 			if hurried {
 				s.hurry(waiting)
 			} else {
