@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
 )
 
 // TestCookiesOfTheSameName checks that a cookie of the same name from another host of
@@ -235,6 +236,30 @@ func TestManagersShareAStorage(t *testing.T) {
 			assert.Equal(t, "<nil>", a.ask("/admin/beside", "Cookie", "admin="+id).Body.String())
 		})
 	}
+}
+
+// TestManagersShareAStore gives two Managers one Store. Each keeps to its own options, and
+// to its own sessions.
+func TestManagersShareAStore(t *testing.T) {
+	now := time.Now()
+	shared := session.NewStore(newMapBackend(), session.StoreConfig{Lifetime: 24 * time.Hour})
+	on := func(header string, absolute time.Duration) *app {
+		return newUserApp(t, nil, func(o *session.Options) {
+			o.Initer = func(context.Context, ...interface{}) (session.Store, error) { return shared, nil }
+			o.Transport, o.AbsoluteLifetime = session.HeaderTransport(header), absolute
+			hook.SetClock(o, func() time.Time { return now })
+		})
+	}
+	users, admins := on("X-User", time.Hour), on("X-Admin", 0)
+	user := users.ask("/in").Header().Get("X-User")
+	admin := admins.ask("/in").Header().Get("X-Admin")
+	require.NoError(t, admins.m.EndAll(t.Context(), "42"))
+	assert.Equal(t, "<nil>", admins.ask("/who", "X-Admin", admin).Body.String())
+	assert.Equal(t, "42", users.ask("/who", "X-User", user).Body.String())
+	admin = admins.ask("/in").Header().Get("X-Admin")
+	now = now.Add(time.Hour)
+	assert.Equal(t, "<nil>", users.ask("/who", "X-User", user).Body.String())
+	assert.Equal(t, "42", admins.ask("/who", "X-Admin", admin).Body.String())
 }
 
 // TestManagersShareAMemory gives two Managers with different cookies one memory store,

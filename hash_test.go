@@ -78,6 +78,36 @@ func newUserApp(t *testing.T, b *faultyBackend, change ...func(*session.Options)
 	return a
 }
 
+// TestMovesToItsHash loads a session while another request moves it to the hash of its ID.
+func TestMovesToItsHash(t *testing.T) {
+	b := newFaultyBackend()
+	before, after := newUserApp(t, b), newUserApp(t, b, hashIDs)
+	_, id := before.get("/set", "")
+	after.Get("/change", func(s session.Session) { s.Set("k", 1) })
+	b.around = func(_ context.Context, method, at string, do func() error) error {
+		if method == "Load" && at == id {
+			b.around = nil
+			after.get("/change", id)
+		}
+		return do()
+	}
+	rec, _ := after.get("/who", id)
+	assert.Equal(t, "42", rec.Body.String())
+	assert.Nil(t, b.around)
+}
+
+// TestSignOutAfterHashing signs out of a session from before HashIDs. The owner may sign in
+// again.
+func TestSignOutAfterHashing(t *testing.T) {
+	b := newFaultyBackend()
+	one := func(o *session.Options) { o.MaxPerOwner, o.RefuseOverMax = 1, true }
+	before, after := newUserApp(t, b, one), newUserApp(t, b, one, hashIDs)
+	_, id := before.get("/in", "")
+	after.get("/out", id)
+	rec, _ := after.get("/in", "")
+	assert.Equal(t, http.StatusOK, rec.Code)
+}
+
 // TestNoIDInTheStorage signs in, rotates and signs out, and looks for the IDs in all that
 // was ever stored. What is there opens nothing.
 func TestNoIDInTheStorage(t *testing.T) {

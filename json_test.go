@@ -38,7 +38,7 @@ func TestJSONOwners(t *testing.T) {
 // TestJSONRoundTrip checks that values come back as they were.
 func TestJSONRoundTrip(t *testing.T) {
 	in := session.Data{
-		"b": true, "s": "€ \" \x00 </script>", "i": 42, "min": math.MinInt64, "max": math.MaxInt64,
+		"b": true, "s": "€ \" \x00 </script>", "i": 42, "min": math.MinInt, "max": math.MaxInt,
 		"f": 1.5, "whole": 42.0, "big": 1e300, "tiny": math.SmallestNonzeroFloat64,
 		"any": []any{1, "x", nil, 2.5}, "deep": map[string]any{"a": []any{map[string]any{"b": false}}},
 	}

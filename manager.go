@@ -69,7 +69,8 @@ func NewManager(opts Options) (*Manager, error) {
 		return nil, errors.New("session: Options.Initer returned no Store and no error: fix the Initer")
 	}
 	if s, ok := m.outer.(*store); ok {
-		m.store = s
+		m.store = s.unused()
+		m.outer = m.store
 	} else {
 		e := &foreignEngine{outer: m.outer}
 		m.store, m.enter = newStore(e, 0), e.enter

@@ -109,6 +109,80 @@ func TestSignInAgainThenCommit(t *testing.T) {
 	}
 }
 
+// TestExpiredMakesRoom signs in when one of the owner's sessions has just expired: it takes
+// nobody's place.
+func TestExpiredMakesRoom(t *testing.T) {
+	for _, refuse := range []bool{false, true} {
+		now := time.Now()
+		a := newUserApp(t, nil, func(o *session.Options) {
+			o.MaxPerOwner, o.RefuseOverMax = 2, refuse
+			hook.SetClock(o, func() time.Time { return now })
+		})
+		a.Get("/short", func(s session.Session) error { return session.SetLifetime(s, time.Minute) })
+		_, id := a.get("/in", "")
+		_, expired := a.get("/in", "")
+		a.get("/short", expired)
+		now = now.Add(2 * time.Minute)
+		rec, _ := a.get("/in", "")
+		assert.Equal(t, http.StatusOK, rec.Code)
+		rec, _ = a.get("/who", id)
+		assert.Equal(t, "42", rec.Body.String())
+	}
+}
+
+// TestUnreadableStaysListed signs in on a server that cannot decode another session of the
+// owner. Those that can still find it (G17).
+func TestUnreadableStaysListed(t *testing.T) {
+	now := time.Now()
+	b := newFaultyBackend()
+	server := func(unknown string) *app {
+		return newUserApp(t, nil, func(o *session.Options) {
+			o.MaxPerOwner = 10
+			o.Initer = initer(b, session.StoreConfig{Encoder: session.GobEncoder, Decoder: func(data []byte) (session.Data, error) {
+				if bytes.Contains(data, []byte(unknown)) {
+					return nil, errors.New("gob: name not registered for interface")
+				}
+				return session.GobDecoder(data)
+			}})
+			hook.SetClock(o, func() time.Time { return now })
+		})
+	}
+	updated, older := server("nothing has this"), server("a new type")
+	updated.Get("/buy", func(s session.Session) { s.Set("cart", "a new type") })
+	_, id := updated.get("/in", "")
+	updated.get("/buy", id)
+	now = now.Add(6 * time.Minute)
+	rec, _ := older.get("/in", "")
+	require.Equal(t, http.StatusOK, rec.Code)
+	list, err := updated.m.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 2)
+	require.NoError(t, updated.m.EndAll(t.Context(), "42"))
+	rec, _ = updated.get("/who", id)
+	assert.Equal(t, "<nil>", rec.Body.String())
+}
+
+// TestFlashAtTheEndOfTheList takes a flash when the owner's list is about to end. The
+// session is accessed like any other, and lasts for a whole Lifetime (G9).
+func TestFlashAtTheEndOfTheList(t *testing.T) {
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+	a.Get("/flash", func(s session.Session) { s.SetFlash("Saved.") })
+	a.Get("/show", func(f session.Flash) string { return fmt.Sprint(f) })
+	_, id := a.get("/in", "")
+	for end := now.Add(7*24*time.Hour - 30*time.Minute); now.Before(end); now = now.Add(30 * time.Minute) {
+		a.get("/who", id)
+	}
+	now = now.Add(29 * time.Minute)
+	a.get("/flash", id)
+	now = now.Add(50 * time.Minute)
+	rec, _ := a.get("/show", id)
+	require.Equal(t, "Saved.", rec.Body.String())
+	now = now.Add(59 * time.Minute)
+	rec, _ = a.get("/who", id)
+	assert.Equal(t, "42", rec.Body.String())
+}
+
 // TestOwnerWithoutNewID sets an owner where no client can be told a new ID. Only what needs
 // one is an error.
 func TestOwnerWithoutNewID(t *testing.T) {

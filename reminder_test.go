@@ -49,6 +49,36 @@ func TestReminderInPublicResponse(t *testing.T) {
 	}
 }
 
+// TestLongerMaxAge gives visitors a longer Max-Age than that of the cookie they have, where
+// no response can tell them. Whoever comes twice a day keeps the cookie.
+func TestLongerMaxAge(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, edit := range []bool{false, true} {
+		var at atomic.Int64
+		b := newFaultyBackend()
+		server := func(maxAge time.Duration) *app {
+			return newUserApp(t, nil, func(o *session.Options) {
+				o.Initer = initer(b, session.StoreConfig{Lifetime: 30 * day})
+				o.Cookie.MaxAge = int(maxAge / time.Second)
+				hook.SetClock(o, func() time.Time { return time.Unix(1e9+at.Load(), 0) })
+			})
+		}
+		a := server(day)
+		_, id := a.get("/set", "")
+		if edit {
+			require.NoError(t, a.m.Edit(t.Context(), id, func(s session.Session) error { return session.Remember(s, 30*day) }))
+		} else {
+			a = server(30 * day)
+		}
+		at.Add(int64(day/time.Second) / 2)
+		rec, told := a.get("/who", id)
+		require.Equal(t, id, told)
+		assert.Equal(t, int(30*day/time.Second), rec.Result().Cookies()[0].MaxAge)
+		_, told = a.get("/who", id)
+		assert.Empty(t, told)
+	}
+}
+
 // TestReminderAndCDN has the headers for CDNs (RFC 9213) allow what Cache-Control does
 // not, and Cache-Control leave open what a shared cache may do. Neither may make one
 // keep the cookie.

@@ -66,8 +66,11 @@ func (q *request) Place() string {
 	return ""
 }
 
-func (q *request) Sends(newHandle bool, maxAge int) bool {
-	return q.carrier().MaxAge(maxAge) > 0 && (newHandle || maxAge != q.age)
+func (q *request) Sends(newHandle bool, maxAge int, refresh bool) (seconds int) {
+	if newHandle || refresh || maxAge != q.age {
+		return q.carrier().MaxAge(maxAge)
+	}
+	return 0
 }
 
 // carrier is the one that tells the client.
@@ -373,20 +376,9 @@ func newInjection(session, flash reflect.Type, extra bool) *injection {
 }
 
 // inject gives handlers what they may take as parameters.
-func (q *request) inject(flash any) {
-	c := q.c
-	// Values of the interface types themselves: for any other type, a call by reflection
-	// checks all methods of the interface, which takes as long as the rest of the call.
-	// The same goes for the Context, which most handlers take as well.
+func (q *request) inject(c flamego.Context, flash reflect.Value) {
 	c.Set(q.as.session, reflect.ValueOf(&q.session).Elem())
-	c.Set(contextType, reflect.ValueOf(&q.c).Elem())
-	if flash != nil {
-		c.Set(q.as.flash, reflect.ValueOf(flash))
-	} else {
-		// Not MapTo: for a nil in the map, the injector looks for anything that implements
-		// the empty interface, and passes some other service.
-		c.Set(q.as.flash, q.as.noFlash)
-	}
+	c.Set(q.as.flash, flash)
 	if q.as.extra {
 		return
 	}

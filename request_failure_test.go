@@ -115,13 +115,13 @@ func TestLoadFailsAfterEarlyHints(t *testing.T) {
 // TestHijackAfterFailure takes over the connection when the failure has been sent: the
 // handler must not send its own response after it (G3).
 func TestHijackAfterFailure(t *testing.T) {
-	a := newApp(t)
+	a, hijack := newApp(t), make(chan error, 1)
 	a.Get("/", func(w http.ResponseWriter, s session.Session) {
 		s.Set("k", 1)
 		a.b.fail.Store(true)
 		w.WriteHeader(http.StatusOK)
 		_, _, err := http.NewResponseController(w).Hijack()
-		assert.ErrorContains(t, err, "the request has failed")
+		hijack <- err
 	})
 	srv := httptest.NewServer(a)
 	defer srv.Close()
@@ -129,6 +129,7 @@ func TestHijackAfterFailure(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+	assert.ErrorContains(t, <-hijack, "the request has failed")
 }
 
 // TestWriteIDFuncPanics panics in WriteIDFunc while the header is written (G3). That is

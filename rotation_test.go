@@ -94,6 +94,28 @@ func TestRegenerateAfterALostAnswer(t *testing.T) {
 	assert.Len(t, a.b.records, 2, "the session, and the forward that the rotation has left")
 }
 
+// TestForwardIsLost leaves a forward that nobody can decode. It fails no request (G13).
+func TestForwardIsLost(t *testing.T) {
+	a := newUserApp(t, nil)
+	_, id := a.get("/set", "")
+	_, moved := a.get("/rotate", id)
+	lost := 0
+	for key, r := range a.b.records {
+		if key != moved {
+			a.b.records[key] = session.Record{Data: []byte("garbage"), Expiry: r.Expiry}
+			lost++
+		}
+	}
+	require.Equal(t, 1, lost)
+	for _, path := range []string{"/set", "/out"} {
+		rec, _ := a.get(path, id)
+		assert.Equal(t, http.StatusOK, rec.Code, path)
+	}
+	a.Get("/end", func(s session.Session, m *session.Manager) error { return m.Store().Destroy(t.Context(), id) })
+	rec, _ := a.get("/end", moved)
+	assert.Equal(t, http.StatusOK, rec.Code)
+}
+
 // TestRegenerateWhileTheResponseStarts calls RegenerateID in another goroutine at the
 // moment when a response without changes starts. Either it succeeds, and the client gets
 // the new ID, or it is too late, and the client keeps the old one (G7). The race detector

@@ -203,6 +203,17 @@ func newStore(e txn.Engine, lifetime time.Duration) *store {
 	return &store{core: txn.NewStore(e, defaultLifetime(lifetime))}
 }
 
+// unused returns the store, or if a Manager uses it already, another one on the same engine:
+// each has options of its own.
+func (s *store) unused() *store {
+	if s.place == (place{}) {
+		return s
+	}
+	core := txn.NewStore(s.core.Engine, s.core.Idle)
+	core.Now = s.core.Now
+	return &store{core: core, place: s.place}
+}
+
 // attach ties the store to the Manager that uses it. An ID of a second Manager must not
 // open sessions of the first: records say where they belong, and an engine whose
 // records do not can have only one place.
@@ -214,11 +225,9 @@ func (s *store) attach(m *Manager) error {
 	if err := s.hashIDs(m.opt.HashIDs); err != nil {
 		return err
 	}
-	if s.place == (place{}) {
-		s.place = at
-		if m.opt.now != nil {
-			s.core.Now = m.opt.now
-		}
+	s.place = at
+	if m.opt.now != nil {
+		s.core.Now = m.opt.now
 	}
 	s.timeout = m.opt.StoreTimeout
 	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
@@ -276,7 +285,7 @@ func (s *store) Place() string {
 	return ""
 }
 
-func (s *store) Sends(bool, int) bool { return false }
+func (s *store) Sends(bool, int, bool) int { return 0 }
 
 func (s *store) Exist(ctx context.Context, sid string) bool {
 	if !s.core.Engine.Valid(sid, driver.MinIDLength) {

@@ -97,8 +97,10 @@ func TestEditIsBounded(t *testing.T) {
 	}
 	require.NoError(t, a.m.Edit(ctx, id, func(s session.Session) error {
 		s.Set("k", 2)
-		_, _, err := session.Take[string](ctx, s, "code")
-		return errors.Join(err, session.Refresh(ctx, s), session.Commit(ctx, s))
+		err := errors.Join(session.Commit(ctx, s), session.Refresh(ctx, s))
+		k, _, taken := session.Take[int](ctx, s, "k")
+		s.Set("k", k)
+		return errors.Join(err, taken)
 	}))
 	a.Get("/", func(s session.Session) {
 		assert.NoError(t, session.Refresh(ctx, s))
@@ -107,7 +109,7 @@ func TestEditIsBounded(t *testing.T) {
 		assert.Equal(t, 2, k)
 	})
 	a.get("/", id)
-	assert.Equal(t, 5, looked)
+	assert.Equal(t, 7, looked)
 }
 
 // flakyReplace fails its next Replace: before it is done, or after.

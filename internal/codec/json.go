@@ -38,11 +38,11 @@ func encodeJSON(v *txn.Values) ([]byte, error) {
 			return nil, err
 		}
 		b.WriteByte(':')
-		val := p.Value
-		if n, ok := val.(int64); ok && strings.HasPrefix(key, txn.OwnPrefix) {
-			val = int(n) // The library's own: see txn.WholeNumber.
+		if n, ok := p.Value.(int64); ok && strings.HasPrefix(key, txn.OwnPrefix) {
+			b.WriteString(strconv.FormatInt(n, 10)) // The library's own: see txn.WholeNumber.
+			continue
 		}
-		if err := writeJSON(&b, reflect.ValueOf(val), 0); err != nil {
+		if err := writeJSON(&b, reflect.ValueOf(p.Value), 0); err != nil {
 			return nil, err
 		}
 	}
@@ -163,12 +163,17 @@ func decodeJSON(data []byte) (*txn.Values, error) {
 	return txn.NewValues(pairs), nil
 }
 
-// number makes an int or a float64 of each number in a value.
+// number makes an int or a float64 of each number in a value. Where an int has 32 bits,
+// one that needs more is an int64, as some of the library's own do.
 func number(val any) (_ any, err error) {
 	switch v := val.(type) {
 	case json.Number:
 		if !strings.ContainsAny(v.String(), ".eE") {
-			return strconv.Atoi(v.String())
+			n, err := v.Int64()
+			if small := int(n); err != nil || int64(small) == n {
+				return small, err
+			}
+			return n, nil
 		}
 		return v.Float64()
 	case []any:

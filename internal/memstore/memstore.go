@@ -182,11 +182,11 @@ func (e *Engine) Sweep(ctx context.Context, now time.Time, _ int) (int, error) {
 	at := now.UnixNano()
 	for i := range e.shards {
 		sh := &e.shards[i]
-		for table, more := 0, true; more; {
+		for c, more := (cursor{}), true; more; {
 			if err := ctx.Err(); err != nil {
 				return 0, err
 			}
-			table, more = sh.sweep(table, at)
+			c, more = sh.sweep(c, at)
 		}
 	}
 	return 0, nil

@@ -142,34 +142,39 @@ func (sh *shard) cut(p place) {
 	t.pop()
 }
 
-// sweep does one step in a table, and returns the table of the next one, if there is one.
-func (sh *shard) sweep(table int, at int64) (next int, more bool) {
+// cursor is how far a sweep has come.
+type cursor struct {
+	table int
+	rows  int // the first ones, which are still to come; 0 for all
+}
+
+// sweep does one step in a table, and returns where the next one is, if there is one.
+func (sh *shard) sweep(c cursor, at int64) (next cursor, more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for ; table < len(sh.tables); table++ {
-		t := &sh.tables[table]
+	for ; c.table < len(sh.tables); c = (cursor{table: c.table + 1}) {
+		t := &sh.tables[c.table]
 		if t.n == 0 {
 			continue
 		}
 		// Backwards, so that what fills a gap has already been looked at.
-		if t.swept <= 0 || t.swept > t.n {
-			t.swept = t.n
+		if c.rows == 0 || c.rows > t.n {
+			c.rows = t.n
 		}
-		end := max(0, t.swept-sweepStep)
-		for i := t.swept - 1; i >= end; i-- {
+		end := max(0, c.rows-sweepStep)
+		for i := c.rows - 1; i >= end; i-- {
 			if row := t.row(i); expiryOf(row) <= at {
 				id, _ := split(row)
 				sh.drop(maphash.Bytes(sh.seed, id))
 			}
 		}
-		t.swept = end
 		if end == 0 {
-			table++
+			return cursor{table: c.table + 1}, true
 		}
-		return table, true
+		return cursor{c.table, end}, true
 	}
 	sh.shrink()
-	return 0, false
+	return cursor{}, false
 }
 
 // shrink gives back what the maps needed for many more sessions. A map never does.

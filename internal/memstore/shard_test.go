@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -230,4 +231,41 @@ func TestTableShrinks(t *testing.T) {
 		tab.pop()
 	}
 	assert.Less(t, cap(tab.chunks[0]), 8*tab.size)
+}
+
+// cutOff is a context that ends after so many looks.
+type cutOff struct {
+	context.Context
+	looks int
+}
+
+func (c *cutOff) Err() error {
+	if c.looks--; c.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestSweepAfterOneThatWasCutOff sweeps all that has expired, also if the sweep before
+// ended in the middle of a table.
+func TestSweepAfterOneThatWasCutOff(t *testing.T) {
+	e, now := New(), time.Now()
+	ch := &txn.Changes{}
+	ch.Set("n", 1)
+	for i, n := 0, 0; n < 3*sweepStep; i++ { // All in the first shard.
+		id := fmt.Sprintf("%032d", i)
+		if sh, _ := e.shard(id); sh != &e.shards[0] {
+			continue
+		}
+		n++
+		_, err := e.Create(t.Context(), id, ch, now.Add(time.Hour))
+		require.NoError(t, err)
+	}
+	_, err := e.Sweep(&cutOff{t.Context(), 2}, now, 0)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = e.Sweep(t.Context(), now.Add(2*time.Hour), 0)
+	require.NoError(t, err)
+	n, err := e.Count(t.Context(), now)
+	require.NoError(t, err)
+	assert.Zero(t, n)
 }

@@ -47,7 +47,6 @@ type table struct {
 	size   int
 	n      int
 	chunks [][]byte
-	swept  int // where the next step of the sweep begins
 }
 
 func (t *table) perChunk() int { return chunkSize / t.size }

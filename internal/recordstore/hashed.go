@@ -55,6 +55,9 @@ func (h hashed) Load(ctx context.Context, id string) (driver.Record, error) {
 		return r, err
 	}
 	r, err = h.Backend.Load(ctx, id)
+	if errors.Is(err, driver.ErrNotFound) { // It may have moved between the two.
+		return h.Backend.Load(ctx, keyOf(id))
+	}
 	r.Version = plain{r.Version}
 	return r, err
 }

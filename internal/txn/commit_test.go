@@ -15,9 +15,9 @@ import (
 
 type host struct{}
 
-func (host) NewID() string        { return txn.NewID(32) }
-func (host) Place() string        { return "" }
-func (host) Sends(bool, int) bool { return false }
+func (host) NewID() string             { return txn.NewID(32) }
+func (host) Place() string             { return "" }
+func (host) Sends(bool, int, bool) int { return 0 }
 
 // stopEngine calls stop in the middle of a Delete or Create.
 type stopEngine struct {

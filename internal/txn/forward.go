@@ -85,7 +85,7 @@ func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 		return nil, nil
 	}
 	forward, err := s.load(ctx, s.forwardID(id))
-	if errors.Is(err, driver.ErrNotFound) {
+	if isLost(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -96,6 +96,11 @@ func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 		to[i], _, _ = strings.Cut(to[i], saltMark)
 	}
 	return to, nil
+}
+
+// isLost reports whether there is no such record, or none that anybody will ever read.
+func isLost(err error) bool {
+	return errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrUnreadable)
 }
 
 const saltMark = "~"
@@ -186,7 +191,7 @@ func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	forward, err := s.load(ctx, s.forwardID(id))
-	if errors.Is(err, driver.ErrNotFound) {
+	if isLost(err) {
 		return false, nil
 	}
 	return err == nil && s.isRecent(forward), err

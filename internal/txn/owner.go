@@ -175,10 +175,19 @@ func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Li
 			return nil, err
 		}
 	}
-	list = slices.DeleteFunc(list, func(l Listed) bool {
+	kept := make([]Listed, 0, len(list)+1)
+	for _, l := range list {
 		_, ok := live[l.Handle]
-		return !ok && s.settled(l)
-	})
+		if !ok && !slices.ContainsFunc(l.ids, func(id string) bool { return slices.Contains(expired, id) }) {
+			if ok, err = s.mayLive(ctx, l); err != nil {
+				return nil, err
+			}
+		}
+		if ok {
+			kept = append(kept, l)
+		}
+	}
+	list = kept
 	for s.MaxPerOwner > 0 && len(list) >= s.MaxPerOwner {
 		if s.RefuseOverMax {
 			return nil, ErrTooMany
@@ -189,6 +198,23 @@ func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Li
 		list = list[1:]
 	}
 	return list, nil
+}
+
+// mayLive reports whether a session on a list may live although it was not found: somebody
+// may be about to store it, or another server can decode it.
+func (s *Store) mayLive(ctx context.Context, l Listed) (bool, error) {
+	if !s.settled(l) {
+		return true, nil
+	}
+	for _, id := range l.ids {
+		switch _, err := s.load(ctx, id); {
+		case errors.Is(err, driver.ErrUnreadable):
+			return true, nil
+		case err != nil && !errors.Is(err, driver.ErrNotFound):
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // settled reports whether nobody can be about to store the session any more.
@@ -326,7 +352,13 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 	}
 	l := &listing{place: place, owner: v.text(ownerKey), handle: v.text(handleKey)}
 	s.shorten(ctx, l, func(ids []string) []string {
-		return ids[slices.Index(ids, s.ref(v.ID))+1:] // A rotation that failed may have left something behind.
+		last := -1 // A rotation that failed may have left something behind it.
+		for i, id := range ids {
+			if id == s.ref(v.ID) || id == v.ID { // As it is listed before Options.HashIDs.
+				last = i
+			}
+		}
+		return ids[last+1:]
 	})
 }
 

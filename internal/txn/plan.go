@@ -145,10 +145,14 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	if until, due := s.store.listUntil(t); due {
 		ch.Set(listedKey, until.UnixMilli())
 	}
-	if sends = refresh || !s.sealed && s.host.Sends(newHandle, t.maxAge()); sends {
-		ch.Set(sentKey, s.store.Now().UnixMilli())
+	if s.sealed {
+		return false
 	}
-	return sends
+	seconds := s.host.Sends(newHandle, t.maxAge(), refresh)
+	if seconds > 0 {
+		ch.Set(resendKey, s.store.Now().Add(resendAfter(seconds)).UnixMilli())
+	}
+	return seconds > 0
 }
 
 // dropUntellable drops what the client would have to be told. It needs mu.

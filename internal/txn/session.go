@@ -15,9 +15,10 @@ type Host interface {
 	NewID() string
 	// Place is the cookie or header that records say they belong to, or "".
 	Place() string
-	// Sends reports whether the client will get a persistent cookie after a commit that
-	// gives the session a new handle, or this Max-Age.
-	Sends(newHandle bool, maxAge int) bool
+	// Sends returns how many seconds the client keeps the cookie that it will get after a
+	// commit that gives the session a new handle, or this Max-Age, or asks to refresh it. It
+	// is 0 if the client gets none, or one that ends with the browser.
+	Sends(newHandle bool, maxAge int, refresh bool) (seconds int)
 }
 
 // Session is a session in use, by a request or by a caller of Store.Read. Its methods

@@ -73,10 +73,13 @@ func (s *Store) Open(ctx context.Context, v *Version) (_ *Version, flash any, er
 		}
 	}
 	if taken {
-		return v, flash, nil
+		if _, due := s.listUntil(v.terms); !due {
+			return v, flash, nil
+		}
+		v.due = true // It was stored to end with the owner's list, which has to last longer.
 	}
 	v, err = s.slide(ctx, v)
-	return v, nil, err
+	return v, flash, err
 }
 
 // slide slides the expiry if that was due when the version was found.

@@ -17,7 +17,7 @@ const (
 	CreatedKey  = OwnPrefix + "created"  // Unix milliseconds
 	LifetimeKey = OwnPrefix + "lifetime" // idle timeout in nanoseconds
 	RememberKey = OwnPrefix + "remember" // Max-Age of the cookie in seconds
-	sentKey     = OwnPrefix + "sent"     // when a persistent cookie was last sent, in Unix milliseconds
+	resendKey   = OwnPrefix + "resend"   // from when a persistent cookie is sent again, in Unix milliseconds
 	placeKey    = OwnPrefix + "place"    // the cookie or header that it was made for, a string
 	renewedKey  = OwnPrefix + "renewed"  // when the session got its ID, in Unix milliseconds
 
@@ -43,7 +43,7 @@ const MaxLifetime = 100 * 365 * 24 * time.Hour
 // keptKeys belong to the session, not to its contents, so Flush leaves them alone.
 // ownerKeys belong to who is signed in. noteKeys tell what is no session.
 var (
-	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, sentKey, placeKey, renewedKey, LabelKey, StoredAtKey}
+	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, resendKey, placeKey, renewedKey, LabelKey, StoredAtKey}
 	ownerKeys = []any{ownerKey, handleKey, listedKey}
 	noteKeys  = []any{forwardKey, listKey, endedKey}
 	ownKeys   = slices.Concat(keptKeys, ownerKeys, noteKeys)
@@ -69,12 +69,12 @@ func ownKeyError(key any) error {
 // terms are what a session's own keys say. What they do not say is 0. Most sessions have
 // none of these keys, and share noTerms.
 type terms struct {
-	created, lifetime, remember, sent int64
-	renewed                           int64
-	listed                            int64 // 0 if it has no owner
-	place, note                       string
-	isNote                            bool // it is no session
-	flash                             bool // there is one
+	created, lifetime, remember, resend int64
+	renewed                             int64
+	listed                              int64 // 0 if it has no owner
+	place, note                         string
+	isNote                              bool // it is no session
+	flash                               bool // there is one
 }
 
 var noTerms = &terms{}
@@ -100,8 +100,8 @@ func (t *terms) read(name string, val any) {
 		t.renewed = WholeNumber(val)
 	case listedKey:
 		t.listed = WholeNumber(val)
-	case sentKey:
-		t.sent = WholeNumber(val)
+	case resendKey:
+		t.resend = WholeNumber(val)
 	case CreatedKey:
 		t.created = WholeNumber(val)
 	case LifetimeKey:
@@ -262,14 +262,17 @@ func (s *Store) expired(v *Version, now time.Time) bool {
 func (s *Store) hasCreated(t *terms) bool { return s.Absolute == 0 || t.created != 0 }
 
 // CookieDue reports whether a persistent cookie with this Max-Age in seconds has to be
-// sent again: when a twentieth of it has passed, so that an active visitor keeps it.
+// sent again: when a twentieth of that of the last one has passed, so that an active visitor
+// keeps it.
 func (s *Store) CookieDue(v *Version, maxAge int) bool {
 	if maxAge <= 0 {
 		return false
 	}
-	since := s.Now().Sub(time.UnixMilli(v.terms.sent)).Abs()
-	return since >= time.Duration(maxAge)*time.Second/20
+	left := time.UnixMilli(v.terms.resend).Sub(s.Now())
+	return left <= 0 || left > resendAfter(maxAge) // The clock was wrong, or the Max-Age was longer.
 }
+
+func resendAfter(seconds int) time.Duration { return time.Duration(seconds) * time.Second / 20 }
 
 // RenewalDue reports whether the session has had its ID for too long.
 func (s *Store) RenewalDue(v *Version) bool {
