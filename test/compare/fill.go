@@ -98,6 +98,10 @@ func fillFiles(ctx context.Context, s *stage, from, to int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	info, err := os.Stat(path(id))
+	if err != nil {
+		return nil, err
+	}
 	hashed := func(i int) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(fmt.Sprint(i))))[:32] }
 	var next atomic.Int64
 	next.Store(int64(from))
@@ -110,7 +114,8 @@ func fillFiles(ctx context.Context, s *stage, from, to int) ([]string, error) {
 				if i > to {
 					return
 				}
-				errs[w] = writeFile(path(hashed(i)), data)
+				// Without the time, the first read would also have to slide the expiry.
+				errs[w] = errors.Join(writeFile(path(hashed(i)), data), os.Chtimes(path(hashed(i)), time.Time{}, info.ModTime()))
 			}
 		})
 	}
@@ -133,12 +138,13 @@ func writeFile(path string, data []byte) error {
 
 var copyKeys = redis.NewScript(`
 local value = redis.call('GET', KEYS[1])
+local ttl = redis.call('PTTL', KEYS[1]) -- With less, the first read would also have to slide it.
 for i = ARGV[1], ARGV[2] do
-	redis.call('SET', ARGV[3] .. string.format('%032d', i), value, 'EX', 1800)
+	redis.call('SET', ARGV[3] .. string.format('%032d', i), value, 'PX', ttl)
 end
 return redis.status_reply('OK')`)
 
-// fillRedis leaves its keys to their expiry, half an hour later.
+// fillRedis leaves its keys to their expiry, an hour later.
 func fillRedis(ctx context.Context, s *stage, from, to int) ([]string, error) {
 	name, id, err := one(s)
 	if err != nil {
@@ -156,7 +162,7 @@ func fillRedis(ctx context.Context, s *stage, from, to int) ([]string, error) {
 }
 
 // settleRedis has the server rewrite its log, which it would do by itself after so many
-// writes, and waits for the end: meanwhile, all it does takes twice as long.
+// writes, and waits for the end: a process of its own does it, and takes a core.
 func settleRedis(ctx context.Context, c *redis.Client) error {
 	state, err := c.InfoMap(ctx, "persistence").Result()
 	if err != nil || state["Persistence"]["aof_enabled"] != "1" {
