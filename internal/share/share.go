@@ -228,7 +228,7 @@ func (s *Calls[Q, A]) run(ctx context.Context, b *batch[Q, A]) error {
 	calls := s.asked(b)
 	last := latest(calls)
 	own, bounded := ctx.Deadline()
-	if !bounded || !last.IsZero() && last.Sub(own) <= patience {
+	if !bounded || !last.IsZero() && last.Sub(own) <= time.Until(last)/16 { // A goroutine costs more.
 		s.trip(ctx, b, calls)
 		return nil
 	}

@@ -209,7 +209,7 @@ var mutants = []mutant{
 	{"TestTurn", "internal/share/share.go", "\t\tif err := ctx.Err(); err != nil {\n", "\t\tif err := ctx.Err(); false {\n", "./internal/share TestTurn"},
 	{"TestPanic", "internal/share/share.go", "\tdefer close(b.done)\n\tquestions", "\tquestions", "./internal/share TestPanic"},
 	{"TestPanic", "internal/share/share.go", "\t\tif p != nil {\n", "\t\tif p == \"\" {\n", "./internal/share TestPanic"},
-	{"TestLittleTimeLeft", "internal/share/share.go", "last.Sub(own) <= patience", "last.Sub(own) <= time.Hour", "./internal/share TestLittleTimeLeft"},
+	{"TestLittleTimeLeft", "internal/share/share.go", "last.Sub(own) <= time.Until(last)/16", "last.Sub(own) <= time.Until(last)", "./internal/share TestLittleTimeLeft"},
 	{"TestLittleTimeLeft", "internal/share/share.go", "\tif !last.IsZero() {\n", "\tif false {\n", "./internal/share TestLittleTimeLeft"},
 	{"TestNoAnswer", "internal/share/share.go", "\tif !c.answered {\n", "\tif false {\n", "./internal/share TestNoAnswer"},
 	{"TestTogether", "internal/recordstore/loads.go", "all[i].record, all[i].found = records[id]", "all[i].record, all[i].found = records[min(id, ids[0])]", "./internal/recordstore TestTogether"},
