@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"reflect"
 	"sync/atomic"
 
 	"github.com/flamego/flamego"
@@ -42,13 +41,9 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 	if err != nil {
 		return nil, nil, false, fmt.Errorf("session: %w", err)
 	}
-	if x := exchangeOf(slot.Get()); x != nil {
+	if x, ok := slot.Get().(*exchange); ok {
 		for q := &x.first; q != nil; q = q.next {
-			again, err := m.clashes(q, as)
-			if again && err == nil && q.c != c {
-				q.inject(c, q.c.Value(as.flash))
-			}
-			if again || err != nil {
+			if again, err := m.clashes(q, as); again || err != nil {
 				return x, nil, false, err
 			}
 		}
@@ -56,17 +51,6 @@ func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *reques
 	}
 	x = &exchange{slot: slot, inner: slot.Get(), r: c.Request().Request}
 	return x, &x.first, true, nil
-}
-
-// exchangeOf returns the exchange that a writer leads to, or nil. Where one application is
-// mounted in another, the writers of both are in between.
-func exchangeOf(w http.ResponseWriter) *exchange {
-	for ; w != nil; w = carry.Behind(w) {
-		if x, ok := w.(*exchange); ok {
-			return x
-		}
-	}
-	return nil
 }
 
 // clashes reports whether q is this Manager's own session on the same request. The
@@ -92,7 +76,7 @@ func (m *Manager) clashes(q *request, as *injection) (again bool, err error) {
 func (m *Manager) handle(c flamego.Context, as *injection) {
 	x, q, outermost, err := m.join(c, as)
 	if err == nil && q == nil {
-		return // Used twice, say by the application and by a group, or by one mounted in it.
+		return // Used twice, say by the application and by a group.
 	}
 	var flash any
 	if err == nil {
@@ -107,17 +91,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 	if !outermost {
 		x.add(q)
 	}
-	// Values of the interface types themselves: for any other type, a call by reflection
-	// checks all methods of the interface, which takes as long as the rest of the call.
-	// Most handlers take the Context as well.
-	c.Set(contextType, reflect.ValueOf(&q.c).Elem())
-	if flash != nil {
-		q.inject(c, reflect.ValueOf(flash))
-	} else {
-		// Not MapTo: for a nil in the map, the injector looks for anything that implements
-		// the empty interface, and passes some other service.
-		q.inject(c, as.noFlash)
-	}
+	q.inject(flash)
 	if status := x.w().Status(); x.begun.Load() || status != 0 && !isInformational(status) {
 		x.begun.Store(true) // A handler in front has written already.
 		q.state = q.live.txn.Abandon()

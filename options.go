@@ -85,7 +85,7 @@ type Options struct {
 	// leaked dump or backup signs nobody in. Default is false. Sessions from before
 	// go on, and are stored under their hashes when they next change; until all of
 	// them have expired, turning it off again ends those. An ID that the storage does
-	// not have costs one more look, and so does the end of a session. Servers without
+	// not have costs two more looks, and the end of a session one. Servers without
 	// the option, and those of v1.6.6, do not find the sessions. A Store in memory and
 	// one whose sessions their clients keep have no IDs in a storage, so there it changes nothing.
 	HashIDs bool

@@ -162,6 +162,74 @@ func TestUnreadableStaysListed(t *testing.T) {
 	assert.Equal(t, "<nil>", rec.Body.String())
 }
 
+// TestUnreadableKeepsNobodyOut signs in where the only place is taken by a session that
+// nobody can decode.
+func TestUnreadableKeepsNobodyOut(t *testing.T) {
+	for _, later := range []time.Duration{6 * time.Minute, 2 * time.Hour} {
+		now := time.Now()
+		a := newUserApp(t, nil, func(o *session.Options) {
+			o.MaxPerOwner, o.RefuseOverMax = 1, true
+			hook.SetClock(o, func() time.Time { return now })
+		})
+		_, id := a.get("/in", "")
+		a.b.records[id] = session.Record{Data: []byte("garbage"), Expiry: a.b.records[id].Expiry}
+		now = now.Add(later)
+		rec, _ := a.get("/in", "")
+		assert.Equal(t, http.StatusOK, rec.Code)
+		rec, _ = a.get("/in", "")
+		assert.Equal(t, http.StatusInternalServerError, rec.Code, "now it is full")
+	}
+
+	// One that has expired takes no place at all.
+	now := time.Now()
+	a := newUserApp(t, nil, func(o *session.Options) {
+		o.MaxPerOwner = 2
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	_, first := a.get("/in", "")
+	_, second := a.get("/in", "")
+	a.b.records[second] = session.Record{Data: []byte("garbage"), Expiry: now}
+	now = now.Add(6 * time.Minute)
+	a.get("/in", "")
+	rec, _ := a.get("/who", first)
+	assert.Equal(t, "42", rec.Body.String())
+}
+
+// TestLongList signs in where hundreds of the owner's sessions have expired and are gone. It
+// does not look for each of them.
+func TestLongList(t *testing.T) {
+	now, b := time.Now(), newFaultyBackend()
+	a := newUserApp(t, b, func(o *session.Options) {
+		o.Initer = initer(manyBackend{b}, session.StoreConfig{})
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	for range 128 {
+		a.get("/in", "")
+	}
+	now = now.Add(2 * time.Hour)
+	require.NoError(t, a.m.Store().GC(t.Context()))
+	before := b.calls.Load()
+	rec, _ := a.get("/in", "")
+	require.Equal(t, http.StatusOK, rec.Code)
+	assert.Less(t, b.calls.Load()-before, int64(10))
+}
+
+// manyBackend loads many records in one call.
+type manyBackend struct{ *faultyBackend }
+
+func (b manyBackend) LoadMany(_ context.Context, ids []string) (map[string]session.Record, error) {
+	b.calls.Add(1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found := make(map[string]session.Record)
+	for _, id := range ids {
+		if r, ok := b.records[id]; ok {
+			found[id] = r
+		}
+	}
+	return found, nil
+}
+
 // TestFlashAtTheEndOfTheList takes a flash when the owner's list is about to end. The
 // session is accessed like any other, and lasts for a whole Lifetime (G9).
 func TestFlashAtTheEndOfTheList(t *testing.T) {

@@ -210,7 +210,7 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 			case err == nil && !q.belongs(found):
 				continue
 			case err == nil && q.by != nil && found.ID == v.ID && !q.m.core.Traits.Client:
-				if v.Superseded { // The ID from before a renewal, in a cookie of another path.
+				if value == found.ID { // The other one is from before a renewal, in a cookie of another path.
 					handle, v = value, found
 				}
 			case err == nil && q.by != nil:
@@ -376,9 +376,20 @@ func newInjection(session, flash reflect.Type, extra bool) *injection {
 }
 
 // inject gives handlers what they may take as parameters.
-func (q *request) inject(c flamego.Context, flash reflect.Value) {
+func (q *request) inject(flash any) {
+	c := q.c
+	// Values of the interface types themselves: for any other type, a call by reflection
+	// checks all methods of the interface, which takes as long as the rest of the call.
+	// The same goes for the Context, which most handlers take as well.
 	c.Set(q.as.session, reflect.ValueOf(&q.session).Elem())
-	c.Set(q.as.flash, flash)
+	c.Set(contextType, reflect.ValueOf(&q.c).Elem())
+	if flash != nil {
+		c.Set(q.as.flash, reflect.ValueOf(flash))
+	} else {
+		// Not MapTo: for a nil in the map, the injector looks for anything that implements
+		// the empty interface, and passes some other service.
+		c.Set(q.as.flash, q.as.noFlash)
+	}
 	if q.as.extra {
 		return
 	}

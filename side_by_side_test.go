@@ -84,45 +84,6 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// TestMounted has one application in another. With the same Manager both see one session,
-// and with two the one of each.
-func TestMounted(t *testing.T) {
-	a, inner := newApp(t), silent()
-	inner.Use(a.m.Sessioner(), a.m.Sessioner())
-	inner.Get("/inner/set", func(s session.Session) { s.Set("inner", 1); s.SetFlash("Saved.") })
-	inner.Get("/inner/get", func(c flamego.Context, s session.Session, f session.Flash, m *session.Manager) string {
-		assert.Same(t, a.m, m)
-		return fmt.Sprintln(c.Request().URL.Path, s.Get("outer"), s.Get("inner"), f)
-	})
-	second := silent()
-	second.Use(manager(t, "second").Sessioner())
-	second.Get("/second/set", func(s session.Session) { s.Set("k", 2) })
-	clash := silent()
-	var errs errorList
-	clash.Use(manager(t, "flamego_session", func(o *session.Options) { o.ErrorFunc = errs.add }).Sessioner())
-	clash.Get("/clash/get", func() string { return "page" })
-	a.Any("/inner/{**}", func(s session.Session, w http.ResponseWriter, r *http.Request) {
-		s.Set("outer", 1)
-		inner.ServeHTTP(w, r)
-	})
-	a.Any("/second/{**}", second.ServeHTTP)
-	a.Any("/clash/{**}", clash.ServeHTTP)
-
-	_, id := a.get("/inner/set", "")
-	require.Len(t, a.b.records, 1)
-	rec, _ := a.get("/inner/get", id)
-	assert.Equal(t, "/inner/get 1 1 Saved.\n", rec.Body.String())
-	rec, _ = a.get("/inner/get", id)
-	assert.Equal(t, "/inner/get 1 1 <nil>\n", rec.Body.String())
-
-	cookies := a.ask("/second/set").Result().Cookies()
-	require.Len(t, cookies, 1)
-	assert.Equal(t, "second", cookies[0].Name)
-	rec, _ = a.get("/clash/get", id)
-	assert.Equal(t, http.StatusInternalServerError, rec.Code)
-	assert.ErrorContains(t, errs.last(), "two Managers on one request")
-}
-
 // TestSideBySideFails makes one of two stores fail: the client gets 500, and is told
 // only what was stored.
 func TestSideBySideFails(t *testing.T) {

@@ -352,7 +352,7 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 // Save commits a session that Read returned, rebased on what others have stored since.
 // A session of any other origin replaces what is stored.
 func (s *store) Save(ctx context.Context, sess Session) error {
-	if l, ok := sess.(*live); ok && l.store == s {
+	if l, ok := sess.(*live); ok && l.store.core.Engine == s.core.Engine {
 		return Commit(ctx, l)
 	}
 	if s.core.Traits.Client {

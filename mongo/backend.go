@@ -159,6 +159,10 @@ var justID = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})
 // DeleteExpired implements driver.Backend. The TTL index does the same, but at its own
 // pace, and not on every server that speaks the protocol.
 func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
+	b.prepared.Store(false) // Somebody may have dropped the collection, and its indexes with it.
+	if _, err := b.prepare(ctx); err != nil {
+		return 0, err
+	}
 	expired := bson.E{Key: "expired_at", Value: bson.D{{Key: "$lte", Value: milliseconds(now)}}}
 	o := options.Find().SetSort(bson.D{{Key: "expired_at", Value: 1}}).SetLimit(int64(limit)).SetProjection(bson.D{{Key: "_id", Value: 1}})
 	found, err := b.sessions.Find(ctx, bson.D{expired}, o)

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/readpref"
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
 
+	"github.com/flamego/session"
 	"github.com/flamego/session/test/backendtest"
 )
 
@@ -177,4 +178,17 @@ func TestIniter(t *testing.T) {
 		require.NoError(t, s.admin(t).FindOne(t.Context(), key(id)).Decode(&doc))
 		return doc.Expiry
 	})
+}
+
+// TestDropped drops the collection while a server runs. The next sweep creates the indexes
+// again.
+func TestDropped(t *testing.T) {
+	s := start(t)
+	b := newBackend(t, s.config())
+	require.NoError(t, b.Create(t.Context(), "abc", record("0")))
+	require.NoError(t, s.admin(t).Drop(t.Context()))
+	_, err := b.DeleteExpired(t.Context(), time.Now(), 1000)
+	require.NoError(t, err)
+	require.NoError(t, b.Create(t.Context(), "abc", record("1")))
+	assert.ErrorIs(t, b.Create(t.Context(), "abc", record("2")), session.ErrExists)
 }

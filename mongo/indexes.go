@@ -27,7 +27,7 @@ func (b *backend) prepare(ctx context.Context) (refused bool, err error) {
 		return false, nil
 	}
 	what := fmt.Sprintf("mongo: the indexes of the collection %q (Config.Collection) cannot be created", b.sessions.Name())
-	const same = "remove documents with the same key, as v1.6.6 could leave, or drop the collection, which signs everybody out"
+	const same = "remove documents with the same key, as v1.6.6 could leave, or all documents, which signs everybody out"
 	var answer mongo.ServerError
 	isAnswer := errors.As(err, &answer)
 	switch {

@@ -72,11 +72,27 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 		o.Close = db.Close
 	}
 	o.Read, o.Write = sqlstore.DB(db), sqlstore.DB(db)
+	if err := checkAutocommit(ctx, db); err != nil {
+		if o.Close != nil {
+			_ = o.Close()
+		}
+		return nil, sc, err
+	}
 	b, err := sqlstore.New(ctx, dialect(cfg.DB != nil, fraction(ctx, db, cfg.Table)), o)
 	if err != nil {
 		err = fmt.Errorf("%w (check Config.DSN or Config.DB)", err)
 	}
 	return b, sc, err
+}
+
+// checkAutocommit returns an error if writes would never be stored. A server that is down
+// is none.
+func checkAutocommit(ctx context.Context, db *sql.DB) error {
+	on := true
+	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err == nil && !on {
+		return errors.New("mysql: autocommit is off, so nothing would be stored: add autocommit=1 to Config.DSN, or to the data source name of Config.DB")
+	}
+	return nil
 }
 
 func connect(dsn string) (*sql.DB, error) {
@@ -95,8 +111,8 @@ func connect(dsn string) (*sql.DB, error) {
 	mc.ParseTime = true
 	mc.ClientFoundRows = true
 	// Without strict mode the server truncates what a column cannot hold, and reports
-	// success.
-	params := map[string]string{"sql_mode": "CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"}
+	// success. Without autocommit it does so, and stores nothing.
+	params := map[string]string{"sql_mode": "CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')", "autocommit": "1"}
 	maps.Copy(params, mc.Params) // The DSN wins.
 	mc.Params = params
 	connector, err := mysql.NewConnector(mc)

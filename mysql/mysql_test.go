@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ func testWrongConfig(t *testing.T, dsn string) {
 		"database":         {Config: Config{DSN: other(func(c *mysql.Config) { c.DBName = "missing" })}, Want: []string{"Config.DSN", "missing"}},
 		"columns":          {Config: Config{DSN: dsn, Table: "information_schema.tables"}, Want: []string{"Config.Table", "column"}},
 		"missing database": {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", "missing"}},
+		"autocommit":       {Config: Config{DSN: other(func(c *mysql.Config) { c.Params = map[string]string{"autocommit": "0"} }), InitTable: true}, Want: []string{"autocommit=1", "Config.DSN", "Config.DB"}},
 		"unreachable":      {Config: Config{DSN: "root@tcp(127.0.0.1:1)/app", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
 	})
 }
@@ -130,6 +132,24 @@ func testConnections(t *testing.T, dsn string) {
 			contract(t, b)
 		})
 	}
+}
+
+// testAutocommit has a server whose connections store nothing by default.
+func testAutocommit(t *testing.T, dsn string) {
+	ctx := t.Context()
+	admin, err := sql.Open("mysql", dsn)
+	require.NoError(t, err)
+	defer func() { _ = admin.Close() }()
+	cfg := Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true}
+	_, err = admin.Exec("SET GLOBAL autocommit = 0")
+	require.NoError(t, err)
+	b, _, err := open(ctx, cfg)
+	if err == nil {
+		err = errors.Join(b.Create(ctx, "abc", backendtest.Record("1")), b.Close())
+	}
+	_, reset := admin.Exec("SET GLOBAL autocommit = 1")
+	require.NoError(t, errors.Join(err, reset))
+	assert.Equal(t, "1", backendtest.Data(t, backendtest.Open(t, open, cfg), "abc"))
 }
 
 // testLegacyTable uses a table as v1.6.6 made it: whole seconds, 64 KiB, keys

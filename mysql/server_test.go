@@ -18,6 +18,7 @@ func all(t *testing.T, dsn string) {
 	t.Run("Encryption", func(t *testing.T) { testRawStorage(t, dsn) })
 	t.Run("WrongConfig", func(t *testing.T) { testWrongConfig(t, dsn) })
 	t.Run("Connections", func(t *testing.T) { testConnections(t, dsn) })
+	t.Run("Autocommit", func(t *testing.T) { testAutocommit(t, dsn) })
 	t.Run("LegacyTable", func(t *testing.T) { testLegacyTable(t, dsn) })
 	t.Run("SweepBatches", func(t *testing.T) { testSweepBatches(t, dsn) })
 }

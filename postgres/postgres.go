@@ -92,6 +92,12 @@ func connect(cfg Config) (pool *pgxpool.Pool, end func() error, err error) {
 	if !strings.Contains(cfg.DSN, "pool_max_conns") {
 		pc.MaxConns = 16
 	}
+	// After a fail-over, a connection may lead to a server that only reads. It would refuse
+	// all writes for as long as it is kept.
+	stays := pc.ConnConfig.OnPgError
+	pc.ConnConfig.OnPgError = func(c *pgconn.PgConn, err *pgconn.PgError) bool {
+		return err.Code != "25006" && stays(c, err)
+	}
 	pool, err = pgxpool.NewWithConfig(context.Background(), pc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("postgres: Config.DSN: %w", err)
@@ -156,6 +162,8 @@ var dialect = sqlstore.Dialect{
 			"CREATE INDEX IF NOT EXISTS " + t.Quote(t.Index()) + " ON " + t.String() + " (expired_at)",
 		}
 	},
+	Indexed: "SELECT count(*) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]" +
+		" WHERE i.indrelid = to_regclass(?) AND i.indisvalid AND a.attname = 'expired_at'",
 	Class: class,
 }
 
@@ -165,6 +173,10 @@ func class(err error) sqlstore.Class {
 		return sqlstore.Other
 	}
 	switch pg.Code {
+	case "0A000":
+		if pg.Routine == "RevalidateCachedQuery" { // A column has got another type. pgx prepares it again.
+			return sqlstore.Busy
+		}
 	case "23505", "42P07": // unique violation, also in the catalogue; duplicate table
 		return sqlstore.Exists
 	case "40001", "40P01": // serialization failure, deadlock

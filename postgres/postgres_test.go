@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,81 @@ func testWrongConfig(t *testing.T, dsn string) {
 		"columns":        {Config: Config{DSN: dsn, Table: "pg_catalog.pg_class"}, Want: []string{"Config.Table", `column "data" does not exist`}},
 		"wrong database": {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
 	})
+}
+
+// testStartBlocksNobody starts a server with InitTable while somebody has a row of the table
+// locked. The writes of another server do not wait.
+func testStartBlocksNobody(t *testing.T, dsn string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	cfg := Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true}
+	first := backendtest.Open(t, open, cfg)
+	require.NoError(t, first.Create(ctx, "locked", backendtest.Record("0")))
+	require.NoError(t, first.Create(ctx, "other", backendtest.Record("0")))
+	conn, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, err = conn.Exec(ctx, "BEGIN; DELETE FROM "+cfg.Table+" WHERE key = 'locked'")
+	require.NoError(t, err)
+
+	second := backendtest.Open(t, open, cfg)
+	for _, b := range []session.Backend{first, second} {
+		require.NoError(t, b.Replace(ctx, "other", backendtest.Record("0"), backendtest.Record("0")))
+	}
+}
+
+// testReadOnly has connections left that lead to a server that only reads. Each is closed
+// when it has refused a write.
+func testReadOnly(t *testing.T, dsn string) {
+	ctx := t.Context()
+	cfg := Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true}
+	require.NoError(t, backendtest.Open(t, open, cfg).Create(ctx, "abc", backendtest.Record("0")))
+	admin, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	defer func() { _ = admin.Close(context.Background()) }()
+	role := cfg.Table + "_role"
+	_, err = admin.Exec(ctx, "CREATE ROLE "+role+" LOGIN SUPERUSER PASSWORD 'secret'; ALTER ROLE "+role+" SET default_transaction_read_only = on")
+	require.NoError(t, err)
+	defer func() { _, _ = admin.Exec(context.Background(), "DROP ROLE "+role) }()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	u.User = url.UserPassword(role, "secret")
+	cfg.DSN, cfg.InitTable = withParameter(t, u.String(), "pool_max_conns", "4"), false
+	b := backendtest.Open(t, open, cfg)
+	var loads sync.WaitGroup
+	for range 32 {
+		loads.Go(func() { _, _ = b.Load(ctx, "abc") })
+	}
+	loads.Wait()
+	_, err = admin.Exec(ctx, "ALTER ROLE "+role+" RESET default_transaction_read_only")
+	require.NoError(t, err)
+	failed := 0
+	for range 20 {
+		if err := b.Replace(ctx, "abc", backendtest.Record("0"), backendtest.Record("0")); err != nil {
+			assert.ErrorContains(t, err, "read-only transaction")
+			failed++
+		}
+	}
+	assert.LessOrEqual(t, failed, 4)
+	assert.Positive(t, failed, "the test means to have such connections")
+}
+
+// testAlter changes the type of a column, which invalidates what connections have prepared.
+func testAlter(t *testing.T, dsn string) {
+	ctx := t.Context()
+	cfg := Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true}
+	b := backendtest.Open(t, open, cfg)
+	require.NoError(t, b.Create(ctx, "abc", backendtest.Record("0")))
+	require.Equal(t, "0", backendtest.Data(t, b, "abc"))
+	admin, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	defer func() { _ = admin.Close(context.Background()) }()
+	_, err = admin.Exec(ctx, "ALTER TABLE "+cfg.Table+" ALTER COLUMN expired_at TYPE timestamptz(3)")
+	require.NoError(t, err)
+	for range 4 {
+		_, err := b.Load(ctx, "abc")
+		assert.NoError(t, err)
+	}
 }
 
 func withParameter(t *testing.T, dsn, parameter, value string) string {

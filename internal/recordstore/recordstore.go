@@ -54,9 +54,11 @@ func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]*txn
 	}
 	found := make(map[string]*txn.Version, len(records))
 	for id, r := range records {
-		if v, err := e.decode(id, r); err == nil { // Otherwise its visitor's requests report it.
-			found[id] = v
+		v, err := e.decode(id, r)
+		if err != nil { // Its visitor's requests report it.
+			v = &txn.Version{ID: id, Record: r}
 		}
+		found[id] = v
 	}
 	return found, nil
 }

@@ -37,7 +37,7 @@ type Calls[Q, A any] struct {
 
 // New returns Calls that are made by one of the functions. together returns an answer to
 // each question, or nil if there was none. Its context has the values of one of the callers,
-// and a deadline not much earlier than that of any.
+// and a deadline not much earlier than that of any who has one.
 func New[Q, A any](alone func(context.Context, Q) A, together func(context.Context, []Q) []A) *Calls[Q, A] {
 	return &Calls[Q, A]{alone: alone, together: together, most: max(2, runtime.GOMAXPROCS(0)), yield: new(yield.Yield).Do}
 }
@@ -228,14 +228,12 @@ func (s *Calls[Q, A]) run(ctx context.Context, b *batch[Q, A]) error {
 	calls := s.asked(b)
 	last := latest(calls)
 	own, bounded := ctx.Deadline()
-	if !bounded || !last.IsZero() && last.Sub(own) <= time.Until(last)/16 { // A goroutine costs more.
+	longEnough := !bounded || last.Sub(own) <= time.Until(last)/16 // A goroutine costs more than that.
+	if longEnough {
 		s.trip(ctx, b, calls)
 		return nil
 	}
-	longer, cancel := context.WithoutCancel(ctx), func() {}
-	if !last.IsZero() {
-		longer, cancel = context.WithDeadline(longer, last)
-	}
+	longer, cancel := context.WithDeadline(context.WithoutCancel(ctx), last)
 	ended := make(chan any, 1)
 	go func() {
 		defer cancel()
@@ -253,12 +251,10 @@ func (s *Calls[Q, A]) run(ctx context.Context, b *batch[Q, A]) error {
 	}
 }
 
-// latest returns the last of the calls' deadlines, or the zero time if one has none.
+// latest returns the last of the calls' deadlines. A call without one does not count: the
+// trip would never end.
 func latest[Q, A any](calls []*call[Q, A]) (last time.Time) {
 	for _, c := range calls {
-		if c.until.IsZero() {
-			return c.until
-		}
 		if c.until.After(last) {
 			last = c.until
 		}

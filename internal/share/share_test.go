@@ -298,7 +298,9 @@ func TestPanic(t *testing.T) {
 				ctx = short
 			}
 			ends = append(ends, ask(ctx, s, "1")...)
-			ends = append(ends, ask(t.Context(), s, "2")...)
+			long, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			ends = append(ends, ask(long, s, "2")...)
 			b.answerAll()
 			assert.Equal(t, "data of 0", ends[0]().data)
 			assert.Equal(t, result{err: b.panic}, ends[1]())
@@ -311,16 +313,12 @@ func TestPanic(t *testing.T) {
 // the others, until the last of them has waited long enough.
 func TestLittleTimeLeft(t *testing.T) {
 	for _, gathers := range []bool{false, true} {
-		for _, left := range []time.Duration{time.Minute, 0} {
+		for _, left := range []time.Duration{time.Minute, time.Hour} {
 			withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
 				short, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				long := t.Context()
-				if left > 0 {
-					longer, cancel := context.WithTimeout(long, left)
-					defer cancel()
-					long = longer
-				}
+				long, cancel := context.WithTimeout(t.Context(), left)
+				defer cancel()
 				start := make(chan struct{}, 1)
 				first := func() []*trip { start <- struct{}{}; return b.asked() }
 				if gathers {
@@ -336,7 +334,7 @@ func TestLittleTimeLeft(t *testing.T) {
 				assert.ElementsMatch(t, []string{"1", "2"}, under[0].ids)
 				time.Sleep(time.Second)
 				assert.ErrorIs(t, ends[0]().err, context.DeadlineExceeded)
-				if left == 0 {
+				if left == time.Hour {
 					answer(nil, under...)
 					assert.Equal(t, result{data: "data of 2"}, ends[1]())
 					return

@@ -33,6 +33,10 @@ type Dialect struct {
 	// Schema returns the statements that create the table and an index on expired_at. A
 	// statement that fails with Exists counts as done.
 	Schema func(t Table) []string
+	// Indexed is a template of a query for the number of indexes on expired_at of the table
+	// that its parameter names. If there is one, InitTable makes none. It is needed where
+	// CREATE INDEX takes a lock before it looks, and so keeps writers waiting in vain.
+	Indexed string
 	// Time converts a time, in UTC and whole microseconds, to a parameter. It must not
 	// become later on its way into the column. Default is the time itself.
 	Time func(t time.Time) any

@@ -132,7 +132,10 @@ func (b *Backend) statement(p Pool, template string) Statement {
 }
 
 func (b *Backend) initTable(ctx context.Context, p Pool) error {
-	for _, text := range b.d.Schema(b.table) {
+	for i, text := range b.d.Schema(b.table) {
+		if i > 0 && b.indexed(ctx, p) {
+			break
+		}
 		err := Retry(ctx, b.d.Class, func() error { return p.Run(ctx, text) })
 		// Of several servers that start together, one makes the table.
 		if err != nil && b.d.Class(err) != Exists {
@@ -140,6 +143,16 @@ func (b *Backend) initTable(ctx context.Context, p Pool) error {
 		}
 	}
 	return nil
+}
+
+// indexed reports whether the table certainly has an index on expired_at.
+func (b *Backend) indexed(ctx context.Context, p Pool) bool {
+	if b.d.Indexed == "" {
+		return false
+	}
+	n, s := 0, b.statement(p, b.d.Indexed)
+	err := s.Scan(ctx, b.table.String(), &n)
+	return errors.Join(err, s.Close()) == nil && n > 0
 }
 
 // check reads and deletes under an ID that no session has. It fails if the table, a

@@ -120,7 +120,7 @@ type Namer interface {
 }
 
 // ManyLoader is an Engine that can load several versions in one round trip. What is not
-// there, or cannot be read, is left out.
+// there is left out. What cannot be read has no View, or is left out, too.
 type ManyLoader interface {
 	LoadMany(ctx context.Context, ids []string) (map[string]*Version, error)
 }

@@ -166,87 +166,75 @@ func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Li
 	if n := len(list); s.MaxPerOwner == 0 && n&(n-1) != 0 {
 		return list, nil
 	}
-	live, expired, err := s.liveOf(ctx, owner, list)
+	found, err := s.liveOf(ctx, owner, list)
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range expired { // A request that slides it right now would bring it back, unlisted.
+	for _, id := range found.expired { // A request that slides it right now would bring it back, unlisted.
 		if err := s.delete(ctx, id); err != nil {
 			return nil, err
 		}
 	}
-	kept := make([]Listed, 0, len(list)+1)
-	for _, l := range list {
-		_, ok := live[l.Handle]
-		if !ok && !slices.ContainsFunc(l.ids, func(id string) bool { return slices.Contains(expired, id) }) {
-			if ok, err = s.mayLive(ctx, l); err != nil {
-				return nil, err
-			}
+	list = slices.DeleteFunc(list, func(l Listed) bool {
+		if _, ok := found.live[l.Handle]; ok || found.unread[l.Handle] {
+			return false
 		}
-		if ok {
-			kept = append(kept, l)
-		}
-	}
-	list = kept
+		return s.settled(l) || slices.ContainsFunc(l.ids, func(id string) bool { return slices.Contains(found.expired, id) })
+	})
 	for s.MaxPerOwner > 0 && len(list) >= s.MaxPerOwner {
+		oldest := 0 // The list is in the order of sign-ins.
 		if s.RefuseOverMax {
+			// What nobody may ever read again must not keep its owner out.
+			oldest = slices.IndexFunc(list, func(l Listed) bool { return found.unread[l.Handle] })
+		}
+		if oldest < 0 {
 			return nil, ErrTooMany
 		}
-		if err := s.endListed(ctx, Evicted, owner, list[0]); err != nil { // The list is in the order of sign-ins.
+		if err := s.endListed(ctx, Evicted, owner, list[oldest]); err != nil {
 			return nil, err
 		}
-		list = list[1:]
+		list = slices.Delete(list, oldest, oldest+1)
 	}
 	return list, nil
-}
-
-// mayLive reports whether a session on a list may live although it was not found: somebody
-// may be about to store it, or another server can decode it.
-func (s *Store) mayLive(ctx context.Context, l Listed) (bool, error) {
-	if !s.settled(l) {
-		return true, nil
-	}
-	for _, id := range l.ids {
-		switch _, err := s.load(ctx, id); {
-		case errors.Is(err, driver.ErrUnreadable):
-			return true, nil
-		case err != nil && !errors.Is(err, driver.ErrNotFound):
-			return false, err
-		}
-	}
-	return false, nil
 }
 
 // settled reports whether nobody can be about to store the session any more.
 func (s *Store) settled(l Listed) bool { return s.Now().Sub(l.Since) > settleFor }
 
-// liveOf returns the live sessions on a list by their handles, and the IDs of those that
-// have expired and are still there.
-func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (live map[string]*Version, expired []string, err error) {
+// found is what there is of the sessions on a list.
+type found struct {
+	live    map[string]*Version // by their handles
+	unread  map[string]bool     // the handles of those that this server cannot decode; another may
+	expired []string            // the IDs of those that have expired, and are still there
+}
+
+// liveOf looks up the sessions on a list.
+func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (found, error) {
 	var ids []string
 	for _, l := range list {
 		ids = append(ids, l.ids...)
 	}
-	found, err := s.loadMany(ctx, ids)
-	if err != nil {
-		return nil, nil, err
-	}
-	live = make(map[string]*Version, len(list))
+	versions, err := s.loadMany(ctx, ids)
+	f := found{live: make(map[string]*Version, len(list)), unread: make(map[string]bool)}
 	for _, l := range list {
 		for _, id := range l.ids {
-			switch v, ok := found[id]; {
-			case !ok || !v.isOwnedBy(owner, l.Handle):
+			switch v, ok := versions[id]; {
+			case !ok:
+			case v.View == nil:
+				f.unread[l.Handle] = f.unread[l.Handle] || s.Now().Before(v.Record.Expiry)
+			case !v.isOwnedBy(owner, l.Handle):
 			case s.expired(v, s.Now()):
-				expired = append(expired, id)
+				f.expired = append(f.expired, id)
 			default:
-				live[l.Handle] = v
+				f.live[l.Handle] = v
 			}
 		}
 	}
-	return live, expired, nil
+	return f, err
 }
 
-// loadMany loads the records that there are, in one round trip if the engine can.
+// loadMany loads the records that there are, in one round trip if the engine can. Those that
+// cannot be read have no View, or are left out.
 func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]*Version, error) {
 	if e, ok := s.Engine.(ManyLoader); ok && len(ids) > 1 {
 		begin := s.clock()
@@ -261,7 +249,7 @@ func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]*Version
 	for _, id := range ids {
 		v, err := s.load(ctx, id)
 		switch {
-		case err == nil:
+		case err == nil, errors.Is(err, driver.ErrUnreadable) && v != nil:
 			found[id] = v
 		case !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrUnreadable):
 			return nil, err
@@ -312,7 +300,7 @@ func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id str
 	for try := 1; ; try++ {
 		v, ok := found[id]
 		var err error
-		if !ok || try > 1 {
+		if !ok || v.View == nil || try > 1 {
 			v, err = s.load(ctx, id)
 		}
 		switch {
@@ -420,7 +408,9 @@ func (s *Store) Sessions(ctx context.Context, place, owner string) ([]Owned, err
 func (s *Store) listLive(ctx context.Context, place, owner string) (list []Listed, live map[string]*Version, err error) {
 	list, err = s.list(ctx, place, owner)
 	for err == nil {
-		if live, _, err = s.liveOf(ctx, owner, list); err != nil || len(live) == len(list) {
+		var f found
+		f, err = s.liveOf(ctx, owner, list)
+		if live = f.live; err != nil || len(live) == len(list) {
 			break
 		}
 		read := formatList(list)

@@ -145,12 +145,14 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	if until, due := s.store.listUntil(t); due {
 		ch.Set(listedKey, until.UnixMilli())
 	}
-	if s.sealed {
-		return false
+	seconds := 0
+	if !s.sealed {
+		seconds = s.host.Sends(newHandle, t.maxAge(), refresh)
 	}
-	seconds := s.host.Sends(newHandle, t.maxAge(), refresh)
 	if seconds > 0 {
 		ch.Set(resendKey, s.store.Now().Add(resendAfter(seconds)).UnixMilli())
+	} else if _, changed := ch.get(RememberKey); changed {
+		ch.Delete(resendKey) // The client does not get it now, so the next response sends it.
 	}
 	return seconds > 0
 }

@@ -262,8 +262,8 @@ func (s *Store) expired(v *Version, now time.Time) bool {
 func (s *Store) hasCreated(t *terms) bool { return s.Absolute == 0 || t.created != 0 }
 
 // CookieDue reports whether a persistent cookie with this Max-Age in seconds has to be
-// sent again: when a twentieth of that of the last one has passed, so that an active visitor
-// keeps it.
+// sent again: when a twentieth of the Max-Age of the last one has passed, so that an active
+// visitor keeps it.
 func (s *Store) CookieDue(v *Version, maxAge int) bool {
 	if maxAge <= 0 {
 		return false
