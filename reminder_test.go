@@ -79,6 +79,24 @@ func TestLongerMaxAge(t *testing.T) {
 	}
 }
 
+// TestRememberedByAnother remembers a visitor from outside of a request, who has just been
+// told of a cookie that ends with the browser. The next response sends the other one.
+func TestRememberedByAnother(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	a := newUserApp(t, nil)
+	a.Get("/remember", func(s session.Session) error { return session.Remember(s, month) })
+	a.Get("/forget", func(s session.Session) error { return session.Remember(s, 0) })
+	_, id := a.get("/set", "")
+	for _, path := range []string{"/remember", "/forget"} {
+		_, told := a.get(path, id)
+		require.Equal(t, id, told)
+	}
+	require.NoError(t, a.m.Edit(t.Context(), id, func(s session.Session) error { return session.Remember(s, month) }))
+	rec, told := a.get("/who", id)
+	require.Equal(t, id, told)
+	assert.Equal(t, int(month/time.Second), rec.Result().Cookies()[0].MaxAge)
+}
+
 // TestReminderAndCDN has the headers for CDNs (RFC 9213) allow what Cache-Control does
 // not, and Cache-Control leave open what a shared cache may do. Neither may make one
 // keep the cookie.

@@ -84,6 +84,7 @@ var mutants = []mutant{
 	{"TestUnreadableKeepsNobodyOut", "internal/txn/owner.go", "\t\t\toldest = slices", "\t\t\toldest = -1 + 0*slices", ". TestUnreadableKeepsNobodyOut"},
 	{"TestUnreadableKeepsNobodyOut", "internal/txn/owner.go", "f.unread[l.Handle] || s.Now().Before(v.Record.Expiry)", "true", ". TestUnreadableKeepsNobodyOut"},
 	{"TestFlashAtTheEndOfTheList", "internal/txn/store.go", "\t\tv.due = true //", "\t\tv.due = false //", ". TestFlashAtTheEndOfTheList"},
+	{"TestRememberedByAnother", "internal/txn/plan.go", "\t\tch.Delete(resendKey)", "\t\t_ = resendKey", ". TestRememberedByAnother"},
 	{"TestLongerMaxAge", "internal/txn/plan.go", "Add(resendAfter(seconds))", "Add(0 * resendAfter(seconds))", ". TestLongerMaxAge"},
 	{"G4_Edit", "owner.go", "\tif err := fn(l); err != nil {\n", "\tif err := fn(l); err != nil && id == \"\" {\n", ""},
 	{"G5_AddFlash", "flash.go", "join(txn.FlashList(old), txn.Flashes{val})", "join(nil, txn.Flashes{val})", ""},
