@@ -37,7 +37,7 @@ var mutants = []mutant{
 	{"G4_LongRequest", "internal/txn/run.go", "\t\t\tfresh, err := s.store.Find(ctx, at.ID)\n", "\t\t\tfresh, err := at, error(driver.ErrNotFound)\n", ""},
 	{"G4_LastSetWins", "internal/txn/changes.go", "\t\t} else if ch.val != nil {", "\t\t} else if false {", ""},
 	{"G5_FlashOnce", "internal/txn/store.go", "\t\t\tv, err = turn.next(ctx, s, v.ID)\n", "\t\t\treturn v, flash, true, nil\n", ""},
-	{"G5_NoFlash", "request.go", "c.Set(q.as.flash, q.as.noFlash)", "c.MapTo(nil, (*Flash)(nil))", ""},
+	{"G5_NoFlash", "inject.go", "c.Set(q.as.flash, q.as.noFlash)", "c.MapTo(nil, (*Flash)(nil))", ""},
 	{"G6_EndedStaysEnded", "internal/txn/run.go", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n\t\tif errors.Is(err, driver.ErrNotFound) {\n\t\t\treturn s.store.create(ctx, at.ID, ch, expiry)\n\t\t}\n", ""},
 	{"G6_StoreDestroy", "handler.go", "\t\tb.live.txn.Part()\n", "", ""},
 	{"G6_FreshAfterDestroy", "internal/txn/session.go", "\tl := s.renew(unsaved)\n", "\tl := s.renew(unsaved)\n\tl.id = old.id\n", ""},
