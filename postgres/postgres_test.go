@@ -58,7 +58,9 @@ func testStartBlocksNobody(t *testing.T, dsn string) {
 	_, err = conn.Exec(ctx, "BEGIN; DELETE FROM "+cfg.Table+" WHERE key = 'locked'")
 	require.NoError(t, err)
 
-	second := backendtest.Open(t, open, cfg)
+	second, _, err := open(ctx, cfg)
+	require.NoError(t, err)
+	defer func() { _ = second.Close() }()
 	for _, b := range []session.Backend{first, second} {
 		require.NoError(t, b.Replace(ctx, "other", backendtest.Record("0"), backendtest.Record("0")))
 	}
