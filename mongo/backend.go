@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -95,7 +96,11 @@ func (b *backend) Create(ctx context.Context, id string, r driver.Record) error 
 	if _, err := b.prepare(ctx); err != nil {
 		return err
 	}
-	_, err := b.sessions.InsertOne(ctx, append(byKey(id), fields(r)...))
+	doc := append(byKey(id), fields(r)...)
+	err := b.insist(ctx, func() error {
+		_, err := b.sessions.InsertOne(ctx, doc)
+		return err
+	})
 	if mongo.IsDuplicateKeyError(err) {
 		return driver.ErrExists
 	}
@@ -130,11 +135,14 @@ func (b *backend) Touch(ctx context.Context, id string, old driver.Record, expir
 
 // update sets fields of the document if it holds the data of old.
 func (b *backend) update(ctx context.Context, id string, old driver.Record, set bson.D) error {
-	res, err := b.sessions.UpdateOne(ctx, append(byKey(id), dataIs(old.Data)), bson.D{{Key: "$set", Value: set}})
-	if err == nil && res.MatchedCount == 0 {
-		return driver.ErrConflict
-	}
-	return err
+	filter, change := append(byKey(id), dataIs(old.Data)), bson.D{{Key: "$set", Value: set}}
+	return b.insist(ctx, func() error {
+		res, err := b.sessions.UpdateOne(ctx, filter, change)
+		if err == nil && res.MatchedCount == 0 {
+			return driver.ErrConflict
+		}
+		return err
+	})
 }
 
 // Delete implements driver.Backend. FerretDB skips a document that is being updated,
@@ -194,6 +202,37 @@ func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 func (b *backend) Count(ctx context.Context, now time.Time) (int, error) {
 	n, err := b.sessions.CountDocuments(ctx, bson.D{{Key: "expired_at", Value: bson.D{{Key: "$gt", Value: milliseconds(now)}}}})
 	return int(n), fail("count", err)
+}
+
+// insist repeats a change that FerretDB gave up, and so did not make: PostgreSQL finds
+// deadlocks among those who store the same key, such as the first sign-ins of one owner.
+// Whoever tries again gets in the way of those who still wait, so one does at a time.
+// MongoDB knows no such thing.
+func (b *backend) insist(ctx context.Context, change func() error) error {
+	err := change()
+	if !isDeadlock(err) {
+		return err
+	}
+	select {
+	case b.insisting <- struct{}{}:
+		defer func() { <-b.insisting }()
+	case <-ctx.Done():
+		return err
+	}
+	for pause := 10 * time.Millisecond; isDeadlock(err); pause *= 2 {
+		select { // Other processes insist, too.
+		case <-time.After(rand.N(pause)):
+		case <-ctx.Done():
+			return err
+		}
+		err = change()
+	}
+	return err
+}
+
+func isDeadlock(err error) bool {
+	var answer mongo.ServerError
+	return errors.As(err, &answer) && answer.HasErrorCode(codeDeadlock)
 }
 
 func byKey(id string) bson.D { return bson.D{{Key: "key", Value: id}} }

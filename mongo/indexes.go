@@ -53,10 +53,11 @@ func isSharded(ctx context.Context, db *mongo.Database) bool {
 	return err != nil || hello.Msg == "isdbgrid"
 }
 
-// Codes of MongoDB's errors.
+// Codes of errors: MongoDB's, and the SQLSTATE 40P01 of PostgreSQL, as FerretDB has it.
 const (
 	codeInternal     = 1
 	codeUnauthorized = 13
 	codeIndexOptions = 85
 	codeIndexKeys    = 86
+	codeDeadlock     = 16908292
 )

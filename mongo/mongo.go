@@ -86,7 +86,7 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 	case cfg.Database == "":
 		return nil, sc, errors.New("mongo: Config.Database is empty: set it to the name of the database")
 	}
-	b, client := &backend{}, cfg.Client
+	b, client := &backend{insisting: make(chan struct{}, 1)}, cfg.Client
 	if client == nil {
 		var err error
 		defaults := options.Client().SetRetryWrites(false).SetServerSelectionTimeout(selectionTimeout)
@@ -127,6 +127,8 @@ type backend struct {
 	prepared atomic.Bool
 	shares   atomic.Bool   // loads may share round trips
 	own      *mongo.Client // nil if it is the user's
+	// insisting has room for one who repeats what was given up.
+	insisting chan struct{}
 }
 
 // Close closes the client, if it is the library's.

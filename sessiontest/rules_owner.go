@@ -27,14 +27,9 @@ func (p *probe) ownerRoutes(f *flamego.Flame, m *session.Manager) {
 		}
 		session.SetLabel(s, c.Query("label"))
 		s.Set("user", c.Query("owner"))
-		// Some databases give up a deadlock among those who create the same key.
-		for try := 0; c.Query("commit") != "" && try < 5; try++ {
-			err := session.Commit(context.Background(), s)
-			if errors.Is(err, session.ErrTooMany) {
+		if c.Query("commit") != "" {
+			if err := session.Commit(context.Background(), s); errors.Is(err, session.ErrTooMany) {
 				return http.StatusConflict, "too many"
-			}
-			if err == nil || !strings.Contains(err.Error(), "deadlock") {
-				break
 			}
 		}
 		return http.StatusOK, session.Handle(s)

@@ -59,7 +59,7 @@ exec $as postgres -D data -p $PORT -c listen_addresses=127.0.0.1 -c unix_socket_
 	-c max_connections=300 -c dynamic_shared_memory_type=mmap ${OPTIONS:-}`
 
 // FerretDB is in front of a PostgreSQL that takes a folder of the cache for the whole
-// system. Inserts of one key meet in deadlocks there, see the tests of mongo. Its jobs,
+// system. Changes of one key meet in deadlocks there: they should be found soon. Its jobs,
 // such as the one that removes what has expired, are not to connect to a port.
 const mongoScript = `
 chown 65534:65534 .
