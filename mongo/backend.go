@@ -217,15 +217,15 @@ func (b *backend) insist(ctx context.Context, change func() error) error {
 	case b.insisting <- struct{}{}:
 		defer func() { <-b.insisting }()
 	case <-ctx.Done():
-		return err
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	for pause := 10 * time.Millisecond; isDeadlock(err); pause *= 2 {
 		select { // Other processes insist, too.
 		case <-time.After(rand.N(pause)):
+			err = change()
 		case <-ctx.Done():
-			return err
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
-		err = change()
 	}
 	return err
 }
