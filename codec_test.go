@@ -43,8 +43,17 @@ func TestCheckCodec(t *testing.T) {
 		return func(b []byte) (Data, error) {
 			data, err := GobDecoder(b)
 			for key, val := range data {
-				data[key] = change(val.(int64))
+				if n, ok := val.(int64); ok {
+					data[key] = change(n)
+				}
 			}
+			return data, err
+		}
+	}
+	only := func(keep func(any) bool) Decoder {
+		return func(b []byte) (Data, error) {
+			data, err := GobDecoder(b)
+			maps.DeleteFunc(data, func(_, val any) bool { return !keep(val) })
 			return data, err
 		}
 	}
@@ -76,6 +85,8 @@ func TestCheckCodec(t *testing.T) {
 		"one key dropped":  {dec: without("flamego::session::remember"), want: []string{"lose", `"flamego::session::remember"`}},
 		"number cut":       {dec: with(func(n int64) any { return int32(n) }), want: []string{"lose"}},
 		"as text":          {dec: with(func(int64) any { return "text" }), want: []string{"lose"}},
+		"strings dropped":  {dec: only(func(val any) bool { _, ok := val.(string); return !ok }), want: []string{"lose", "strings"}},
+		"bools dropped":    {dec: only(func(val any) bool { _, ok := val.(bool); return !ok }), want: []string{"lose", "bools"}},
 		"nil data":         {dec: func([]byte) (Data, error) { return nil, nil }, want: []string{"lose"}},
 		"encoder fails":    {enc: func(Data) ([]byte, error) { return nil, broken }, want: []string{"Config.Encoder", "broken"}},
 		"encoder panics":   {enc: func(Data) ([]byte, error) { panic("aah") }, want: []string{"Config.Encoder", "aah"}},

@@ -1,9 +1,12 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/cookie"
 	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/sqlite"
 )
 
 // TestCookiesOfTheSameName checks that a cookie of the same name from another host of
@@ -58,6 +63,30 @@ func TestCookiesOfTheSameName(t *testing.T) {
 	after := a.m.Stats()
 	assert.Equal(t, int64(8), after.UnknownIDs-before.UnknownIDs)
 	assert.Equal(t, int64(1), after.MalformedIDs-before.MalformedIDs)
+}
+
+// TestCookieNamesAreExact sets cookies whose names only look like that of the session. A
+// browser lets another host of the domain set any of them, even with __Host-.
+func TestCookieNamesAreExact(t *testing.T) {
+	const name = "__Host-session"
+	a := newUserApp(t, nil, func(o *session.Options) { o.Cookie = session.CookieOptions{Name: name, Secure: true} })
+	planted := a.ask("/set").Result().Cookies()[0].Value
+	mine := a.ask("/set").Result().Cookies()[0].Value
+	var others []string
+	for _, space := range "\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff\v\f\x00" {
+		others = append(others, string(space)+name, name+string(space))
+	}
+	others = append(others, strings.ToLower(name), strings.ToUpper(name), `"`+name+`"`, "_"+name, name+"2", "\x85"+name, "\xa0"+name)
+	for _, other := range others {
+		assert.Equal(t, "<nil>", a.ask("/who", "Cookie", other+"="+planted).Body.String(), "%q", other)
+		assert.Equal(t, "42", a.ask("/who", "Cookie", other+"="+planted+"; "+name+"="+mine).Body.String(), "%q keeps the visitor out", other)
+	}
+	for _, value := range []string{planted + "\u00a0", "\u2000" + planted, `""` + planted + `""`, `"` + planted, planted + `"`, `'` + planted + `'`, strings.ToUpper(planted)} {
+		assert.Equal(t, "<nil>", a.ask("/who", "Cookie", name+"="+value).Body.String(), "%q", value)
+	}
+	for _, line := range []string{name + "=" + mine, " \t" + name + "=" + mine + " \t", name + `="` + mine + `"`} {
+		assert.Equal(t, "42", a.ask("/who", "Cookie", line).Body.String(), "%q", line)
+	}
 }
 
 // TestTwoIDsOfOneSession brings the ID from before a renewal as well as the one from after
@@ -146,6 +175,8 @@ func TestSharedCachesGetNoID(t *testing.T) {
 		h.Set("Cache-Control", "public, max-age=600")
 		h.Set("CDN-Cache-Control", "max-age=600")
 		h.Set("Surrogate-Control", "max-age=600")
+		h.Set("X-Accel-Expires", "600")
+		h.Set("Edge-Control", "cache-maxage=10m")
 	}
 	for name, test := range map[string]struct {
 		way  session.Transport
@@ -177,7 +208,7 @@ func TestSharedCachesGetNoID(t *testing.T) {
 			check := func(path string, header ...string) {
 				h := a.ask(path, header...).Result().Header
 				assert.Equal(t, []string{"no-store"}, h.Values("Cache-Control"), path)
-				assert.Empty(t, h.Get("CDN-Cache-Control")+h.Get("Surrogate-Control"), path)
+				assert.Empty(t, h.Get("CDN-Cache-Control")+h.Get("Surrogate-Control")+h.Get("X-Accel-Expires")+h.Get("Edge-Control"), path)
 			}
 			for _, path := range []string{"/new", "/id", "/commit"} {
 				check(path)
@@ -190,6 +221,22 @@ func TestSharedCachesGetNoID(t *testing.T) {
 			check("/destroy", test.send(a.seed(t))...)
 		})
 	}
+	// nginx would hand the page with a refreshed cookie to everybody.
+	now := time.Now()
+	a := newApp(t, func(o *session.Options) {
+		o.Cookie.MaxAge = 3600
+		hook.SetClock(o, func() time.Time { return now })
+	})
+	a.Get("/", func(c flamego.Context, s session.Session) { s.Set("k", 1) })
+	a.Get("/cached", func(c flamego.Context, s session.Session) string {
+		c.ResponseWriter().Header().Set("X-Accel-Expires", "600")
+		return fmt.Sprint(s.Get("k"))
+	})
+	_, id := a.get("/", "")
+	now = now.Add(10 * time.Minute)
+	rec, sent := a.get("/cached", id)
+	assert.Equal(t, "1", rec.Body.String())
+	assert.Empty(t, sent)
 }
 
 // TestManagersShareAStorage points two Managers at the same storage by accident. The ID
@@ -236,6 +283,119 @@ func TestManagersShareAStorage(t *testing.T) {
 			assert.Equal(t, "<nil>", a.ask("/admin/beside", "Cookie", "admin="+id).Body.String())
 		})
 	}
+}
+
+// TestIDsOfOneManager shares a storage among Managers that carry IDs in different ways. What
+// one has given out opens nothing in another: either the ID is not valid there, or the second
+// Manager is refused.
+func TestIDsOfOneManager(t *testing.T) {
+	carried := func(name string) func(*http.Request) string {
+		return func(r *http.Request) string { return r.Header.Get(name) }
+	}
+	written := "" // what a client would keep
+	unsent := func(_ http.ResponseWriter, _ *http.Request, id string, _ bool) { written = id }
+	type way struct {
+		set  func(*session.Options)
+		send func(id string) (path string, header []string)
+	}
+	inHeader := func(name string) func(string) (string, []string) {
+		return func(id string) (string, []string) { return "/get", []string{name, id} }
+	}
+	inURL := func(name string) func(string) (string, []string) {
+		return func(id string) (string, []string) { return "/get?" + name + "=" + id, nil }
+	}
+	inCookie := func(id string) (string, []string) { return "/get", []string{"Cookie", "flamego_session=" + id} }
+	ways := map[string]way{
+		"cookie":          {func(*session.Options) {}, inCookie},
+		"header":          {func(o *session.Options) { o.Transport = session.HeaderTransport("X-Session") }, inHeader("X-Session")},
+		"parameter":       {func(o *session.Options) { o.Transport = session.QueryTransport("sid") }, inURL("sid")},
+		"other parameter": {func(o *session.Options) { o.Transport = session.QueryTransport("admin") }, inURL("admin")},
+		"header, or parameter": {func(o *session.Options) {
+			o.Transport = session.FirstOf(session.HeaderTransport("X-A"), session.QueryTransport("a"))
+		}, inURL("a")},
+		"function":       {func(o *session.Options) { o.ReadIDFunc, o.WriteIDFunc = carried("X-F"), unsent }, inHeader("X-F")},
+		"other function": {func(o *session.Options) { o.ReadIDFunc, o.WriteIDFunc = carried("X-G"), unsent }, inHeader("X-G")},
+		"named function": {func(o *session.Options) {
+			o.ReadIDFunc, o.WriteIDFunc, o.Cookie.Name = carried("X-H"), unsent, "another"
+		}, inHeader("X-H")},
+		"header, written by a function": {func(o *session.Options) {
+			o.Transport, o.WriteIDFunc = session.HeaderTransport("X-W"), unsent
+		}, inHeader("X-W")},
+	}
+	dir, store := t.TempDir(), &plainStore{rows: make(map[string][]byte)}
+	shared, one := newMapBackend(), session.NewStore(newMapBackend(), session.StoreConfig{})
+	for name, storage := range map[string]func(*session.Options){
+		"backend": func(o *session.Options) { o.Initer = initer(shared, session.StoreConfig{}) },
+		"Store":   func(o *session.Options) { o.Initer = returns(one) },
+		"files": func(o *session.Options) {
+			o.Initer, o.Config = session.FileIniter(), &session.FileConfig{RootDir: filepath.Join(dir, "sessions")}
+		},
+		"SQLite": func(o *session.Options) {
+			o.Initer, o.Config = sqlite.Initer(), sqlite.Config{DSN: filepath.Join(dir, "db"), InitTable: true}
+		},
+		"own Store": func(o *session.Options) { o.Initer = returns(store) },
+		"kept by the clients": func(o *session.Options) {
+			o.Initer, o.Config = cookie.Initer(), cookie.Config{Keys: [][]byte{cipherKey(9)}}
+		},
+	} {
+		open := func(w way) (*app, error) {
+			opt := session.Options{}
+			storage(&opt)
+			w.set(&opt)
+			m, err := session.NewManager(opt)
+			if err != nil {
+				return nil, err
+			}
+			t.Cleanup(func() { _ = m.Close(context.Background()) })
+			a := &app{Flame: silent(), m: m}
+			a.Use(m.Sessioner())
+			a.Get("/set", func(s session.Session) string { s.Set("id", 1); return s.ID() })
+			a.Get("/get", func(s session.Session) string { return fmt.Sprint(s.Get("id")) })
+			return a, nil
+		}
+		for users, from := range ways {
+			for admins, to := range ways {
+				if users == admins {
+					continue
+				}
+				a, err := open(from)
+				if err != nil {
+					assert.ErrorContains(t, err, "Transport") // Not in URLs if the client keeps it.
+					continue
+				}
+				b, err := open(to)
+				if err == nil {
+					written = ""
+					rec := a.ask("/set")
+					id := cmp.Or(written, rec.Header().Get("X-Session"), rec.Body.String())
+					if c := rec.Result().Cookies(); len(c) > 0 {
+						id = c[0].Value
+					}
+					path, header := from.send(id)
+					assert.Equal(t, "1", a.ask(path, header...).Body.String(), "%s, %s", name, users)
+					path, header = to.send(id)
+					assert.Equal(t, "<nil>", b.ask(path, header...).Body.String(), "%s, from %s to %s", name, users, admins)
+					require.NoError(t, b.m.Close(t.Context()))
+				}
+				functions := []string{users, admins}
+				slices.Sort(functions)
+				if slices.Equal(functions, []string{"function", "other function"}) {
+					assert.ErrorContains(t, err, "ReadIDFunc", name)
+				}
+				_ = a.m.Close(t.Context())
+			}
+		}
+	}
+	// The same functions again, as in an application's own tests.
+	again := func(r *http.Request) string { return r.Header.Get("X-Again") }
+	for range 2 {
+		manager(t, "flamego_session", func(o *session.Options) { o.Initer, o.ReadIDFunc = initer(shared, session.StoreConfig{}), again })
+	}
+}
+
+// returns is an Initer for a Store that is open.
+func returns(s session.Store) session.Initer {
+	return func(context.Context, ...interface{}) (session.Store, error) { return s, nil }
 }
 
 // TestManagersShareAStore gives two Managers one Store. Each keeps to its own options, and

@@ -167,7 +167,9 @@ func TestOwnKeys(t *testing.T) {
 		"Update": func(s session.Session) {
 			session.Update(s, "flamego::session::remember", func(int64) int64 { return 1 })
 		},
-		"Pop": func(s session.Session) { session.Pop[string](s, "flamego::session::place") },
+		"Pop":    func(s session.Session) { session.Pop[string](s, "flamego::session::place") },
+		"single": func(s session.Session) { s.Set("flamego::session::flash::0", "forged") },
+		"none":   func(s session.Session) { s.Set("flamego::session::", "forged") },
 	}
 	for name, change := range changes {
 		a := newApp(t)

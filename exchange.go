@@ -85,7 +85,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 	}
 	if err != nil {
 		m.report(err)
-		refuse(c, x)
+		refuse(c, x, func(w http.ResponseWriter) { m.protectURL(w, c.Request().Request) })
 		return
 	}
 	if !outermost {
@@ -281,16 +281,16 @@ func (x *exchange) finish() {
 		return
 	}
 	if x.settle(); x.closed.Load() {
-		refuse(x.first.c, x)
+		refuse(x.first.c, x, nil)
 	}
 }
 
 // refuse sends 500. Flamego takes an informational response for the final one, and would
 // send no other.
-func refuse(c flamego.Context, x *exchange) {
+func refuse(c flamego.Context, x *exchange, keep func(http.ResponseWriter)) {
 	var w http.ResponseWriter = c.ResponseWriter()
 	if x != nil && isInformational(c.ResponseWriter().Status()) {
 		w = x.slot.Get()
 	}
-	carry.SendFailure(w, nil)
+	carry.SendFailure(w, keep)
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/flamego/session/internal/filestore"
@@ -45,6 +46,7 @@ func FileIniter() Initer {
 }
 
 func openFile(_ context.Context, cfg FileConfig) (*filestore.Backend, StoreConfig, error) {
-	b, err := filestore.Open(cmp.Or(cfg.RootDir, "sessions"), defaultLifetime(cfg.Lifetime), cfg.Sync)
-	return b, StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}, err
+	dir := cmp.Or(cfg.RootDir, "sessions")
+	b, err := filestore.Open(dir, defaultLifetime(cfg.Lifetime), cfg.Sync)
+	return b, StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder, Name: filepath.Base(dir)}, err
 }

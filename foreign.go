@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/codec"
 	"github.com/flamego/session/internal/txn"
 )
@@ -52,7 +51,7 @@ func foreignVersion(id string, sess Session) *txn.Version {
 func (e *foreignEngine) Traits() txn.Traits { return txn.Traits{OwnExpiry: true, HandlersSave: true} }
 
 func (e *foreignEngine) Valid(id string, least int) bool {
-	return len(id) >= least && driver.ValidID(id)
+	return txn.IsID(id, least)
 }
 
 func (e *foreignEngine) Load(ctx context.Context, id string) (*txn.Version, error) {

@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flamego/flamego"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -193,6 +195,89 @@ func TestHashIDsNeedsAStore(t *testing.T) {
 	assert.ErrorContains(t, err, "HashIDs is not the same")
 }
 
+// TestKeysAreNoIDs presents what a dump of hashed IDs holds to servers that do not hash: before
+// a roll-out, after a way back, or in a mixed fleet.
+func TestKeysAreNoIDs(t *testing.T) {
+	c := newCipher(t, cipherKey(1))
+	for name, sc := range map[string]session.StoreConfig{"": {}, "encrypted": {Encoder: c.Encode, Decoder: c.Decode}} {
+		b := newFaultyBackend()
+		on := func(o *session.Options) { o.Initer = initer(b, sc) }
+		hashed, plain := newUserApp(t, nil, on, hashIDs), newUserApp(t, nil, on)
+		_, id := hashed.get("/in", "")
+		require.Len(t, b.records, 2) // The session and its owner's list.
+		for key := range b.records {
+			for _, a := range []*app{hashed, plain} {
+				rec, told := a.get("/who", key)
+				assert.Equal(t, "<nil>", rec.Body.String(), name)
+				assert.Empty(t, told)
+				if key == storedKey(id) {
+					assert.False(t, a.m.Store().Exist(t.Context(), key), name)
+					assert.NoError(t, a.m.Store().Destroy(t.Context(), key))
+					assert.ErrorIs(t, a.m.Edit(t.Context(), key, func(session.Session) error { return nil }), session.ErrNotFound, name)
+					_, err := a.m.Store().Read(t.Context(), key)
+					assert.Error(t, err, name)
+				}
+			}
+		}
+		rec, _ := hashed.get("/who", id)
+		assert.Equal(t, "42", rec.Body.String(), name)
+	}
+	// So it is in memory, and with a Store of the application's own.
+	memory, err := session.MemoryIniter()(t.Context())
+	require.NoError(t, err)
+	_, err = memory.Read(t.Context(), storedKey("1"))
+	assert.Error(t, err)
+	own := &plainStore{rows: make(map[string][]byte)}
+	a := newUserApp(t, nil, func(o *session.Options) { o.Initer = returns(own) })
+	_, id := a.get("/set", "")
+	own.rows[storedKey(id)] = own.rows[id]
+	rec, _ := a.get("/who", storedKey(id))
+	assert.Equal(t, "<nil>", rec.Body.String())
+}
+
+// TestForgedNotes has the library's own records hold what somebody with access to the storage
+// has written there. What is no ID is ignored.
+func TestForgedNotes(t *testing.T) {
+	b := newFaultyBackend()
+	a := newUserApp(t, b, func(o *session.Options) { o.RenewEvery = 10 * time.Minute })
+	_, old := a.get("/in", "")
+	_, id := a.get("/rotate", old)
+	for _, forged := range []string{
+		"~" + strings.Repeat("x", 10000), id + "~" + strings.Repeat("a", 129), id + "~" + strings.Repeat("A", 32), id + "~", "../../etc/passwd", "../../etc/passwd~" + strings.Repeat("a", 32), "~",
+	} {
+		for key, r := range b.records {
+			data, err := session.GobDecoder(r.Data)
+			require.NoError(t, err)
+			for name, val := range data {
+				text, _ := val.(string)
+				switch name {
+				case "flamego::session::forward":
+					data[name] = forged
+				case "flamego::session::sessions":
+					data[name] = strings.TrimSuffix(text, "\n") + " " + forged + "\n" + "h 1 " + forged + "\n"
+				}
+			}
+			r.Data, err = session.GobEncoder(data)
+			require.NoError(t, err)
+			b.records[key] = r
+		}
+		b.around = func(_ context.Context, method, at string, do func() error) error {
+			assert.True(t, driver.ValidID(at), "%s of %.40q", method, at)
+			return do()
+		}
+		assert.False(t, a.m.Store().Exist(t.Context(), old), "%.40q", forged)
+		rec, _ := a.get("/who", old)
+		assert.Equal(t, "<nil>", rec.Body.String(), "%.40q", forged)
+		list, err := a.m.Sessions(t.Context(), "42")
+		assert.NoError(t, err)
+		assert.Len(t, list, 1, "%.40q", forged)
+		b.around = nil
+	}
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	rec, _ := a.get("/who", id)
+	assert.Equal(t, "<nil>", rec.Body.String())
+}
+
 // TestCopiedRecord copies a signed-in visitor's encrypted record under the ID of another
 // session.
 func TestCopiedRecord(t *testing.T) {
@@ -219,5 +304,15 @@ func TestCopiedRecord(t *testing.T) {
 		_, moved := a.get("/rotate", victim)
 		rec, _ = a.get("/who", moved)
 		assert.Equal(t, "42", rec.Body.String(), "a rotation binds it to the new ID")
+
+		// To the same ID, in another table.
+		other := newFaultyBackend()
+		there := newUserApp(t, other, func(o *session.Options) {
+			o.Initer, o.HashIDs = initer(other, session.StoreConfig{Encoder: c.Encode, Decoder: c.Decode, Name: "other"}), hash
+		})
+		other.records[key(moved)] = b.records[key(moved)]
+		rec, _ = there.get("/who", moved)
+		assert.Equal(t, "<nil>", rec.Body.String())
+		assert.ErrorContains(t, there.errs.last(), "copied")
 	}
 }

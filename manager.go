@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/flamego/flamego"
@@ -32,6 +33,7 @@ type Manager struct {
 	core     *txn.Store                     // the store's
 	outer    Store                          // what the Initer returned
 	at       string                         // where clients keep the ID
+	placed   atomic.Bool                    // records of an application's own Store say so as well
 	enter    func(id string) (leave func()) // called for every request with a session, or nil
 
 	stop    context.CancelFunc
@@ -89,6 +91,9 @@ func NewManager(opts Options) (*Manager, error) {
 		case opt.RenewEvery > 0:
 			return nil, fmt.Errorf("session: RenewEvery: %w", err)
 		}
+	}
+	if err := m.enlist(); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
@@ -163,6 +168,7 @@ func (m *Manager) Store() Store { return m.outer }
 // one did.
 func (m *Manager) Close(ctx context.Context) error {
 	m.close.Do(func() {
+		m.delist()
 		m.stop()
 		select {
 		case <-m.stopped:

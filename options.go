@@ -47,7 +47,9 @@ type Options struct {
 	// Default is to log it with log/slog. It may be called concurrently.
 	ErrorFunc func(err error)
 	// ReadIDFunc is the function to read session ID from the request. Default is
-	// that of Transport. What does not look like an ID counts as none.
+	// that of Transport. What does not look like an ID counts as none. Nobody else knows
+	// where it looks, so Cookie.Name names that place: if another Manager shares the
+	// store, give each a name of its own, or an ID of one is valid for the other.
 	ReadIDFunc func(r *http.Request) string
 	// WriteIDFunc is the function to write session ID to the response. Default is
 	// that of Transport, the first of several. The `created` argument is true if the
@@ -97,6 +99,13 @@ type Options struct {
 	// was set since the last commit is dropped, so the handler can say why. Without a
 	// Commit in the handler the client gets 500. Default is false.
 	RefuseOverMax bool
+	// MaxSize is how many bytes a session may have when it is encoded, so that nobody can
+	// fill the store with what your handlers take from a request. A commit that would make
+	// it larger is ErrTooLarge, and what was set since the last one is dropped, so a handler
+	// that calls Commit can answer 413; without a Commit the client gets 500. Default is 0,
+	// which is any size. It costs one more encoding per commit. In memory, a session with a
+	// value that gob cannot encode has no size.
+	MaxSize int
 	// Passive tells requests that do not mean that the visitor is there, such as the
 	// polls of an open page, health checks and prefetches. Such a request reads its
 	// session, but does not keep it alive: it neither slides the expiry nor has a
@@ -157,6 +166,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("RefuseOverMax needs a limit: set MaxPerOwner")
 	}
 	switch {
+	case o.MaxSize < 0:
+		return o, errors.New("MaxSize is negative: leave it out for any size")
 	case o.IDLength < driver.MinIDLength:
 		o.IDLength = defaultIDLength
 	case o.IDLength > driver.MaxIDLength:

@@ -37,6 +37,7 @@ func TestWrongOptions(t *testing.T) {
 		{"__Host-Http- for scripts", Options{Cookie: CookieOptions{Name: "__host-http-s", Secure: true, AllowScriptAccess: true}}, "Cookie.Name", "leave Cookie.AllowScriptAccess out"},
 		{"__Host-Http- with Domain", Options{Cookie: CookieOptions{Name: "__Host-Http-s", Secure: true, Domain: "example.com"}}, "Cookie.Domain", "leave it out"},
 		{"Partitioned", Options{Cookie: CookieOptions{Partitioned: true}}, "Cookie.Partitioned", "set Cookie.Secure"},
+		{"negative size", Options{MaxSize: -1}, "MaxSize", "leave it out"},
 		{"Max-Age over 400 days", Options{Cookie: CookieOptions{MaxAge: 34560001}}, "Cookie.MaxAge", "34560000"},
 		{"negative Max-Age", Options{Cookie: CookieOptions{MaxAge: -1}}, "Cookie.MaxAge", "session.Destroy"},
 		{"name that is no token", Options{Cookie: CookieOptions{Name: "my session"}}, "Cookie.Name", "not valid"},

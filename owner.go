@@ -247,7 +247,7 @@ func (m *Manager) findForEdit(ctx context.Context, id string) (*txn.Version, err
 	ctx, cancel := m.deadline(ctx)
 	defer cancel()
 	v, err := m.core.Find(ctx, id)
-	if err == nil && m.store.Place() != "" && v.Place() != "" && v.Place() != m.at {
+	if err == nil && v.Place() != "" && v.Place() != m.at {
 		err = ErrNotFound
 	}
 	return v, err

@@ -49,7 +49,7 @@ func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Contex
 	// The memory store belongs to one Manager, and a client's handle says where it
 	// belongs, so neither needs the place in the record. An application's own Store
 	// gets it only if a second Manager uses it.
-	q.placed = m.core.Traits.Shared || as.extra && !m.core.Traits.Local
+	q.placed = m.core.Traits.Shared || m.placed.Load() || as.extra && !m.core.Traits.Local
 	q.live.store, q.live.req = m.store, q
 	q.live.txn.New(m.core, q)
 	q.session, q.store = &q.live, (*boundStore)(q)
@@ -242,11 +242,8 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 // belongs reports whether the record was made for this cookie or header. Records of
 // v1.6.6 do not say.
 func (q *request) belongs(v *txn.Version) bool {
-	if !q.placed {
-		return true
-	}
 	place := v.Place()
-	return place == q.m.at || place == "" && !q.as.extra
+	return place == q.m.at || place == "" && !(q.placed && q.as.extra)
 }
 
 // seal stores the session, even if the client disconnects (G12), and notes what the
@@ -312,13 +309,23 @@ func (q *request) render(w http.ResponseWriter) error {
 		if on := c.Vary(); used && on != "" {
 			carry.Vary(w.Header(), on, &q.vary)
 		}
-		// A URL may have the ID: that of the request, even if a cookie came first; one
-		// that the handler made; or one in the page of a new visitor.
-		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "" || len(c.Read(q.x.r, nil)) > 0) {
+		// A URL may have the ID: one that the handler made, or one in the page of a new visitor.
+		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "") {
 			carry.Private(w.Header())
 		}
 	}
+	q.m.protectURL(w, q.x.r)
 	return nil
+}
+
+// protectURL keeps the URL of the request private if it may have an ID, even if a cookie came
+// first, or nobody accepts it.
+func (m *Manager) protectURL(w http.ResponseWriter, r *http.Request) {
+	for _, c := range m.carriers {
+		if c.Param() != "" && carry.InURL(r, c.Param()) {
+			carry.Private(w.Header())
+		}
+	}
 }
 
 // tell tells the client what has changed.
@@ -332,6 +339,16 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 	switch {
 	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
 		q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
+		if st.Rotated && q.carrier().Param() != "" {
+			// A sign-in that began with somebody's link does not stay in URLs, where the client
+			// keeps cookies.
+			for _, c := range q.m.carriers {
+				if c.Param() == "" {
+					c.Write(w, q.x.r, st.Handle, st.MaxAge)
+					break
+				}
+			}
+		}
 		carry.NoStore(w.Header(), &q.cache)
 	case st.Handle != "":
 		// A shared cache would hand it to everybody.

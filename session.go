@@ -53,6 +53,9 @@ type Session interface {
 // session. The changes are dropped: an ended session stays ended.
 var ErrEnded = txn.ErrEnded
 
+// ErrTooLarge says that a session would be larger than Options.MaxSize allows.
+var ErrTooLarge = txn.ErrTooLarge
+
 // Get returns the value of given key if it is of type T. Otherwise, or if there is
 // no such key, it returns the zero value and false. It may be called concurrently,
 // on any Session.

@@ -81,6 +81,10 @@ type StoreConfig struct {
 	Encoder Encoder
 	// Decoder is the decoder to decode session data. Default is GobDecoder.
 	Decoder Decoder
+	// Name tells the storage from others that the same Cipher encrypts, such as the name
+	// of its table: a record that is copied from one to the other is no session there.
+	// With another Name encrypted sessions end. Default is none.
+	Name string
 }
 
 func defaultLifetime(d time.Duration) time.Duration {
@@ -93,7 +97,7 @@ func defaultLifetime(d time.Duration) time.Duration {
 // NewStore returns a Store that keeps its records in the Backend. The Store has
 // a Close method if the Backend has one.
 func NewStore(b Backend, cfg StoreConfig) Store {
-	return newStore(recordstore.New(b, newCodec(cfg.Encoder, cfg.Decoder)), cfg.Lifetime)
+	return newStore(recordstore.New(b, newCodec(cfg.Encoder, cfg.Decoder), cfg.Name), cfg.Lifetime)
 }
 
 // sweepLimit is how many expired records one batch removes at most.
@@ -152,6 +156,7 @@ func (s *store) attach(m *Manager) error {
 	s.core.Observe = m.observer()
 	s.core.RenewEvery = m.opt.RenewEvery
 	s.core.MaxPerOwner, s.core.RefuseOverMax = m.opt.MaxPerOwner, m.opt.RefuseOverMax
+	s.core.MaxSize = m.opt.MaxSize
 	if e, ok := s.core.Engine.(interface{ Attach(place string) error }); ok {
 		return e.Attach(at.String())
 	}

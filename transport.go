@@ -119,30 +119,43 @@ const (
 
 func isToken(s string) bool { return s != "" && strings.Trim(s, tokenChars) == "" }
 
-// place is where the client keeps the ID: a cookie or a header, with its name. A
-// session made for one place is not valid in another.
+// place is where the client keeps the ID: a cookie, a header or a query parameter, with its
+// name. A session made for one place is not valid in another.
 type place struct{ kind, name string }
 
 func (p place) String() string { return p.kind + " " + p.name }
 
-// place is the cookie if that is one of the transports, otherwise the first header.
+// place is where IDs are read: the cookie if that is one of the transports, otherwise the
+// first of them. Only the application knows where ReadIDFunc looks, so Cookie.Name names it.
 func (o *Options) place() place {
-	if o.ReadIDFunc != nil || o.WriteIDFunc != nil || o.Transport.has(byCookie) || o.Transport.has(byQuery) {
+	transports := o.transports()
+	first := transports[0]
+	switch {
+	case o.ReadIDFunc != nil:
+		return place{"function", o.Cookie.Name}
+	case slices.ContainsFunc(transports, func(t Transport) bool { return t.kind == byCookie }):
 		return place{"cookie", o.Cookie.Name}
-	}
-	first := o.Transport
-	if first.kind == byFirst {
-		first = first.list[0]
+	case first.kind == byQuery:
+		return place{"query", first.name}
 	}
 	return place{"header", http.CanonicalHeaderKey(first.name)}
 }
 
+// transports are those that are read, in order. The functions replace all but the first.
+func (o *Options) transports() []Transport {
+	list := o.Transport.list
+	if o.Transport.kind != byFirst {
+		list = []Transport{o.Transport}
+	}
+	if o.ReadIDFunc != nil || o.WriteIDFunc != nil {
+		list = list[:1]
+	}
+	return list
+}
+
 // carriers are the transports in order. ReadIDFunc and WriteIDFunc replace them all.
 func (o *Options) carriers() []carry.Carrier {
-	transports := o.Transport.list
-	if o.Transport.kind != byFirst {
-		transports = []Transport{o.Transport}
-	}
+	transports := o.transports()
 	list := make([]carry.Carrier, 0, len(transports))
 	for _, t := range transports {
 		switch t.kind {

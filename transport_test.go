@@ -221,3 +221,71 @@ func TestTransportErrors(t *testing.T) {
 		assert.Contains(t, err.Error(), test.want)
 	}
 }
+
+// TestURLsWithIDs has an ID in the URL that nobody accepts, or that is not found at once.
+// Whoever sees the URL could still use it.
+func TestURLsWithIDs(t *testing.T) {
+	for name, way := range map[string]session.Transport{
+		"query": session.QueryTransport("sid"), "cookie or query": session.FirstOf(session.CookieTransport(), session.QueryTransport("sid")),
+	} {
+		a := transportApp(t, way)
+		a.Get("/public", func(c flamego.Context) string {
+			for _, name := range []string{"Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "Edge-Control"} {
+				c.ResponseWriter().Header().Set(name, "public, max-age=600")
+			}
+			c.ResponseWriter().Header().Set("X-Accel-Expires", "600")
+			return "page"
+		})
+		a.Get("/fails", func(s session.Session) { s.Set("k", make(chan int)) })
+		id := a.ask("/set").Body.String()
+		private := func(rec *httptest.ResponseRecorder, what string) {
+			t.Helper()
+			h := rec.Result().Header
+			assert.Equal(t, "no-referrer", h.Get("Referrer-Policy"), "%s: %.80s", name, what)
+			assert.Equal(t, "no-store", h.Get("Cache-Control"), "%s: %.80s", name, what)
+			assert.Empty(t, h.Get("CDN-Cache-Control")+h.Get("Surrogate-Control")+h.Get("X-Accel-Expires")+h.Get("Edge-Control"), "%s: %.80s", name, what)
+		}
+		for _, query := range []string{
+			"sid=" + id, "sid=" + id + "&sid=" + id, "sid=" + id + "&sid=", "x=1;sid=" + id, "sid=" + id + ";x=1", "sid=" + id + "&x=%zz", "x=%&sid=" + id,
+			"%73id=" + id, "%73%69%64=" + id, "s%69d=" + id + "&x=%", strings.Repeat("x=1&", 20000) + "sid=" + id,
+		} {
+			rec := a.ask("/public?" + query)
+			assert.Equal(t, "page", rec.Body.String())
+			private(rec, query)
+			rec = a.ask("/fails?" + query)
+			assert.Equal(t, http.StatusInternalServerError, rec.Code)
+			private(rec, query)
+			a.b.failReads.Store(true)
+			if rec = a.ask("/public?" + query); rec.Code != http.StatusOK { // Only if the ID is looked up.
+				assert.Equal(t, http.StatusInternalServerError, rec.Code)
+			}
+			private(rec, query)
+			a.b.failReads.Store(false)
+		}
+		for _, query := range []string{"", "?x=1", "?x=%73", "?side=%"} {
+			if !strings.Contains(query, "sid") {
+				assert.Equal(t, "public, max-age=600", a.ask("/public"+query).Header().Get("Cache-Control"), query)
+			}
+		}
+	}
+}
+
+// TestLinkToSignIn follows a link with the ID of somebody else's session, and signs in. Where
+// cookies are kept, the sign-in does not stay in URLs.
+func TestLinkToSignIn(t *testing.T) {
+	cookie, query := session.CookieTransport(), session.QueryTransport("sid")
+	for name, way := range map[string]session.Transport{"cookie first": session.FirstOf(cookie, query), "query first": session.FirstOf(query, cookie)} {
+		for _, path := range []string{"/signin", "/rotate"} {
+			a := transportApp(t, way)
+			a.Get("/signin", func(s session.Session) error { return session.SetOwner(s, "ann") })
+			planted := a.ask("/set").Body.String()
+			assert.Empty(t, a.ask("/set?sid="+planted).Result().Cookies(), name)
+			cookies := a.ask(path + "?sid=" + planted).Result().Cookies()
+			if assert.Len(t, cookies, 1, "%s: %s", name, path) {
+				assert.NotEqual(t, planted, cookies[0].Value)
+				assert.Equal(t, "v", a.ask("/read", "Cookie", "flamego_session="+cookies[0].Value).Body.String())
+			}
+			assert.Equal(t, "<nil>", a.ask("/read?sid="+planted).Body.String())
+		}
+	}
+}

@@ -77,7 +77,7 @@ const (
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {
-	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder, Name: cmp.Or(cfg.Collection, "sessions")}
 	switch {
 	case cfg.Options == nil && cfg.Client == nil:
 		return nil, sc, errors.New("mongo: Config.Options is nil: set it to options.Client().ApplyURI(…), or Config.Client to a connected client")

@@ -13,6 +13,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -61,7 +62,7 @@ const maxConns = 16
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConfig, error) {
-	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder, Name: cmp.Or(cfg.Table, sqlstore.DefaultTable)}
 	o := sqlstore.Options{Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true}
 	db := cfg.DB
 	if db == nil {

@@ -1,6 +1,8 @@
 package sessiontest
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"net/http"
 	"strings"
@@ -27,6 +29,13 @@ func hashedIDs(r rule, f *fleet) {
 	id := v.id(hashed)
 	if got := stranger(f.t, plain, id).get(plain, "/read", "k", "k"); got.body != "nothing" {
 		r.broken(f.t, "the storage has the ID itself: a server without the option finds %q", got.body)
+	}
+	sum := sha256.Sum256([]byte(id))
+	key := "z" + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+	for _, s := range []*server{plain, hashed} {
+		if got := stranger(f.t, s, key).get(s, "/read", "k", "k"); got.body != "nothing" {
+			r.broken(f.t, "what the storage has instead of the ID is taken for one, and finds %q", got.body)
+		}
 	}
 
 	// A session from before goes on, moves when it changes, and can be ended.

@@ -13,6 +13,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -60,7 +61,7 @@ type Config struct {
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConfig, error) {
-	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder}
+	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder, Name: cmp.Or(cfg.Table, sqlstore.DefaultTable)}
 	o := sqlstore.Options{Read: sqlstore.DB(cfg.DB), Write: sqlstore.DB(cfg.DB), Table: cfg.Table, InitTable: cfg.InitTable}
 	if cfg.DB == nil {
 		if cfg.DSN == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,10 @@ type Carrier interface {
 	// Header is the response header with the ID, or "" for none or Set-Cookie.
 	Header() string
 }
+
+// whitespace is what may surround a part of a header line (RFC 9110, section 5.6.3). Any
+// other space, such as one of Unicode's, is part of a name.
+const whitespace = " \t"
 
 // header carries IDs in a header.
 type header struct {
@@ -111,11 +116,32 @@ func (c *query) Name() string                                          { return 
 func (c *query) Param() string                                         { return c.name }
 func (c *query) Header() string                                        { return "" }
 
+// InURL reports whether the request's URL may have an ID in the parameter, however that is
+// escaped or repeated, and whether or not Read accepts it.
+func InURL(r *http.Request, param string) bool {
+	query := r.URL.RawQuery
+	if strings.Contains(query, param) || !strings.Contains(query, "%") {
+		return strings.Contains(query, param)
+	}
+	var plain strings.Builder
+	for len(query) > 0 {
+		n := min(3, len(query))
+		if char, err := url.QueryUnescape(query[:n]); err == nil && query[0] == '%' {
+			plain.WriteString(char)
+		} else {
+			n = 1
+			plain.WriteByte(query[0])
+		}
+		query = query[n:]
+	}
+	return strings.Contains(plain.String(), param)
+}
+
 // Private keeps URLs with an ID in them out of the Referer header of other sites'
 // logs, and out of caches.
 func Private(h http.Header) {
 	h["Referrer-Policy"] = []string{"no-referrer"}
-	h["Cache-Control"] = []string{"no-store"}
+	NoStore(h, new(Room))
 }
 
 // funcs calls functions, and another Carrier where there is no function.
@@ -191,15 +217,24 @@ func NoStore(h http.Header, room *Room) {
 	}
 }
 
+// isForCDNs reports whether a header tells a shared cache more than Cache-Control does.
+// X-Accel-Expires is that of nginx, Edge-Control that of Akamai.
 func isForCDNs(name string) bool {
-	return strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control"
+	switch name {
+	case "Surrogate-Control", "X-Accel-Expires", "Edge-Control":
+		return true
+	}
+	return strings.HasSuffix(name, "-Cache-Control")
 }
 
 // IsPublic reports whether the handler wants shared caches to keep the response (RFC
 // 9111, section 3). They do so despite a Set-Cookie.
 func IsPublic(h http.Header) bool {
 	for name, lines := range h {
-		if name == "Cache-Control" || isForCDNs(name) {
+		switch {
+		case name == "X-Accel-Expires" && slices.ContainsFunc(lines, func(l string) bool { return l != "0" }):
+			return true // A number of seconds, or a time.
+		case name == "Cache-Control", isForCDNs(name):
 			if public, _ := policy(lines); public {
 				return true
 			}
@@ -221,11 +256,11 @@ func Reserve(h http.Header, room *Room) {
 func policy(lines []string) (public, private bool) {
 	for _, line := range lines {
 		for _, part := range strings.Split(line, ",") {
-			name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(part)), "=")
+			name, _, _ := strings.Cut(strings.ToLower(strings.Trim(part, whitespace)), "=")
 			switch name {
 			case "private", "no-store":
 				private = true
-			case "public", "max-age", "s-maxage":
+			case "public", "max-age", "s-maxage", "cache-maxage":
 				public = true
 			}
 		}
@@ -241,7 +276,7 @@ func Vary(h http.Header, on string, room *Room) {
 	}
 	for _, line := range h["Vary"] {
 		for _, name := range strings.Split(line, ",") {
-			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, on) {
+			if name = strings.Trim(name, whitespace); name == "*" || strings.EqualFold(name, on) {
 				return
 			}
 		}

@@ -35,16 +35,21 @@ func (c *cookie) lines(t http.Cookie) (set, gone string) {
 }
 
 // Read finds several cookies of the name if another host of the domain has set one, or
-// if the Path has changed.
+// if the Path has changed. Only a space or a tab is no part of a name (RFC 6265bis, section
+// 5.6): with any other one in front of it, a name would get around its __Host- prefix.
 func (c *cookie) Read(r *http.Request, values []string) []string {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {
 			var part string
 			part, line, _ = strings.Cut(line, ";")
-			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			if name == c.template.Name {
-				values = append(values, strings.Trim(value, `"`))
+			name, value, _ := strings.Cut(strings.Trim(part, whitespace), "=")
+			if name != c.template.Name {
+				continue
 			}
+			if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' { // RFC 6265, section 4.1.1
+				value = value[1 : n-1]
+			}
+			values = append(values, value)
 		}
 	}
 	return values

@@ -105,25 +105,32 @@ func KeyName(key any) string {
 }
 
 // Check returns an error if a codec loses the library's own keys: without its creation
-// time, a session would never reach its absolute timeout. Numbers may change their type,
+// time, a session would never reach its absolute timeout; without its text, an owner's list
+// would be a session under an ID that anybody can work out. Numbers may change their type,
 // as with JSON.
 func (c Codec) Check() error {
 	want := []txn.Pair{
 		{Key: txn.CreatedKey, Value: int64(1_700_000_000_123)},
 		{Key: txn.LifetimeKey, Value: int64(30 * time.Minute)},
 		{Key: txn.RememberKey, Value: int64(30 * 24 * 3600)},
+		{Key: txn.LabelKey, Value: "Firefox on Linux"},
+		{Key: txn.EndedKey, Value: true},
 	}
 	b, err := c.Marshal(txn.NewValues(want))
 	if err != nil {
-		return fmt.Errorf("Config.Encoder fails on the library's own keys, strings with an int64 each: %w", err)
+		return fmt.Errorf("Config.Encoder fails on the library's own keys, strings with an int64, a string or a bool each: %w", err)
 	}
 	got, err := c.Unmarshal(b)
 	if err != nil {
 		return fmt.Errorf("Config.Decoder cannot read what Config.Encoder wrote, set both or neither: %w", err)
 	}
 	for _, p := range want {
-		if val, _ := got.Get(p.Key); txn.WholeNumber(val) != p.Value {
-			return fmt.Errorf("Config.Encoder and Config.Decoder lose the library's own keys, such as %q: keep keys that start with %q, and the numbers they hold", p.Key, txn.OwnPrefix)
+		val, _ := got.Get(p.Key)
+		if _, ok := p.Value.(int64); ok {
+			val = txn.WholeNumber(val)
+		}
+		if val != p.Value {
+			return fmt.Errorf("Config.Encoder and Config.Decoder lose the library's own keys, such as %q: keep keys that start with %q, and the numbers, strings and bools that they hold", p.Key, txn.OwnPrefix)
 		}
 	}
 	return nil

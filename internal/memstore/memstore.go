@@ -35,7 +35,7 @@ func New() *Engine {
 func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, OwnRecords: true} }
 
 // Valid implements txn.Engine.
-func (e *Engine) Valid(id string, least int) bool { return len(id) >= least && driver.ValidID(id) }
+func (e *Engine) Valid(id string, least int) bool { return txn.IsID(id, least) }
 
 // key is an ID and a hash of it that nobody outside can know.
 type key struct {

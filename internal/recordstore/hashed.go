@@ -2,13 +2,11 @@ package recordstore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/txn"
 )
 
 // hashed is a Backend that gets hashes instead of IDs. A leaked dump has no ID that a
@@ -18,24 +16,6 @@ import (
 // Records from before, under the IDs themselves, are found as well, and move when they
 // are written.
 type hashed struct{ driver.Backend }
-
-// A key is this prefix with a SHA-256 in 52 characters. No client can present one: Valid
-// says no. Otherwise the hash of a dump would open the record as one from before. The
-// library makes no ID that looks like a key: the letters of its IDs end at v.
-const (
-	keyPrefix = "z"
-	keyLength = len(keyPrefix) + 52
-)
-
-func isKey(id string) bool { return len(id) == keyLength && strings.HasPrefix(id, keyPrefix) }
-
-func keyOf(id string) string {
-	if isKey(id) {
-		return id // The library's own records name sessions by their keys.
-	}
-	sum := sha256.Sum256([]byte(id))
-	return keyPrefix + strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
-}
 
 // plain marks a record under the ID itself.
 type plain struct{ version any }
@@ -50,13 +30,13 @@ func unmark(r driver.Record) (driver.Record, bool) {
 }
 
 func (h hashed) Load(ctx context.Context, id string) (driver.Record, error) {
-	r, err := h.Backend.Load(ctx, keyOf(id))
-	if isKey(id) || !errors.Is(err, driver.ErrNotFound) {
+	r, err := h.Backend.Load(ctx, txn.KeyOf(id))
+	if txn.IsKey(id) || !errors.Is(err, driver.ErrNotFound) {
 		return r, err
 	}
 	r, err = h.Backend.Load(ctx, id)
 	if errors.Is(err, driver.ErrNotFound) { // It may have moved between the two.
-		return h.Backend.Load(ctx, keyOf(id))
+		return h.Backend.Load(ctx, txn.KeyOf(id))
 	}
 	r.Version = plain{r.Version}
 	return r, err
@@ -69,14 +49,14 @@ func (h hashed) SharesLoads() bool { return h.Backend.(driver.LoadSharer).Shares
 func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
 	keys := make([]string, 0, 2*len(ids))
 	for _, id := range ids {
-		if keys = append(keys, keyOf(id)); !isKey(id) {
+		if keys = append(keys, txn.KeyOf(id)); !txn.IsKey(id) {
 			keys = append(keys, id)
 		}
 	}
 	records, err := h.Backend.(driver.ManyLoader).LoadMany(ctx, keys)
 	found := make(map[string]driver.Record, len(records))
 	for _, id := range ids {
-		r, ok := records[keyOf(id)]
+		r, ok := records[txn.KeyOf(id)]
 		if !ok {
 			if r, ok = records[id]; !ok {
 				continue
@@ -89,39 +69,39 @@ func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.R
 }
 
 func (h hashed) Create(ctx context.Context, id string, r driver.Record) error {
-	return h.Backend.Create(ctx, keyOf(id), r)
+	return h.Backend.Create(ctx, txn.KeyOf(id), r)
 }
 
 func (h hashed) Replace(ctx context.Context, id string, old, r driver.Record) error {
 	old, ok := unmark(old)
 	if ok {
-		return h.Backend.Move(ctx, id, keyOf(id), old, r)
+		return h.Backend.Move(ctx, id, txn.KeyOf(id), old, r)
 	}
-	return h.Backend.Replace(ctx, keyOf(id), old, r)
+	return h.Backend.Replace(ctx, txn.KeyOf(id), old, r)
 }
 
 func (h hashed) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	old, ok := unmark(old)
 	if !ok {
-		id = keyOf(id)
+		id = txn.KeyOf(id)
 	}
-	return h.Backend.Move(ctx, id, keyOf(newID), old, r)
+	return h.Backend.Move(ctx, id, txn.KeyOf(newID), old, r)
 }
 
 func (h hashed) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
 	old, ok := unmark(old)
 	if !ok {
-		id = keyOf(id)
+		id = txn.KeyOf(id)
 	}
 	return h.Backend.Touch(ctx, id, old, expiry)
 }
 
 // Delete deletes the plain record first: Replace may be moving it.
 func (h hashed) Delete(ctx context.Context, id string) error {
-	if !isKey(id) {
+	if !txn.IsKey(id) {
 		if err := h.Backend.Delete(ctx, id); err != nil {
 			return err
 		}
 	}
-	return h.Backend.Delete(ctx, keyOf(id))
+	return h.Backend.Delete(ctx, txn.KeyOf(id))
 }

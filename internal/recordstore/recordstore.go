@@ -30,12 +30,13 @@ type Engine struct {
 	records driver.Backend // what is called: the backend, or hashed
 	loads   *loads         // of the same, or nil
 	codec   codec.Codec
+	name    string // of the storage, or ""
 	bad     unreadable
 }
 
-// New returns the engine of a backend and a codec.
-func New(b driver.Backend, c codec.Codec) txn.Engine {
-	e := &Engine{backend: b, codec: c}
+// New returns the engine of a backend and a codec. Encrypted records are bound to the name.
+func New(b driver.Backend, c codec.Codec, name string) txn.Engine {
+	e := &Engine{backend: b, codec: c, name: name}
 	e.call(b)
 	if _, ok := b.(driver.ManyLoader); ok {
 		return manyLoader{e}
@@ -69,6 +70,9 @@ func (e *Engine) Traits() txn.Traits { return txn.Traits{OwnRecords: true, Share
 // Attach checks the codec.
 func (e *Engine) Attach(string) error { return e.codec.Check() }
 
+// Backend returns the backend.
+func (e *Engine) Backend() driver.Backend { return e.backend }
+
 // HashIDs makes the backend get hashes instead of IDs. It is called before use.
 func (e *Engine) HashIDs() { e.call(hashed{e.backend}) }
 
@@ -85,14 +89,14 @@ func (e *Engine) Hashes() bool { _, ok := e.records.(hashed); return ok }
 // Ref implements txn.Namer.
 func (e *Engine) Ref(id string) string {
 	if e.Hashes() {
-		return keyOf(id)
+		return txn.KeyOf(id)
 	}
 	return id
 }
 
 // Valid implements txn.Engine.
 func (e *Engine) Valid(id string, least int) bool {
-	return len(id) >= least && driver.ValidID(id) && !(isKey(id) && e.Hashes())
+	return txn.IsID(id, least)
 }
 
 // Load implements txn.Engine.
@@ -129,29 +133,29 @@ func (e *Engine) load(ctx context.Context, id string) (driver.Record, error) {
 	return e.records.Load(ctx, id)
 }
 
-// decode makes a version of a record. An encrypted one says under which key it was
-// stored: copied under another, it would sign somebody in as somebody else. Those of
-// earlier versions of this library do not say.
+// decode makes a version of a record. An encrypted one says in which storage and under
+// which key it was stored: copied to another, it would sign somebody in as somebody else.
+// What the application has encrypted by itself does not say.
 func (e *Engine) decode(id string, r driver.Record) (*txn.Version, error) {
 	vals, err := e.codec.Unmarshal(r.Data)
 	if err != nil {
 		return nil, err
 	}
-	if at, ok := vals.Get(txn.StoredAtKey); ok && e.codec.Renews && at != boundTo(id) && at != boundTo(e.Ref(id)) {
-		return nil, &codec.DecodeError{Err: errors.New("it was encrypted for another ID, and has been copied here")}
+	if at, ok := vals.Get(txn.StoredAtKey); ok && e.codec.Renews && at != e.boundTo(id) && at != e.boundTo(e.Ref(id)) {
+		return nil, &codec.DecodeError{Err: errors.New("it was encrypted for another ID or storage, and has been copied here")}
 	}
 	return &txn.Version{ID: id, View: vals, Record: r}, nil
 }
 
-func boundTo(key string) string {
-	sum := sha256.Sum256([]byte("stored at " + key))
+func (e *Engine) boundTo(key string) string {
+	sum := sha256.Sum256([]byte("stored at " + e.name + "\x00" + key))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // next encodes the old version with the changes applied, and calls do to store it.
 func (e *Engine) next(old *txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (*txn.Version, error) {
 	if e.codec.Renews {
-		ch = ch.With(txn.StoredAtKey, boundTo(e.Ref(id)))
+		ch = ch.With(txn.StoredAtKey, e.boundTo(e.Ref(id)))
 	}
 	v, vals := old.Next(ch, id, expiry)
 	raw, err := e.codec.Marshal(vals)

@@ -125,7 +125,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 			s.store.Report(fmt.Errorf("session: refresh the cookie: %w", err))
 		}
 		return false, nil
-	case errors.Is(err, ErrEnded), errors.Is(err, ErrTooMany):
+	case errors.Is(err, ErrEnded), errors.Is(err, ErrTooMany), errors.Is(err, ErrTooLarge):
 		return false, err
 	}
 	return false, fmt.Errorf("session: commit: %w", err)
@@ -224,7 +224,7 @@ func (s *Session) settle(p *plan, at *Version, err error) {
 	case errors.Is(err, ErrEnded):
 		s.renew(ended)
 		s.lost = true
-	case errors.Is(err, ErrTooMany): // It stays as it was, so that the handler can respond.
+	case errors.Is(err, ErrTooMany), errors.Is(err, ErrTooLarge): // It stays as it was, so that the handler can respond.
 		if l.phase < stored {
 			s.renew(unsaved)
 		} else {

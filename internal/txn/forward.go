@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"strings"
 	"time"
@@ -49,15 +48,6 @@ func (s *Store) ref(id string) string {
 	return id
 }
 
-// derivedLength is that of a SHA-256 in base32.
-const derivedLength = 52
-
-// derivedID is the ID of a record of the library's own.
-func derivedID(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
-}
-
 // forward adds newID to the forward of id, next to the IDs that racing rotations of the
 // same session have added. salt is that of a renewal, or "".
 func (s *Store) forward(ctx context.Context, id, newID, salt string) error {
@@ -91,11 +81,26 @@ func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	to := strings.Fields(forward.terms.note)
-	for i := range to {
-		to[i], _, _ = strings.Cut(to[i], saltMark)
+	var ids []string
+	for _, to := range forwardedTo(forward) {
+		ids = append(ids, to.id)
 	}
-	return to, nil
+	return ids, nil
+}
+
+// target is where a session went, and the salt of a renewal, or "".
+type target struct{ id, salt string }
+
+// forwardedTo returns what a forward names. Who can write to the storage can write anything
+// there, so what is no ID is left out.
+func forwardedTo(forward *Version) (list []target) {
+	for _, word := range strings.Fields(forward.terms.note) {
+		id, salt, renewed := strings.Cut(word, saltMark)
+		if driver.ValidID(id) && (!renewed || driver.ValidID(salt)) {
+			list = append(list, target{id, salt})
+		}
+	}
+	return list
 }
 
 // isLost reports whether there is no such record, or none that anybody will ever read.
@@ -120,12 +125,11 @@ func (s *Store) findRenewed(ctx context.Context, id string) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, to := range strings.Fields(forward.terms.note) {
-		_, salt, ok := strings.Cut(to, saltMark)
-		if !ok || s.Now().After(forward.Record.Expiry) {
+	for _, to := range forwardedTo(forward) {
+		if to.salt == "" || s.Now().After(forward.Record.Expiry) {
 			continue
 		}
-		v, err := s.Find(ctx, renewedID(id, salt))
+		v, err := s.Find(ctx, renewedID(id, to.salt))
 		switch {
 		case err == nil:
 			v.Superseded = s.isRecent(forward)

@@ -2,6 +2,9 @@ package txn
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
 
 	"github.com/flamego/session/driver"
 )
@@ -16,11 +19,49 @@ func NewID(n int) string {
 	return letter(b)
 }
 
+const letters = "0123456789abcdefghijklmnopqrstuv"
+
 // letter makes an ID of random bytes, which it overwrites.
 func letter(b []byte) string {
-	const letters = "0123456789abcdefghijklmnopqrstuv"
 	for i := range b {
 		b[i] = letters[b[i]&31]
 	}
 	return string(b)
+}
+
+// A key is the hash of an ID, under which a storage keeps a record with Options.HashIDs:
+// this prefix with a SHA-256 in 52 characters. The library makes no ID that looks like a
+// key: the letters of its IDs end at v.
+const (
+	keyPrefix = "z"
+	keyLength = len(keyPrefix) + derivedLength
+)
+
+// KeyOf returns the key for an ID, or for a key, as the library's own records have it.
+func KeyOf(id string) string {
+	if IsKey(id) {
+		return id
+	}
+	return keyPrefix + derivedID(id)
+}
+
+// IsKey reports whether the string looks like a key.
+func IsKey(id string) bool {
+	return len(id) == keyLength && strings.HasPrefix(id, keyPrefix) && strings.Trim(id[len(keyPrefix):], letters) == ""
+}
+
+// IsID reports whether a client may present the string as an ID of this length at least.
+// A key is none, with Options.HashIDs or without: what somebody reads in a storage must not
+// open a session on a server that does not hash IDs yet, or any more.
+func IsID(id string, least int) bool {
+	return len(id) >= least && driver.ValidID(id) && !IsKey(id)
+}
+
+// derivedLength is that of a SHA-256 in base32.
+const derivedLength = 52
+
+// derivedID is the ID of a record of the library's own.
+func derivedID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }

@@ -47,8 +47,9 @@ func parseList(text string) (list []Listed) {
 		if len(f) < 3 {
 			continue
 		}
+		ids := slices.DeleteFunc(f[2:], func(id string) bool { return !driver.ValidID(id) }) // Who can write to the storage can write anything.
 		ms, _ := strconv.ParseInt(f[1], 10, 64)
-		list = append(list, Listed{Handle: f[0], Since: time.UnixMilli(ms), ids: f[2:]})
+		list = append(list, Listed{Handle: f[0], Since: time.UnixMilli(ms), ids: ids})
 	}
 	return list
 }
@@ -274,7 +275,7 @@ func (v *Version) isOwnedBy(owner, handle string) bool {
 // Label is what the application calls the session, or "".
 func (v *Version) Label() string { return v.text(LabelKey) }
 
-var tombstone = (&Changes{flushed: true}).With(endedKey, true)
+var tombstone = (&Changes{flushed: true}).With(EndedKey, true)
 
 // endListed deletes the records of sessions, and makes sure that none will be stored.
 func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Listed) error {

@@ -23,6 +23,9 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 			return nil, ErrEnded
 		}
 	}
+	if err := s.store.fits(unstored, ch); err != nil {
+		return nil, err
+	}
 	id, t := p.id, unstored.terms.with(ch)
 	for try := 1; ; try++ {
 		if p.list != nil {
@@ -107,6 +110,9 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
 				return nil, err
 			}
+		}
+		if err := s.store.fits(at, ch); err != nil {
+			return nil, err
 		}
 		if prepared != at.ID {
 			if err := s.prepare(ctx, p, at.ID, next); err != nil {

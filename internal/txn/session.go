@@ -38,6 +38,7 @@ type Session struct {
 	doomed  []*Version // records to delete with the next commit
 	edits   int        // counts changes, for Update
 	changed bool
+	rotated bool
 	lost    bool // it was ended elsewhere: the client may hold a newer one
 	sealed  bool // it is too late to tell the client anything
 	still   bool // commits do not slide the expiry
@@ -190,7 +191,7 @@ func (s *Session) RotateBy(ctx context.Context, choose func(at *Version) (string
 }
 
 func (s *Session) rotate(id string) {
-	s.changed = true
+	s.changed, s.rotated = true, true
 	l := s.life
 	switch l.phase {
 	case stored, moving:
@@ -440,6 +441,7 @@ type State struct {
 	MaxAge    int    // the session's own Max-Age for the cookie, in seconds, or 0
 	Lost      bool   // it was ended elsewhere: the client may hold a newer one
 	Undeleted bool   // it was destroyed, but its record may still be there
+	Rotated   bool   // the application gave it a new ID
 	Refreshed bool   // the record says that a persistent cookie is being sent now
 }
 
@@ -452,7 +454,7 @@ func (s *Session) State() State {
 
 // state needs mu.
 func (s *Session) state() State {
-	st := State{Lost: s.lost, Undeleted: len(s.doomed) > 0}
+	st := State{Lost: s.lost, Undeleted: len(s.doomed) > 0, Rotated: s.rotated}
 	if l := s.life; l.phase == stored || l.phase == moving {
 		st.Handle, st.MaxAge = l.at.Handle(), l.at.MaxAge()
 	}

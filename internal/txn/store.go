@@ -26,6 +26,8 @@ type Store struct {
 	MaxPerOwner   int  // how many sessions an owner may have, 0 for any number
 	RefuseOverMax bool // a sign-in beyond that is refused, instead of ending the oldest
 
+	MaxSize int // how many bytes a session may have, 0 for any number
+
 	queues Queues
 }
 

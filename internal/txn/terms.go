@@ -31,7 +31,7 @@ const (
 	// In records of the library's own, which are no sessions.
 	forwardKey = OwnPrefix + "forward"  // the IDs that a session moved to
 	listKey    = OwnPrefix + "sessions" // those of an owner
-	endedKey   = OwnPrefix + "ended"    // a tombstone
+	EndedKey   = OwnPrefix + "ended"    // a tombstone
 )
 
 // unlisted is the value of listedKey until a commit puts the session on the list.
@@ -45,16 +45,13 @@ const MaxLifetime = 100 * 365 * 24 * time.Hour
 var (
 	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, resendKey, placeKey, renewedKey, LabelKey, StoredAtKey}
 	ownerKeys = []any{ownerKey, handleKey, listedKey}
-	noteKeys  = []any{forwardKey, listKey, endedKey}
+	noteKeys  = []any{forwardKey, listKey, EndedKey}
 	ownKeys   = slices.Concat(keptKeys, ownerKeys, noteKeys)
 )
 
 // isOwn reports whether only the library may change the key. The flash key is not one
 // of those, since v1.6.6 let applications set it.
-func isOwn(key any) bool {
-	name, ok := key.(string)
-	return ok && strings.HasPrefix(name, OwnPrefix) && slices.Contains(ownKeys, key)
-}
+func isOwn(key any) bool { name := ownName(key); return name != "" && name != FlashKey }
 
 // isKept reports whether Flush leaves the key alone.
 func isKept(key any) bool { return isOwn(key) && slices.Contains(keptKeys, key) }
@@ -93,7 +90,7 @@ func (t *terms) read(name string, val any) {
 		t.flash = val != nil
 	case placeKey:
 		t.place, _ = val.(string)
-	case forwardKey, listKey, endedKey:
+	case forwardKey, listKey, EndedKey:
 		t.note, _ = val.(string)
 		t.isNote = val != nil
 	case renewedKey:
