@@ -75,7 +75,11 @@ func TestParseKey(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
-	for _, text := range []string{"", "password!", hex.EncodeToString(want[:16]), hex.EncodeToString(want) + "00"} {
+	for _, text := range []string{
+		"", "password!", hex.EncodeToString(want[:16]), hex.EncodeToString(want) + "00",
+		strings.Repeat("0", 64), strings.Repeat("A", 43), strings.Repeat("deadbeef", 8), hex.EncodeToString([]byte("correct horse battery staple! :)")),
+		"correcthorsebatterystaplecorrecthorsebatter", "CORRECT-HORSE-BATTERY-STAPLE-0123456789-ABC", base64.StdEncoding.EncodeToString([]byte("correct horse battery staple! :)")),
+	} {
 		_, err := session.ParseKey(text)
 		require.ErrorContains(t, err, "openssl rand -hex 32")
 		if text != "" {

@@ -148,11 +148,14 @@ func NewCipher(keys ...[]byte) (*Cipher, error) {
 }
 
 // ParseKey parses a key of 32 bytes in hexadecimal, as `openssl rand -hex 32` prints
-// it, or in base64 of either alphabet. The error does not contain the key.
+// it, or in base64 of either alphabet. What random bytes would hardly ever look like is
+// refused: zeros and other repetitions, and text that somebody has typed. That does not
+// recognize every password. The error does not contain the key.
 func ParseKey(text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	key, err := hex.DecodeString(text)
-	if err != nil {
+	isHex := err == nil
+	if !isHex {
 		b64 := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 		if key, err = base64.RawStdEncoding.DecodeString(b64); err != nil {
 			return nil, fmt.Errorf("session: the key is neither hexadecimal nor base64: %s", cipherRemedy)
@@ -161,7 +164,20 @@ func ParseKey(text string) ([]byte, error) {
 	if len(key) != cipherKeySize {
 		return nil, fmt.Errorf("session: the key has %d bytes, not %d: %s", len(key), cipherKeySize, cipherRemedy)
 	}
+	if !looksRandom(key) || !isHex && (text == strings.ToLower(text) || text == strings.ToUpper(text)) {
+		return nil, fmt.Errorf("session: the key is not random: %s", cipherRemedy)
+	}
 	return key, nil
+}
+
+// looksRandom is wrong about 32 random bytes once in 10^13 times.
+func looksRandom(key []byte) bool {
+	seen, printable := make(map[byte]bool), true
+	for _, b := range key {
+		seen[b] = true
+		printable = printable && b >= ' ' && b <= '~'
+	}
+	return len(seen) >= 8 && !printable
 }
 
 // dataPurpose separates the messages of Encode from all others under the same keys.

@@ -40,8 +40,8 @@ func TestSecurity(t *testing.T) {
 	for _, row := range tableRow.FindAllStringSubmatch(string(page), -1) {
 		number, cells := row[1], strings.Split(row[2], "|")
 		got = append(got, number)
-		require.Len(t, cells, 5, number)
-		names := quoted.FindAllStringSubmatch(cells[3], -1)
+		require.Len(t, cells, 6, number)
+		names := quoted.FindAllStringSubmatch(cells[4], -1)
 		for _, name := range names {
 			assert.Contains(t, tests, name[1], "%s is said to be shown by a test that there is not", number)
 		}

@@ -78,6 +78,7 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 // connect opens one connection for writing, since SQLite has one writer at a time
 // and a queue in Go is fairer and faster than its locks, and a few for reading.
 func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
+	create(dsn)
 	write, err := newConns(dsn, 1)
 	if err != nil {
 		return err
@@ -97,6 +98,9 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
 			return scan(&mode)
 		})
 	})
+	if err == nil {
+		err = checkFiles(ctx, write)
+	}
 	if err != nil {
 		return errors.Join(err, o.Close())
 	}

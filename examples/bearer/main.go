@@ -23,7 +23,10 @@ func main() {
 }
 
 func options() session.Options {
-	return session.Options{Transport: session.BearerTransport()}
+	return session.Options{
+		Transport: session.BearerTransport(),
+		MaxSize:   4 << 10, // Anybody may sign in here, by any name.
+	}
 }
 
 func newApp(m *session.Manager) *flamego.Flame {
@@ -39,8 +42,8 @@ func newApp(m *session.Manager) *flamego.Flame {
 
 func signIn(c flamego.Context, s session.Session) error {
 	user := c.Request().PostFormValue("user")
-	if user == "" {
-		return answer(c, http.StatusUnprocessableEntity, map[string]any{"error": "user is missing"})
+	if user == "" || len(user) > 100 {
+		return answer(c, http.StatusUnprocessableEntity, map[string]any{"error": "user is missing, or longer than 100 bytes"})
 	}
 	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
 		return err

@@ -43,7 +43,7 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 `))
 
 func main() {
-	m, err := session.NewManager(session.Options{})
+	m, err := session.NewManager(session.Options{MaxSize: 4 << 10}) // Nobody fills the store.
 	if err != nil {
 		log.Fatal(err)
 	}

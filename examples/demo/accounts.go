@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
@@ -55,16 +56,24 @@ func (a *accounts) find(id string) (user, bool) {
 	return a.users[i], true
 }
 
-// check returns who has this name and password. It takes as long for a name that nobody
-// has: how long it takes must not tell which names exist. A real site also slows down
-// those who guess.
-func (a *accounts) check(name, typed string) (user, bool) {
+// check returns who has this name and password, and what it was compared with. It takes as
+// long for a name that nobody has: how long it takes must not tell which names exist. A real
+// site also slows down those who guess.
+func (a *accounts) check(name, typed string) (user, password, bool) {
 	u, known := a.find(strings.ToLower(name))
 	a.mu.RLock()
 	p := a.passwords[u.ID] // without salt and hash if nobody has the name
 	a.mu.RUnlock()
 	fits := subtle.ConstantTimeCompare(a.hash(typed, p.salt), p.hash) == 1
-	return u, known && fits
+	return u, p, known && fits
+}
+
+// isStill reports whether the password has not been changed since it was checked, which
+// takes a while.
+func (a *accounts) isStill(id string, checked password) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return bytes.Equal(a.passwords[id].salt, checked.salt)
 }
 
 func (a *accounts) setPassword(id, typed string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -52,11 +53,24 @@ func enterAdmin(c flamego.Context, s session.Session, as adminSession, a *accoun
 	if !u.Admin {
 		return v.show(http.StatusForbidden, "forbidden", nil)
 	}
-	if _, ok := a.check(u.Name, c.Request().PostFormValue("password")); !ok {
-		return v.show(http.StatusUnprocessableEntity, "enter", enterForm{Name: u.Name, Error: "This is not your password."})
+	wrong := enterForm{Name: u.Name, Error: "This is not your password."}
+	_, checked, ok := a.check(u.Name, c.Request().PostFormValue("password"))
+	if !ok {
+		return v.show(http.StatusUnprocessableEntity, "enter", wrong)
 	}
 	session.Destroy(as) // Or a second time would not change the ID.
 	if err := session.SetOwner(as, u.ID); err != nil {
+		return err
+	}
+	err := session.Commit(c.Request().Context(), as)
+	if err == nil && !a.isStill(u.ID, checked) { // As in signIn.
+		session.Destroy(as)
+		err = session.ErrEnded
+	}
+	if errors.Is(err, session.ErrEnded) {
+		return v.show(http.StatusUnprocessableEntity, "enter", wrong)
+	}
+	if err != nil {
 		return err
 	}
 	session.AddFlash(s, good("You are in the admin area."))

@@ -20,6 +20,7 @@ func userOptions(cfg config, events *eventLog) session.Options {
 		HashIDs:     true,             // A copy of the store signs nobody in.
 		RenewEvery:  15 * time.Minute, // A stolen ID does not last.
 		MaxPerOwner: 10,               // Nobody looks through a longer list.
+		MaxSize:     8 << 10,          // Nobody fills the store.
 		Observe:     events.observe("site"),
 		Passive:     isStream,
 	}

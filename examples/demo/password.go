@@ -30,7 +30,7 @@ func changePassword(c flamego.Context, s session.Session, users *session.Manager
 	r := c.Request()
 	form := passwordForm{Name: u.Name}
 	typed := r.PostFormValue("new")
-	if _, ok := a.check(u.Name, r.PostFormValue("old")); !ok {
+	if _, _, ok := a.check(u.Name, r.PostFormValue("old")); !ok {
 		form.OldError = "This is not your password."
 	}
 	switch n := utf8.RuneCountInString(typed); {

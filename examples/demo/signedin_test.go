@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -11,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/flamego/session"
+	"github.com/flamego/session/examples/internal/exampletest"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -159,7 +162,52 @@ func TestAdminAreaEnds(t *testing.T) {
 func TestAccounts(t *testing.T) {
 	a := newAccounts(1)
 	assert.NotEqual(t, a.passwords["ann"], a.passwords["bob"], "the same password has the same hash")
-	u, ok := a.check("ANN", firstPassword)
+	u, _, ok := a.check("ANN", firstPassword)
 	assert.True(t, ok)
 	assert.Equal(t, user{ID: "ann", Name: "Ann"}, u)
+}
+
+// TestOldPasswordMeetsChange has the password change while a sign-in with the old one is being
+// stored, which is after it was checked.
+func TestOldPasswordMeetsChange(t *testing.T) {
+	s := newSite(t)
+	memory, _ := findBackend("memory")
+	cfg, a := config{backend: memory, lifetime: time.Hour}, newAccounts(1)
+	opt := userOptions(cfg, s.events)
+	change := func() {}
+	observe := opt.Observe
+	opt.Observe = func(ctx context.Context, e session.Event) {
+		observe(ctx, e)
+		if e.Kind == session.StoreCall {
+			change()
+		}
+	}
+	s.users = exampletest.Open(t, opt, s.Clock)
+	s.app = newApp(cfg, s.users, s.admins, a, s.events)
+	for calls := range 4 { // The change comes after so many calls of the store.
+		left := calls
+		changed := make(chan error, 1)
+		a.setPassword("ann", firstPassword)
+		change = func() {
+			if left--; left == -1 {
+				a.setPassword("ann", "battery staple")
+				go func() { changed <- s.users.EndAll(context.Background(), "ann") }()
+			}
+		}
+		b := s.visitor(t)
+		b.Post("/signin", signInAs("Ann"))
+		if left < 0 {
+			require.NoError(t, <-changed)
+			assert.False(t, isSignedIn(b), calls)
+		}
+		change = func() {}
+	}
+}
+
+// TestLongTarget asks for pages with long URLs, which nobody keeps.
+func TestLongTarget(t *testing.T) {
+	s := newSite(t)
+	b := s.visitor(t)
+	b.Get("/account?x=" + strings.Repeat("x", 60_000))
+	assert.Equal(t, "/", b.Post("/signin", signInAs("Ann")).URL)
 }

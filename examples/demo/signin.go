@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -42,8 +43,11 @@ func requireSignIn(c flamego.Context, s session.Session, a *accounts) {
 // newlines, so that what was asked for as /\host or with a tab in it leads there as
 // well. Whoever makes a link chooses what the visitor asks for: such a redirect
 // after signing in would lend this site's good name to theirs.
+//
+// A long one is not kept either: anybody can ask for it, and the session that keeps it is
+// in the store until it expires.
 func returnTo(target string) string {
-	if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
+	if !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") || len(target) > maxTarget {
 		return "/"
 	}
 	for i := range len(target) {
@@ -53,6 +57,9 @@ func returnTo(target string) string {
 	}
 	return target
 }
+
+// maxTarget is how many bytes of a URL are kept for after the sign-in.
+const maxTarget = 1000
 
 // askName shows the form, which makes no session yet.
 func askName(c flamego.Context, s session.Session, a *accounts, v *view) error {
@@ -98,12 +105,9 @@ func signIn(c flamego.Context, s session.Session, as adminSession, users *sessio
 	if form.NameError != "" {
 		return v.show(http.StatusUnprocessableEntity, "signin", form)
 	}
-	u, ok := a.check(form.Name, c.Request().PostFormValue("password"))
+	u, checked, ok := a.check(form.Name, c.Request().PostFormValue("password"))
 	if !ok {
-		// For this page, not for the next one. Which of the two is wrong is nobody's business.
-		form.Failed = true
-		session.FlashNow(s, bad("No account has this name and password."))
-		return v.show(http.StatusUnprocessableEntity, "signin", form)
+		return signInFailed(s, form, v)
 	}
 	elsewhere, err := users.Sessions(c.Request().Context(), u.ID)
 	if err != nil {
@@ -118,6 +122,19 @@ func signIn(c flamego.Context, s session.Session, as adminSession, users *sessio
 	if err := begin(s, u, c.Request().UserAgent(), form.Remember); err != nil {
 		return err
 	}
+	// Once this is stored, a change of password finds the session and ends it. One that came
+	// between the check and now did not.
+	err = session.Commit(c.Request().Context(), s)
+	if err == nil && !a.isStill(u.ID, checked) {
+		session.Destroy(s)
+		err = session.ErrEnded
+	}
+	if errors.Is(err, session.ErrEnded) {
+		return signInFailed(s, form, v)
+	}
+	if err != nil {
+		return err
+	}
 	session.AddFlash(s, good("Welcome, "+u.Name+"."))
 	if n := len(elsewhere); n > 0 {
 		session.AddFlash(s, info("You are also signed in on "+elsewhere[n-1].Label+others(n-1)+". Is that you?"))
@@ -125,6 +142,13 @@ func signIn(c flamego.Context, s session.Session, as adminSession, users *sessio
 	// 303 See Other: reloading the next page doesn't post the form again.
 	c.Redirect(returnTo(to), http.StatusSeeOther)
 	return nil
+}
+
+func signInFailed(s session.Session, form signInForm, v *view) error {
+	// For this page, not for the next one. Which of the two is wrong is nobody's business.
+	form.Failed = true
+	session.FlashNow(s, bad("No account has this name and password."))
+	return v.show(http.StatusUnprocessableEntity, "signin", form)
 }
 
 // begin makes it the user's session. What the visitor has done so far moves along to a

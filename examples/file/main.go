@@ -1,10 +1,7 @@
-// Command file keeps sessions in files, in the system's folder for temporary files, which
-// most systems empty at boot. A real site would use its own folder.
+// Command file keeps sessions in files, in a folder of its own.
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/flamego/flamego"
@@ -18,7 +15,7 @@ func main() {
 		session.Options{
 			Initer: session.FileIniter(),
 			Config: session.FileConfig{
-				RootDir: filepath.Join(os.TempDir(), "sessions"),
+				RootDir: "file-sessions", // Not in a temporary folder, where others could make it first.
 			},
 		},
 	))

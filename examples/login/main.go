@@ -32,7 +32,8 @@ func main() {
 
 func options(dsn string) session.Options {
 	return session.Options{
-		Initer: sqlite.Initer(),
+		MaxSize: 4 << 10, // Nobody fills the store with a long name.
+		Initer:  sqlite.Initer(),
 		Config: sqlite.Config{
 			DSN:       dsn,
 			InitTable: true,

@@ -6,8 +6,6 @@ package main
 import (
 	"html/template"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/flamego/flamego"
@@ -25,7 +23,7 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 {{end}}`))
 
 func main() {
-	m, err := session.NewManager(options(filepath.Join(os.TempDir(), "flamego-online")))
+	m, err := session.NewManager(options("online-sessions"))
 	if err != nil {
 		panic(err)
 	}

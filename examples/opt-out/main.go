@@ -35,7 +35,8 @@ func main() {
 
 func options() session.Options {
 	return session.Options{
-		Config: session.MemoryConfig{Lifetime: 20 * time.Minute},
+		MaxSize: 4 << 10, // Nobody fills the store with a long name.
+		Config:  session.MemoryConfig{Lifetime: 20 * time.Minute},
 		// An open page asks every minute. It would keep its visitor signed in for good.
 		Passive: func(r *http.Request) bool { return r.URL.Path == "/unread" },
 	}

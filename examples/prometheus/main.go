@@ -6,8 +6,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"github.com/flamego/flamego"
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +16,7 @@ import (
 
 func main() {
 	reg := prometheus.NewRegistry()
-	m, err := session.NewManager(options(reg, filepath.Join(os.TempDir(), "flamego-prometheus")))
+	m, err := session.NewManager(options(reg, "prometheus-sessions"))
 	if err != nil {
 		panic(err)
 	}

@@ -48,8 +48,9 @@ func main() {
 
 func userOptions(dsn string) session.Options {
 	return session.Options{
-		Initer: sqlite.Initer(),
-		Config: sqlite.Config{DSN: dsn, InitTable: true, Lifetime: 8 * time.Hour},
+		MaxSize: 4 << 10, // Nobody fills the store with a long name.
+		Initer:  sqlite.Initer(),
+		Config:  sqlite.Config{DSN: dsn, InitTable: true, Lifetime: 8 * time.Hour},
 	}
 }
 
@@ -57,6 +58,7 @@ func userOptions(dsn string) session.Options {
 // an hour without a request, and the end of the day.
 func adminOptions() session.Options {
 	return session.Options{
+		MaxSize:          4 << 10, // Nobody fills the store with a long name.
 		Config:           session.MemoryConfig{Lifetime: 15 * time.Minute},
 		AbsoluteLifetime: 8 * time.Hour,
 		Cookie:           session.CookieOptions{Name: "admin", SameSite: http.SameSiteStrictMode},

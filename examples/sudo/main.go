@@ -6,6 +6,7 @@ package main
 import (
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/flamego/flamego"
@@ -30,7 +31,7 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 {{end}}`))
 
 func main() {
-	m, err := session.NewManager(session.Options{})
+	m, err := session.NewManager(session.Options{MaxSize: 4 << 10}) // Nobody fills the store.
 	if err != nil {
 		panic(err)
 	}
@@ -62,7 +63,9 @@ func within(d time.Duration, now func() time.Time) flamego.Handler {
 		if at, ok := session.Get[time.Time](s, "password at"); ok && now().Sub(at) < d {
 			return
 		}
-		s.Set("go on to", c.Request().URL.Path) // Here, and not in the form, where anybody could write it.
+		// Here, and not in the form, where anybody could write it. To browsers //host and /\host are
+		// other sites, and whoever makes a link chooses its path.
+		s.Set("go on to", "/"+strings.TrimLeft(c.Request().URL.EscapedPath(), "/"))
 		c.Redirect("/password", http.StatusSeeOther)
 	}
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
 
+	"github.com/flamego/flamego"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -87,4 +89,28 @@ func TestWorkingDay(t *testing.T) {
 	// Whoever sits there cannot become somebody else by typing another name.
 	page := b.Post("/password", url.Values{"name": {"bob"}, "password": {"open sesame"}})
 	assert.Contains(t, page.Body, "Hello ann")
+}
+
+// TestGoOnStaysHere follows links whose paths browsers take for another site.
+func TestGoOnStaysHere(t *testing.T) {
+	clock := exampletest.NewClock()
+	m := exampletest.Open(t, session.Options{}, clock)
+	f := flamego.New()
+	f.Use(m.Sessioner())
+	f.Get("/kept", func(s session.Session) string { to, _ := session.Get[string](s, "go on to"); return to })
+	f.Get("/{**}", within(time.Minute, clock.Now))
+	for path, want := range map[string]string{
+		"//evil.example": "/evil.example", "///evil.example/x": "/evil.example/x", "/\\evil.example": "/%5Cevil.example", "/\t/evil.example": "/%09/evil.example", "/delete": "/delete",
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL = &url.URL{Path: path}
+		rec := httptest.NewRecorder()
+		f.ServeHTTP(rec, r)
+		require.Len(t, rec.Result().Cookies(), 1, path)
+		r = httptest.NewRequest(http.MethodGet, "/kept", nil)
+		r.AddCookie(rec.Result().Cookies()[0])
+		rec = httptest.NewRecorder()
+		f.ServeHTTP(rec, r)
+		assert.Equal(t, want, rec.Body.String(), path)
+	}
 }

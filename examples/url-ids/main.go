@@ -31,6 +31,7 @@ func main() {
 
 func options() session.Options {
 	return session.Options{
+		MaxSize:   4 << 10, // Nobody fills the store with a long name.
 		Transport: session.FirstOf(session.CookieTransport(), session.QueryTransport("sid")),
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/flamego/session/internal/private"
 )
 
 // openFast opens RootDir as a folder that takes fewer system calls than os.Root, on
@@ -47,6 +49,9 @@ func (r *rootDir) current() (*rootFolder, error) {
 		return now, err
 	}
 	now, err := openRoot(r.path)
+	if err == nil {
+		err = private.Check(r.path) // Somebody else may have made it first.
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +113,29 @@ func openRoot(path string) (*rootFolder, error) {
 	return &rootFolder{dir, id}, err
 }
 
+// checkOwners looks at the folders in RootDir, and at the locks: what another user has left,
+// such as root in a single run, would fail the requests of the visitors it concerns. It does
+// not look at each session.
+func (b *Backend) checkOwners() error {
+	for _, pattern := range []string{lockDir, lockDir + "/*", "[0-9a-z]", "[0-9a-z]/[0-9a-z]"} {
+		names, _ := fs.Glob(os.DirFS(b.root.path), pattern) // Only a bad pattern is an error.
+		for _, name := range names {
+			if err := private.Check(filepath.Join(b.root.path, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // open checks at start that RootDir can be used.
 func (b *Backend) open(path string) error {
 	abs, err := filepath.Abs(path)
 	if err == nil {
 		b.root.path = abs
+		if err := b.checkOwners(); err != nil {
+			return fmt.Errorf("FileConfig.RootDir: %w", err)
+		}
 		err = b.try()
 	}
 	if err != nil {
