@@ -44,8 +44,7 @@ import (
 )
 
 // The conditions that a Backend distinguishes. They may be wrapped; the library checks
-// them with errors.Is. Every other error means that the storage system is unavailable,
-// and fails the request.
+// them with errors.Is. Every other error fails the request, as ErrUnavailable does.
 var (
 	// ErrNotFound says that there is no record under the ID.
 	ErrNotFound = errors.New("session: not found")
@@ -58,6 +57,14 @@ var (
 	// returns it, wrapped with the reason. It costs the visitor that session and is
 	// reported, like data that cannot be decoded. Most backends have no such case.
 	ErrUnreadable = errors.New("session: unreadable record")
+	// ErrUnavailable says that the storage system cannot be reached at the moment: there
+	// is no connection, it is starting up or failing over, it has too many connections, or
+	// a call took too long. Nobody has to do anything about that but wait. So at start the
+	// server starts all the same, while any other error is returned by NewManager: a
+	// wrong password, table or option does not pass by itself. A backend wraps it around
+	// what only it can recognize; an end of the context, a net.Error, a connection that is
+	// refused, and io.EOF mean the same without it.
+	ErrUnavailable = errors.New("session: store unavailable")
 )
 
 // Record is what a Backend stores under a session ID.
