@@ -3,7 +3,7 @@ package session_test
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,7 +175,7 @@ func (b *faultyBackend) clear() {
 	clear(b.records)
 }
 
-var errDown = errors.New("the store is down")
+var errDown = fmt.Errorf("the store is down: %w", session.ErrUnavailable)
 
 func (b *faultyBackend) call(ctx context.Context, method, id string, fail *atomic.Bool, do func() error) error {
 	b.calls.Add(1)

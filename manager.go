@@ -18,6 +18,7 @@ import (
 	"github.com/flamego/session/internal/carry"
 	"github.com/flamego/session/internal/codec"
 	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/internal/outage"
 	"github.com/flamego/session/internal/share"
 	"github.com/flamego/session/internal/txn"
 )
@@ -92,6 +93,9 @@ func NewManager(opts Options) (*Manager, error) {
 			return nil, fmt.Errorf("session: RenewEvery: %w", err)
 		}
 	}
+	if err := m.prove(); err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
 	if err := m.enlist(); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
@@ -99,6 +103,23 @@ func NewManager(opts Options) (*Manager, error) {
 	m.stop = cancel
 	go m.collect(ctx)
 	return m, nil
+}
+
+// prove has a Store of the library's show that it keeps what it is given. If it cannot be
+// reached, the server starts all the same, and requests that need it fail until it can be.
+func (m *Manager) prove() error {
+	e, ok := m.core.Engine.(interface{ Prove(context.Context) error })
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), defaultStoreTimeout)
+	defer cancel()
+	err := e.Prove(ctx)
+	if err != nil && outage.Is(err) {
+		m.report(fmt.Errorf("session: start: %w", err))
+		return nil
+	}
+	return err
 }
 
 // Sessioner returns a middleware handler that injects session.Session, session.Store

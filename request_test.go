@@ -40,6 +40,7 @@ func newApp(t *testing.T, change ...func(*session.Options)) *app {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = m.Close(context.Background()) })
 	a.m = m
+	a.b.calls.Store(0) // Those of the start.
 	a.Use(m.Sessioner())
 	return a
 }

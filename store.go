@@ -37,6 +37,9 @@ var (
 	ErrNotFound = driver.ErrNotFound
 	ErrExists   = driver.ErrExists
 	ErrConflict = driver.ErrConflict
+	// ErrUnavailable marks what passes by itself, such as a storage system that is starting
+	// up. It does not keep a server from starting.
+	ErrUnavailable = driver.ErrUnavailable
 )
 
 var errInClient = errors.New("the sessions of this Store are kept by their clients, out of reach: only a request of the session itself can change or end it")

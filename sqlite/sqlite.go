@@ -99,7 +99,7 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
 		})
 	})
 	if err == nil {
-		err = checkFiles(ctx, write)
+		err = sqlstore.Retry(ctx, class, func() error { return checkFiles(ctx, write) })
 	}
 	if err != nil {
 		return errors.Join(err, o.Close())

@@ -32,6 +32,7 @@ type Engine struct {
 	codec   codec.Codec
 	name    string // of the storage, or ""
 	bad     unreadable
+	proof   proof
 }
 
 // New returns the engine of a backend and a codec. Encrypted records are bound to the name.
@@ -49,6 +50,9 @@ type manyLoader struct{ *Engine }
 
 // LoadMany implements txn.ManyLoader.
 func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]*txn.Version, error) {
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
 	records, err := e.records.(driver.ManyLoader).LoadMany(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -127,6 +131,9 @@ func (e *Engine) Load(ctx context.Context, id string) (*txn.Version, error) {
 }
 
 func (e *Engine) load(ctx context.Context, id string) (driver.Record, error) {
+	if err := e.ready(ctx); err != nil {
+		return driver.Record{}, err
+	}
 	if e.loads != nil && e.loads.backend.SharesLoads() {
 		return e.loads.load(ctx, id)
 	}
@@ -153,7 +160,10 @@ func (e *Engine) boundTo(key string) string {
 }
 
 // next encodes the old version with the changes applied, and calls do to store it.
-func (e *Engine) next(old *txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (*txn.Version, error) {
+func (e *Engine) next(ctx context.Context, old *txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (*txn.Version, error) {
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
 	if e.codec.Renews {
 		ch = ch.With(txn.StoredAtKey, e.boundTo(e.Ref(id)))
 	}
@@ -168,21 +178,21 @@ func (e *Engine) next(old *txn.Version, ch *txn.Changes, id string, expiry time.
 
 // Create implements txn.Engine.
 func (e *Engine) Create(ctx context.Context, id string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
-	return e.next(nil, ch, id, expiry, func(r driver.Record) error {
+	return e.next(ctx, nil, ch, id, expiry, func(r driver.Record) error {
 		return e.records.Create(ctx, id, r)
 	})
 }
 
 // Replace implements txn.Engine.
 func (e *Engine) Replace(ctx context.Context, old *txn.Version, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
-	return e.next(old, ch, old.ID, expiry, func(r driver.Record) error {
+	return e.next(ctx, old, ch, old.ID, expiry, func(r driver.Record) error {
 		return e.records.Replace(ctx, old.ID, old.Record, r)
 	})
 }
 
 // Move implements txn.Engine.
 func (e *Engine) Move(ctx context.Context, old *txn.Version, newID string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
-	return e.next(old, ch, newID, expiry, func(r driver.Record) error {
+	return e.next(ctx, old, ch, newID, expiry, func(r driver.Record) error {
 		return e.records.Move(ctx, old.ID, newID, old.Record, r)
 	})
 }
@@ -198,10 +208,18 @@ func (e *Engine) Extend(ctx context.Context, old *txn.Version, expiry time.Time)
 }
 
 // Delete implements txn.Engine.
-func (e *Engine) Delete(ctx context.Context, id string) error { return e.records.Delete(ctx, id) }
+func (e *Engine) Delete(ctx context.Context, id string) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	return e.records.Delete(ctx, id)
+}
 
 // Sweep implements txn.Engine.
 func (e *Engine) Sweep(ctx context.Context, now time.Time, limit int) (int, error) {
+	if err := e.ready(ctx); err != nil {
+		return 0, err
+	}
 	return e.records.DeleteExpired(ctx, now, limit)
 }
 
