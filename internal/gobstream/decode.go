@@ -3,6 +3,7 @@ package gobstream
 import (
 	"math"
 	"math/bits"
+	"reflect"
 	"time"
 )
 
@@ -26,6 +27,9 @@ func (p *parser) session() []Pair {
 		}
 		pair.Value = p.value()
 		pairs = append(pairs, pair)
+	}
+	if p.other {
+		p.compiles()
 	}
 	// In a map the last one wins. No Encoder writes such a stream.
 	if !p.other && hasDuplicates(pairs) {
@@ -58,23 +62,31 @@ func hasDuplicates(pairs []Pair) bool {
 // value reads an interface: the name of a type, its number, the length of the
 // value, and the value. It returns nil for what it does not know, after noting
 // that.
-func (p *parser) value() any {
+func (p *parser) value() any { return p.valueInto(anyType) }
+
+// valueInto does so for an interface that gob decodes into one of the type.
+func (p *parser) valueInto(t reflect.Type) any {
 	name := p.bytes()
 	if len(name) == 0 {
+		p.unskippable(t)
 		return nil
 	}
 	id := p.typeOfValue(true)
 	outer := p.limit
 	p.startOfPart()
-	v := p.named(name, id)
+	first := p.limit
+	v := p.named(name, id, t)
 	// gob uses the length to skip what it does not need, so the length must be right.
 	p.endOfPart()
+	if p.limit != first {
+		p.unskippable(t)
+	}
 	p.limit = outer
 	return v
 }
 
 // named reads the value of an interface.
-func (p *parser) named(name []byte, id int32) any {
+func (p *parser) named(name []byte, id int32, t reflect.Type) any {
 	if !p.other {
 		start := p.pos
 		if v, ok := p.common(name, id); ok {
@@ -86,7 +98,7 @@ func (p *parser) named(name []byte, id int32) any {
 		// Everything that is not ok is in one message, so going back is safe.
 		p.pos, p.other = start, true
 	}
-	p.walkWhole(id)
+	p.walkWhole(id, p.held(name, id, t))
 	return nil
 }
 

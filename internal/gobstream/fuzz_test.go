@@ -33,6 +33,9 @@ func FuzzDecode(f *testing.F) {
 	for _, stream := range deepStreams(50) {
 		f.Add([]byte(stream))
 	}
+	for _, stream := range misread(50) {
+		f.Add([]byte(stream))
+	}
 	// A type defined within the value of an interface, which then has two parts.
 	b, err := plainEncode(map[any]any{"key": []any{profile{Extra: []any{nil, boxed{1}}}, address{}}})
 	if err != nil {

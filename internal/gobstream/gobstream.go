@@ -28,9 +28,12 @@ const (
 	// maxDepth bounds how deep values may be nested, in both directions: what is written
 	// can be read. It costs gob about 12 MB of stack.
 	maxDepth = 10_000
-	// maxTypes bounds the types that a stream defines, their fields included. The
-	// time gob takes to compile them can grow with the square of it.
+	// maxTypes bounds the types that a stream defines, their fields included.
 	maxTypes = 4096
+	// maxReach bounds the types that all fields reach, each by itself: see compiles.
+	maxReach = 4 * maxTypes
+	// maxName is the longest name of a field, in bytes.
+	maxName = 1024
 	// shareLimit is the longest stream, in bytes, whose strings are all cut from
 	// one copy of it. One string kept for long then keeps at most this much alive.
 	shareLimit = 1024
@@ -78,6 +81,11 @@ func Decode(b []byte) ([]Pair, error) {
 		return pairs, nil
 	}
 	// The stream looks sound, and has something uncommon in it.
+	if p.odd {
+		if err := checkSkipped(b); err != nil {
+			return nil, err
+		}
+	}
 	return decodeAny(b, len(pairs))
 }
 
@@ -99,7 +107,7 @@ func encodeAny(pairs []Pair) (b []byte, err error) {
 		return nil, err
 	}
 	// A shorter stream cannot exceed any bound of the parser.
-	if buf.Len() > maxTypes {
+	if buf.Len() > maxName {
 		p := parser{b: buf.Bytes(), other: true}
 		if p.session(); p.err != nil {
 			return nil, fmt.Errorf("the result could not be read back: %w", p.err)

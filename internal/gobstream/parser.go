@@ -1,6 +1,9 @@
 package gobstream
 
-import "errors"
+import (
+	"errors"
+	"reflect"
+)
 
 // parser follows the structure of a stream. It takes and refuses what a gob
 // Decoder does, except that lengths must be possible and nesting bounded: what
@@ -19,7 +22,9 @@ type parser struct {
 	depth int // of values that can hold others, around the one at hand
 	types types
 	other bool // there is something that only encoding/gob can decode
+	odd   bool // in it is something that gob cannot skip
 	err   error
+	into  map[structInto][]reflect.Type // of the fields; nil unless they are asked for: see skip.go
 }
 
 // fail notes the first error and leaves nothing to read. The reasons are for
@@ -121,11 +126,12 @@ func (p *parser) typeOfValue(inInterface bool) int32 {
 		if p.pos == p.end {
 			p.message()
 		}
+		start := p.pos
 		id := int32(p.int())
 		if id >= 0 {
 			return id
 		}
-		p.definition(-id)
+		p.definition(-id, start)
 		if p.pos < p.end {
 			if !inInterface {
 				p.fail("something follows a type in its message")

@@ -4,10 +4,19 @@ package gobstream
 // defined later, or never, and to themselves: only walking a value tells.
 type typeDef struct {
 	id        int32
-	kind      byte    // 0 if the definition sets none
-	key, elem int32   // 0 if the kind has none
-	length    int64   // of an array
-	fields    []int32 // of a struct: the type of each
+	kind      byte  // 0 if the definition sets none
+	key, elem int32 // 0 if the kind has none
+	length    int64 // of an array
+	fields    []fieldDef
+	start     int32 // of the definition in the stream, with its number
+	end       int32
+	seen      int32 // the last field that reach came from
+}
+
+// fieldDef is a field of a struct. The name belongs to the input.
+type fieldDef struct {
+	name []byte
+	id   int32
 }
 
 // types holds the definitions. There are rarely more than a few, and then
@@ -18,6 +27,7 @@ type types struct {
 	first [4]typeDef
 	index map[int32]int
 	size  int // definitions and fields
+	reach int // see reach
 }
 
 // find returns nil for a type that is not defined. The result stays as it is
@@ -61,13 +71,13 @@ func (d *typeDef) is(kind byte, key, elem int32) bool {
 }
 
 // definition reads the description of a type: a struct of which one field is
-// set, for its kind. The names in it mean nothing to a decoder.
-func (p *parser) definition(id int32) {
+// set, for its kind.
+func (p *parser) definition(id int32, start int) {
 	if id < firstID || p.types.find(id) != nil {
 		p.fail("a type is defined twice or has a reserved number")
 		return
 	}
-	d := typeDef{id: id}
+	d := typeDef{id: id, start: int32(start)}
 	// The fields of a definition are the kinds, the last of which is this one.
 	for f := -1; p.field(&f, kindTextMarshaler); {
 		if d.kind != 0 {
@@ -84,6 +94,7 @@ func (p *parser) definition(id int32) {
 		p.fail("too many types")
 		return
 	}
+	d.end = int32(p.pos)
 	p.types.add(d)
 }
 
@@ -138,16 +149,49 @@ func (p *parser) structFields(d *typeDef) {
 			p.fail("it ends too early")
 			return
 		}
-		id := int32(0)
+		var field fieldDef
 		for f := -1; p.field(&f, 2); {
 			if f == 0 {
-				p.bytes()
+				field.name = p.bytes()
 			} else {
-				id = p.typeID()
+				field.id = p.typeID()
 			}
 		}
-		d.fields = append(d.fields, id)
+		// gob quotes the name in an error that it makes for each type of ours.
+		if len(field.name) > maxName {
+			p.fail("the name of a field is too long")
+		}
+		d.fields = append(d.fields, field)
 	}
+}
+
+// compiles bounds what gob does for the fields that a type of the application lacks: for
+// each of them it compiles all lists and maps below, however often it did so before.
+func (p *parser) compiles() {
+	if p.types.size*p.types.size <= maxReach {
+		return
+	}
+	from := int32(0)
+	for i := range p.types.defs {
+		for _, f := range p.types.defs[i].fields {
+			from++
+			p.reach(f.id, from)
+		}
+	}
+}
+
+// reach counts the types below a field, up to the next structs, which gob keeps.
+func (p *parser) reach(id, from int32) {
+	d := p.types.find(id)
+	if d == nil || d.kind == kindStruct || d.seen == from || p.err != nil {
+		return
+	}
+	d.seen = from
+	if p.types.reach++; p.types.reach > maxReach {
+		p.fail("too many types in fields")
+	}
+	p.reach(d.key, from)
+	p.reach(d.elem, from)
 }
 
 // typeID reads the number of a type, which gob keeps in 32 bits.

@@ -1,15 +1,12 @@
 package gobstream
 
+import "reflect"
+
 // walk steps over a value that only encoding/gob can decode, to see that gob
-// may safely be given the stream. It goes by the types on the wire alone: gob
-// compares them with those of the values before it starts.
-//
-// One gap remains. gob misreads two things in a field that a struct of the
-// application does not have: a nil interface in a list, and an interface whose
-// value comes in parts, of which it skips the first only. Only the types of the
-// application tell where such a field is. Someone who can forge records could so
-// still lead gob to a count, or a depth, that walk never saw.
-func (p *parser) walk(id int32) {
+// may safely be given the stream. It goes by the types on the wire: gob
+// compares them with those of the values before it starts. t is the type into
+// which gob decodes the value, as far as that matters: see skip.go.
+func (p *parser) walk(id int32, t reflect.Type) {
 	switch id {
 	// What is built in comes without a definition.
 	case idBool, idInt, idUint, idFloat:
@@ -20,15 +17,15 @@ func (p *parser) walk(id int32) {
 	case idBytes, idString:
 		p.bytes()
 	case idInterface:
-		p.value()
+		p.valueInto(t)
 	default:
-		p.walkDefined(id)
+		p.walkDefined(id, t)
 	}
 }
 
 // walkWhole steps over a value that stands for itself, not in another: a zero
 // precedes it if it is no struct.
-func (p *parser) walkWhole(id int32) {
+func (p *parser) walkWhole(id int32, t reflect.Type) {
 	if d := p.types.find(id); (d == nil || d.kind != kindStruct) && p.uint() != 0 {
 		p.fail("a value does not start with zero")
 		return
@@ -36,16 +33,16 @@ func (p *parser) walkWhole(id int32) {
 	// Every way that leads deeper goes through a defined type, but for this one: an
 	// interface can hold an interface at five bytes a level.
 	if id != idInterface {
-		p.walk(id)
+		p.walk(id, t)
 	} else if p.deeper() {
-		p.walk(id)
+		p.walk(id, t)
 		p.depth--
 	}
 }
 
 // walkDefined counts each value of a defined type as a level, whether or not it
 // can hold others.
-func (p *parser) walkDefined(id int32) {
+func (p *parser) walkDefined(id int32, t reflect.Type) {
 	d := p.types.find(id)
 	if d == nil {
 		p.fail("a type is not defined")
@@ -61,19 +58,24 @@ func (p *parser) walkDefined(id int32) {
 		if int64(n) != d.length {
 			p.fail("an array is of another length than its type")
 		}
-		p.walkElems(n, d.elem)
+		p.walkElems(n, d.elem, elemOf(t))
 	case kindSlice:
-		p.walkElems(p.count(1), d.elem)
+		p.walkElems(p.count(1), d.elem, elemOf(t))
 	case kindMap:
+		key, elem := keyOf(t), elemOf(t)
 		// gob makes room for the pairs before it sees them.
 		for n := p.count(2); n > 0 && p.more(); n-- {
-			p.walk(d.key)
-			p.walk(d.elem)
+			p.walk(d.key, key)
+			p.walk(d.elem, elem)
 		}
 	case kindStruct:
+		types := p.fieldTypes(d, t)
 		// Zero fields are left out, so these need not be all.
 		for f := -1; p.field(&f, len(d.fields)); {
-			p.walk(d.fields[f])
+			if types != nil {
+				t = types[f]
+			}
+			p.walk(d.fields[f].id, t)
 		}
 	case kindGobEncoder, kindBinaryMarshaler, kindTextMarshaler:
 		// What the bytes do to the type's own method is that method's business.
@@ -85,9 +87,9 @@ func (p *parser) walkDefined(id int32) {
 }
 
 // walkElems steps over the elements of an array or a slice.
-func (p *parser) walkElems(n int, elem int32) {
+func (p *parser) walkElems(n int, elem int32, t reflect.Type) {
 	for ; n > 0 && p.more(); n-- {
-		p.walk(elem)
+		p.walk(elem, t)
 	}
 }
 
