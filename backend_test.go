@@ -71,6 +71,8 @@ func (b *mapBackend) Move(ctx context.Context, id, newID string, old, r session.
 	return nil
 }
 
+func (b *mapBackend) MovesInOneStep() bool { return true }
+
 func (b *mapBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

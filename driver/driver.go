@@ -33,8 +33,8 @@
 // random, and may be touched by a request that loaded it in time.
 //
 // One call should cost one round trip. Optional abilities are interfaces, found by type
-// assertion: io.Closer, if there are connections or goroutines to end, ManyLoader and
-// Counter.
+// assertion: io.Closer, if there are connections or goroutines to end, ManyLoader,
+// LoadSharer, OneStepMover and Counter.
 package driver
 
 import (
@@ -96,7 +96,10 @@ type Backend interface {
 	// ErrConflict like Replace, and ErrExists if newID is taken; the record then stays
 	// as it was. A backend that cannot change an ID in one step stores the new record,
 	// removes the old one if it is still the same, and otherwise undoes the first step:
-	// ErrConflict promises that nothing is left under newID.
+	// it removes the new record if that still holds what it has stored. Others may have
+	// changed or ended it meanwhile, and what they have put there stays. ErrConflict
+	// promises that nothing of r is left under newID; a backend that cannot make sure of
+	// that, because the undo has failed as well, returns another error.
 	Move(ctx context.Context, id, newID string, old, r Record) error
 	// Touch changes only the expiry, or returns ErrConflict. It creates no record, and
 	// must not change the expiry of one that has been replaced: another request may
@@ -132,6 +135,15 @@ type ManyLoader interface {
 	// duplicates among them. It may be called concurrently, and returns an error when the
 	// context has ended.
 	LoadMany(ctx context.Context, ids []string) (map[string]Record, error)
+}
+
+// OneStepMover is a Backend whose Move is one step: nobody sees both records, or neither,
+// and there is nothing to undo. It is optional: for any other, a new ID costs one more Load,
+// with which the library makes sure that a session which has ended does not come back.
+type OneStepMover interface {
+	// MovesInOneStep reports whether that is so. It may be called concurrently, and before
+	// each move.
+	MovesInOneStep() bool
 }
 
 // LoadSharer is a Backend that lets the loads of concurrent requests share round trips.

@@ -60,6 +60,9 @@ var load = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: 
 // sessions of others waiting.
 func (b *backend) SharesLoads() bool { return b.shares.Load() }
 
+// MovesInOneStep implements driver.OneStepMover: see Move.
+func (b *backend) MovesInOneStep() bool { return true }
+
 // LoadMany implements driver.ManyLoader. The batch is large enough for the usual owner's
 // sessions, so that there is one round trip.
 func (b *backend) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {

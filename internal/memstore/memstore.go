@@ -34,6 +34,9 @@ func New() *Engine {
 // Traits implements txn.Engine.
 func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, OwnRecords: true} }
 
+// MovesInOneStep implements driver.OneStepMover.
+func (e *Engine) MovesInOneStep() bool { return true }
+
 // Valid implements txn.Engine.
 func (e *Engine) Valid(id string, least int) bool { return txn.IsID(id, least) }
 

@@ -75,7 +75,11 @@ func (h hashed) Create(ctx context.Context, id string, r driver.Record) error {
 func (h hashed) Replace(ctx context.Context, id string, old, r driver.Record) error {
 	old, ok := unmark(old)
 	if ok {
-		return h.Backend.Move(ctx, id, txn.KeyOf(id), old, r)
+		err := h.Backend.Move(ctx, id, txn.KeyOf(id), old, r)
+		if errors.Is(err, driver.ErrExists) {
+			return driver.ErrConflict // Another request is moving it, or has done so.
+		}
+		return err
 	}
 	return h.Backend.Replace(ctx, txn.KeyOf(id), old, r)
 }

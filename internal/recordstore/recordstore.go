@@ -49,7 +49,8 @@ func New(b driver.Backend, c codec.Codec, name string) txn.Engine {
 type manyLoader struct{ *Engine }
 
 // LoadMany implements txn.ManyLoader.
-func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]*txn.Version, error) {
+func (e manyLoader) LoadMany(ctx context.Context, ids []string) (_ map[string]*txn.Version, err error) {
+	defer caught(&err)
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -70,6 +71,12 @@ func (e manyLoader) LoadMany(ctx context.Context, ids []string) (map[string]*txn
 
 // Traits implements txn.Engine.
 func (e *Engine) Traits() txn.Traits { return txn.Traits{OwnRecords: true, Shared: true} }
+
+// MovesInOneStep implements driver.OneStepMover.
+func (e *Engine) MovesInOneStep() bool {
+	b, ok := e.backend.(driver.OneStepMover)
+	return ok && b.MovesInOneStep()
+}
 
 // Attach checks the codec.
 func (e *Engine) Attach(string) error { return e.codec.Check() }
@@ -130,7 +137,8 @@ func (e *Engine) Load(ctx context.Context, id string) (*txn.Version, error) {
 	}
 }
 
-func (e *Engine) load(ctx context.Context, id string) (driver.Record, error) {
+func (e *Engine) load(ctx context.Context, id string) (_ driver.Record, err error) {
+	defer caught(&err)
 	if err := e.ready(ctx); err != nil {
 		return driver.Record{}, err
 	}
@@ -160,7 +168,7 @@ func (e *Engine) boundTo(key string) string {
 }
 
 // next encodes the old version with the changes applied, and calls do to store it.
-func (e *Engine) next(ctx context.Context, old *txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (*txn.Version, error) {
+func (e *Engine) next(ctx context.Context, old *txn.Version, ch *txn.Changes, id string, expiry time.Time, do func(driver.Record) error) (v *txn.Version, err error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -173,7 +181,16 @@ func (e *Engine) next(ctx context.Context, old *txn.Version, ch *txn.Changes, id
 		return nil, err
 	}
 	v.Record.Data = raw
+	defer caught(&err)
 	return v, do(v.Record)
+}
+
+// caught makes an error of a panic of the backend, which may have done the work before: its
+// answer is lost.
+func caught(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
+	}
 }
 
 // Create implements txn.Engine.
@@ -198,7 +215,8 @@ func (e *Engine) Move(ctx context.Context, old *txn.Version, newID string, ch *t
 }
 
 // Extend implements txn.Engine.
-func (e *Engine) Extend(ctx context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
+func (e *Engine) Extend(ctx context.Context, old *txn.Version, expiry time.Time) (_ *txn.Version, err error) {
+	defer caught(&err)
 	if e.codec.Renews {
 		return e.Replace(ctx, old, &txn.Changes{}, expiry)
 	}
@@ -208,7 +226,8 @@ func (e *Engine) Extend(ctx context.Context, old *txn.Version, expiry time.Time)
 }
 
 // Delete implements txn.Engine.
-func (e *Engine) Delete(ctx context.Context, id string) error {
+func (e *Engine) Delete(ctx context.Context, id string) (err error) {
+	defer caught(&err)
 	if err := e.ready(ctx); err != nil {
 		return err
 	}

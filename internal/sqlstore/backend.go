@@ -70,6 +70,9 @@ func (b *Backend) many(ids []string) (Statement, []any) {
 // SharesLoads implements driver.LoadSharer.
 func (b *Backend) SharesLoads() bool { return b.d.SharesLoads }
 
+// MovesInOneStep implements driver.OneStepMover: a move is an UPDATE.
+func (b *Backend) MovesInOneStep() bool { return true }
+
 // rows adds the records under the IDs.
 func (b *Backend) rows(ctx context.Context, s Statement, ids []any, found map[string]driver.Record) error {
 	return Retry(ctx, b.d.Class, func() error {

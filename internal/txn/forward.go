@@ -69,38 +69,72 @@ func (s *Store) forward(ctx context.Context, id, newID, salt string) error {
 	return err
 }
 
-// forwards returns the IDs in the forward of id, none if there is no forward.
-func (s *Store) forwards(ctx context.Context, id string) ([]string, error) {
+// stands returns ErrConflict if there is no record under the ID any more. It is asked
+// before a store moves a session in steps, after the forward was stored: an end either came
+// before it, or finds the forward.
+func (s *Store) stands(ctx context.Context, id string) error {
+	if m, ok := s.Engine.(driver.OneStepMover); !s.Traits.OwnRecords || ok && m.MovesInOneStep() {
+		return nil
+	}
+	_, err := s.load(ctx, id)
+	if errors.Is(err, driver.ErrNotFound) {
+		return driver.ErrConflict
+	}
+	return err
+}
+
+// forwarded is what a forward says.
+type forwarded struct {
+	to    []target // where the session may have moved
+	ended bool     // it was ended under the old ID
+}
+
+// target is an ID, and the salt of a renewal, or "".
+type target struct{ id, salt string }
+
+// parseForward leaves out what is no ID: who can write to the storage can write anything.
+func parseForward(text string) (f forwarded) {
+	for _, word := range strings.Fields(text) {
+		id, salt, renewed := strings.Cut(word, saltMark)
+		f.ended = f.ended || word == endMark
+		if driver.ValidID(id) && (!renewed || driver.ValidID(salt)) {
+			f.to = append(f.to, target{id, salt})
+		}
+	}
+	return f
+}
+
+// forwards returns what the forward of id says, nothing if there is none.
+func (s *Store) forwards(ctx context.Context, id string) (f forwarded, err error) {
 	if !s.Traits.OwnRecords {
-		return nil, nil
+		return f, nil
 	}
 	forward, err := s.load(ctx, s.forwardID(id))
 	if isLost(err) {
-		return nil, nil
+		return f, nil
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		f = parseForward(forward.terms.note)
 	}
-	var ids []string
-	for _, to := range forwardedTo(forward) {
-		ids = append(ids, to.id)
-	}
-	return ids, nil
+	return f, err
 }
 
-// target is where a session went, and the salt of a renewal, or "".
-type target struct{ id, salt string }
-
-// forwardedTo returns what a forward names. Who can write to the storage can write anything
-// there, so what is no ID is left out.
-func forwardedTo(forward *Version) (list []target) {
-	for _, word := range strings.Fields(forward.terms.note) {
-		id, salt, renewed := strings.Cut(word, saltMark)
-		if driver.ValidID(id) && (!renewed || driver.ValidID(salt)) {
-			list = append(list, target{id, salt})
-		}
+// close returns what the forward of id says. If there is one, it says from now on that the
+// session was ended: a move that is under way has to find that.
+func (s *Store) close(ctx context.Context, id string) (f forwarded, err error) {
+	if !s.Traits.OwnRecords {
+		return f, nil
 	}
-	return list
+	err = s.amend(ctx, s.forwardID(id), forwardKey, time.Time{}, func(text string) (string, error) {
+		if f = parseForward(text); len(f.to) > 0 && !f.ended {
+			text += " " + endMark
+		}
+		return text, nil
+	})
+	if isLost(err) {
+		err = nil
+	}
+	return f, err
 }
 
 // isLost reports whether there is no such record, or none that anybody will ever read.
@@ -108,7 +142,10 @@ func isLost(err error) bool {
 	return errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrUnreadable)
 }
 
-const saltMark = "~"
+const (
+	saltMark = "~"
+	endMark  = "-" // no ID
+)
 
 // renewedID is the ID of a session that is renewed under a salt of the same length.
 func renewedID(old, salt string) string {
@@ -125,7 +162,7 @@ func (s *Store) findRenewed(ctx context.Context, id string) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, to := range forwardedTo(forward) {
+	for _, to := range parseForward(forward.terms.note).to {
 		if to.salt == "" || s.Now().After(forward.Record.Expiry) {
 			continue
 		}
@@ -176,13 +213,13 @@ func (s *Store) end(ctx context.Context, place, id string) error {
 	if err != nil {
 		return err
 	}
-	to, err := s.forwards(ctx, id)
-	for _, next := range to {
+	f, err := s.close(ctx, id)
+	for _, next := range f.to {
 		if err != nil {
 			break
 		}
-		v, _ := s.load(ctx, next)
-		if err = s.end(ctx, place, next); err == nil && v != nil {
+		v, _ := s.load(ctx, next.id)
+		if err = s.end(ctx, place, next.id); err == nil && v != nil {
 			s.unlist(ctx, place, v)
 		}
 	}

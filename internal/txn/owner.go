@@ -288,16 +288,20 @@ func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Lis
 		return err
 	}
 	for _, l := range list {
+		settled := s.settled(l)
 		for _, id := range l.ids {
-			if err := s.bury(ctx, k, owner, l, id, found); err != nil {
+			if err := s.bury(ctx, k, owner, l, id, found, settled); err != nil {
 				return err
+			}
+			if _, ok := found[id]; ok {
+				settled = false // It may be about to move to the next ID.
 			}
 		}
 	}
 	return nil
 }
 
-func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string, found map[string]*Version) error {
+func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string, found map[string]*Version, settled bool) error {
 	for try := 1; ; try++ {
 		v, ok := found[id]
 		var err error
@@ -310,14 +314,14 @@ func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id str
 				return err
 			}
 			s.Emit(ctx, Event{Kind: k, ID: id, Owner: owner, By: byManager})
-			if s.settled(l) {
+			if settled {
 				return nil
-			} // Otherwise a sign-in that was done by half may be tried again.
+			} // Otherwise a sign-in or a move that was done by half may be tried again.
 		case err == nil: // A tombstone, or a session that has no owner any more.
 			return nil
 		case !errors.Is(err, driver.ErrNotFound):
 			return err
-		case s.settled(l):
+		case settled:
 			return nil
 		}
 		_, err = s.create(ctx, id, tombstone, s.Now().Add(settleFor))

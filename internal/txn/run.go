@@ -46,7 +46,7 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 			case s.adopt:
 				s.dropFlashes(p) // The next try would merge them with what may be there.
 			default:
-				s.store.discard(ctx, p, id) // It may be there all the same, and nobody knows of it.
+				s.store.discard(ctx, v) // It may be there all the same, and nobody knows of it.
 			}
 			if p.list != nil && ctx.Err() == nil {
 				s.store.strike(ctx, p.list, "", id) // It would take the place of another session.
@@ -125,7 +125,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 		var err error
 		if next == "" {
 			v, err = s.store.replace(ctx, at, ch, expiry)
-		} else {
+		} else if err = s.store.stands(ctx, at.ID); err == nil {
 			v, err = s.store.move(ctx, at, next, ch, expiry)
 		}
 		switch {
@@ -144,7 +144,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 		fresh, err := turn.next(ctx, s.store, at.ID)
 		if next != "" && errors.Is(err, driver.ErrNotFound) {
 			// Nobody else knows the new ID: an earlier try has moved it before failing.
-			if fresh, err = s.store.Find(ctx, next); err == nil {
+			if fresh, err = s.arrived(ctx, at.ID, next); err == nil {
 				next = ""
 			}
 		}
@@ -200,7 +200,7 @@ func (s *Session) rebase(p *plan, at *Version, ch *Changes) (*Changes, error) {
 // may have done the work: its answer may have been lost.
 func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried *Version, next string, failure error) (*Version, error) {
 	if next != "" {
-		v, err := s.movedInDoubt(ctx, p, at, next, failure)
+		v, err := s.movedInDoubt(ctx, p, at, tried, failure)
 		if err != nil {
 			s.dropFlashes(p) // An AddFlash that is in the moved record would be added to it again.
 		}
@@ -219,47 +219,65 @@ func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried *Version, next
 
 // movedInDoubt is inDoubt for a move. It leaves the session under its new ID, or nothing
 // there.
-func (s *Session) movedInDoubt(ctx context.Context, p *plan, at *Version, next string, failure error) (*Version, error) {
+func (s *Session) movedInDoubt(ctx context.Context, p *plan, at, tried *Version, failure error) (*Version, error) {
 	_, err := s.store.load(ctx, at.ID)
 	if err == nil {
-		s.store.discard(ctx, p, next) // A copy that nobody has been told of.
+		s.store.discard(ctx, tried) // A copy that nobody has been told of.
 		return nil, failure
 	}
 	if !errors.Is(err, driver.ErrNotFound) {
 		return nil, failure
 	}
-	v, err := s.store.Find(ctx, next)
-	if err != nil {
+	v, err := s.arrived(ctx, at.ID, tried.ID)
+	switch {
+	case err == nil:
+		return v, nil
+	case !errors.Is(err, ErrEnded):
 		return nil, failure
 	}
-	// It is there, but another rotation may have come between the two steps of the move.
-	// Then this is a copy as well.
-	to, _ := s.store.forwards(ctx, at.ID)
-	for _, other := range to {
-		if _, err := s.store.Find(ctx, other); err == nil && other != s.store.ref(next) {
-			s.store.discard(ctx, p, next)
-			if p.salt != "" {
-				return nil, failure // The session lives on there.
-			}
+	s.store.discard(ctx, tried)
+	if _, err := s.store.Find(ctx, at.ID); p.salt != "" && err == nil {
+		return nil, failure // The session lives on where another request has renewed it.
+	}
+	return nil, ErrEnded
+}
+
+// arrived returns the session under the ID that it was to move to, after it is gone from the
+// old one. That may be a copy: a store that moves in two steps may have stored it, found
+// that somebody else had moved or ended the session, and failed to remove the copy. Both
+// leave their mark in the forward, and then it is ErrEnded.
+func (s *Session) arrived(ctx context.Context, id, next string) (*Version, error) {
+	v, err := s.store.Find(ctx, next)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.store.forwards(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range f.to {
+		if other.id == s.store.ref(next) {
+			continue
+		}
+		if _, err := s.store.Find(ctx, other.id); err == nil {
 			return nil, ErrEnded
 		}
+	}
+	if f.ended {
+		return nil, ErrEnded
 	}
 	return v, nil
 }
 
-// discard deletes what may have been stored under an ID that nobody has been told of. A
-// tombstone stays: it keeps the next try from succeeding. Since Delete cannot compare, the
-// record first moves out of the way of one.
-func (s *Store) discard(ctx context.Context, p *plan, id string) {
-	if p.list == nil {
-		_ = s.delete(ctx, id)
+// discard deletes what a call that failed may have stored, and nobody has been told of.
+// What others have put there since stays, above all a tombstone: it keeps the next try from
+// succeeding. Since Delete cannot compare, the record first moves out of the way of one.
+func (s *Store) discard(ctx context.Context, tried *Version) {
+	if !s.Traits.OwnRecords {
+		_ = s.delete(ctx, tried.ID)
 		return
 	}
-	v, err := s.load(ctx, id)
-	if err != nil || v.terms.isNote {
-		return
-	}
-	if away, err := s.move(ctx, v, NewID(len(id)), tombstone, s.Now().Add(settleFor)); err == nil {
+	if away, err := s.move(ctx, tried, NewID(len(tried.ID)), tombstone, s.Now().Add(settleFor)); err == nil {
 		_ = s.delete(ctx, away.ID)
 	}
 }
