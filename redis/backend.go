@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,14 +21,16 @@ type backend struct {
 	prefix string
 	grace  time.Duration // how long a key without an expiry is said to have left
 	own    bool
+	slots  atomic.Bool // a script cannot have two keys, although there is one address
 	writes *share.Calls[onceCmd, struct{}]
 
 	countLives time.Duration
 }
 
 var (
-	_ driver.Backend    = (*backend)(nil)
-	_ driver.LoadSharer = (*backend)(nil)
+	_ driver.Backend      = (*backend)(nil)
+	_ driver.LoadSharer   = (*backend)(nil)
+	_ driver.OneStepMover = (*backend)(nil)
 )
 
 // Load implements driver.Backend.
@@ -122,37 +125,45 @@ func (b *backend) Create(ctx context.Context, id string, r driver.Record) error 
 
 // Replace implements driver.Backend.
 func (b *backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
-	return b.fail("replace", id, b.run(ctx, swap, id, old.Data, r.Data, px(r.Expiry)))
+	return b.fail("replace", id, b.run(ctx, swap, []string{id}, old.Data, r.Data, px(r.Expiry)))
 }
 
-// Move implements driver.Backend in two steps, since the keys may be on two nodes of a
-// Cluster. Nobody knows the new ID before it returns.
+// Move implements driver.Backend, in one step if both keys are on one server.
 func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
+	if b.MovesInOneStep() {
+		err := b.run(ctx, move, []string{id, newID}, old.Data, r.Data, px(r.Expiry))
+		if !errors.Is(err, redis.ErrCrossSlot) && !redis.HasErrorPrefix(err, "CROSSSLOT") {
+			return b.fail("move", id, hide(newID, err))
+		}
+		b.slots.Store(true) // It is a Cluster of one node, or a proxy. Nothing was done.
+	}
 	// 1. Store the new record. Until step 2 is done, the old one is the session.
 	if err := b.Create(ctx, newID, r); err != nil {
 		return err
 	}
 	// 2. Remove the old record, unless it has changed.
-	err := b.run(ctx, remove, id, old.Data)
-	if err == nil {
-		return nil
+	err := b.run(ctx, remove, []string{id}, old.Data)
+	if !errors.Is(err, driver.ErrConflict) {
+		return b.fail("move", id, err) // After an error the library finds out what was done.
 	}
-	// 3. Undo step 1. If the error leaves open whether step 2 was done, the commit fails,
-	// and nobody learns the new ID either.
+	// 3. Undo step 1, unless others have changed or ended the new record.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	if undo := b.Delete(ctx, newID); undo != nil && errors.Is(err, driver.ErrConflict) {
-		return undo // The library would try the same new ID again.
+	if undo := b.run(ctx, remove.repeatable(), []string{newID}, r.Data); undo != nil && !errors.Is(undo, driver.ErrConflict) {
+		return b.fail("move", newID, undo) // The library would try the same new ID again.
 	}
-	return b.fail("move", id, err)
+	return err
 }
 
-// undoTimeout bounds undoing a Move, whose own context may have ended.
+// undoTimeout bounds undoing a call, whose own context may have ended.
 const undoTimeout = time.Second
+
+// MovesInOneStep implements driver.OneStepMover.
+func (b *backend) MovesInOneStep() bool { return b.SharesLoads() && !b.slots.Load() }
 
 // Touch implements driver.Backend.
 func (b *backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
-	return b.fail("touch", id, b.run(ctx, touch, id, old.Data, px(expiry)))
+	return b.fail("touch", id, b.run(ctx, touch, []string{id}, old.Data, px(expiry)))
 }
 
 // Delete implements driver.Backend.
@@ -182,7 +193,7 @@ func px(expiry time.Time) int64 {
 // fail adds the backend's name to an error, and removes the ID: the server may repeat
 // arguments in its message.
 func (b *backend) fail(op, id string, err error) error {
-	if err == nil || errors.Is(err, driver.ErrConflict) {
+	if err == nil || errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrExists) {
 		return err
 	}
 	var answer redis.Error
@@ -191,8 +202,30 @@ func (b *backend) fail(op, id string, err error) error {
 		// and until then calls for the old master's sessions would fail.
 		c.ReloadState(context.Background())
 	}
-	if id != "" && strings.Contains(err.Error(), id) {
-		err = errors.New(strings.ReplaceAll(err.Error(), id, "…"))
+	if passes(err) {
+		return fmt.Errorf("redis: %s: %w: %w", op, driver.ErrUnavailable, hide(id, err))
 	}
-	return fmt.Errorf("redis: %s: %w", op, err)
+	return fmt.Errorf("redis: %s: %w", op, hide(id, err))
+}
+
+func hide(id string, err error) error {
+	if err == nil || id == "" || !strings.Contains(err.Error(), id) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), id, "…"))
+}
+
+// passes reports whether an error passes by itself: there is no connection, or the server is
+// starting, failing over or out of connections. Others have a cause that somebody has to
+// remove.
+func passes(err error) bool {
+	for _, is := range []func(error) bool{
+		redis.IsLoadingError, redis.IsReadOnlyError, redis.IsMasterDownError, redis.IsNoReplicasError,
+		redis.IsClusterDownError, redis.IsTryAgainError, redis.IsMaxClientsError,
+	} {
+		if is(err) {
+			return true
+		}
+	}
+	return errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted)
 }

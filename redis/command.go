@@ -52,8 +52,7 @@ func (b *backend) pipeline(ctx context.Context, cmds []onceCmd) []struct{} {
 	return make([]struct{}, len(cmds))
 }
 
-// script changes one key, KEYS[1], if it holds what it should, ARGV[1], and
-// returns 1 then.
+// script changes KEYS[1], if it holds what it should, ARGV[1], and returns 1 then.
 type script struct {
 	text, sha string
 	again     bool // it may be retried, since it does not change what it compares
@@ -61,6 +60,7 @@ type script struct {
 
 var (
 	swap   = newScript("redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])")
+	move   = newScript("if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) redis.call('DEL', KEYS[1])")
 	remove = newScript("redis.call('DEL', KEYS[1])")
 	touch  = newScript("redis.call('PEXPIRE', KEYS[1], ARGV[2])").repeatable()
 )
@@ -76,9 +76,13 @@ func newScript(change string) script {
 }
 
 // run runs a script by its hash, or sends its text if the server does not have it, as
-// after a restart. It returns driver.ErrConflict if nothing was changed.
-func (b *backend) run(ctx context.Context, s script, id string, args ...any) error {
-	args = append([]any{"evalsha", s.sha, 1, b.prefix + id}, args...)
+// after a restart. It returns driver.ErrConflict or ErrExists if nothing was changed.
+func (b *backend) run(ctx context.Context, s script, ids []string, values ...any) error {
+	args := []any{"evalsha", s.sha, len(ids)}
+	for _, id := range ids {
+		args = append(args, b.prefix+id)
+	}
+	args = append(args, values...)
 	do := b.once
 	if s.again {
 		do = b.client.Do
@@ -88,8 +92,11 @@ func (b *backend) run(ctx context.Context, s script, id string, args ...any) err
 		args[0], args[1] = "eval", s.text
 		n, err = do(ctx, args...).Int()
 	}
-	if isWrongType(err) || err == nil && n == 0 {
+	switch {
+	case isWrongType(err), err == nil && n == 0:
 		return driver.ErrConflict
+	case err == nil && n == 2:
+		return driver.ErrExists
 	}
 	return err
 }

@@ -85,7 +85,7 @@ func (b *backend) claimCount(ctx context.Context) (n int, claimed bool, err erro
 		// The others need not wait for the claim to expire.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
-		_ = b.run(ctx, remove, countKey, claim)
+		_ = b.run(ctx, remove, []string{countKey}, claim)
 	}
 	return n, true, err
 }
