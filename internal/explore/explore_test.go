@@ -62,8 +62,8 @@ type app struct {
 
 const cookieName = "s"
 
-func newApp(t *testing.T, opt session.Options) *app {
-	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{}, opt: opt}
+func newApp(t *testing.T, opt session.Options, how moving) *app {
+	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{moving: how}, opt: opt}
 	opt.Initer = func(context.Context, ...interface{}) (session.Store, error) {
 		return session.NewStore(a.w, session.StoreConfig{}), nil
 	}
@@ -367,16 +367,16 @@ func (res *result) decide(c *call, choose *chooser) outcome {
 	}
 	if faults < res.faults {
 		kinds = append(kinds, refused)
-		if c.wet {
+		if c.kind != reads {
 			kinds = append(kinds, lost, expired)
 		}
-		if c.move {
+		if c.kind == moves {
 			kinds = append(kinds, half)
 		}
 	}
 	var o outcome
 	often := 4
-	if !c.wet { // Most calls only read, and little depends on them.
+	if c.kind == reads { // Most calls only read, and little depends on them.
 		often = 16
 	}
 	if choose.random != nil && choose.random.IntN(often) != 0 {
@@ -385,7 +385,11 @@ func (res *result) decide(c *call, choose *chooser) outcome {
 		o = kinds[choose.pick(len(kinds))]
 	}
 	if o != done {
-		res.faulted[o]++
+		if c.kind == ends && o != expired {
+			res.faulted[half]++
+		} else {
+			res.faulted[o]++
+		}
 		c.req.faults++
 	}
 	c.req.half = o == half
@@ -526,7 +530,7 @@ func (x *explorer) all(t *testing.T, opt session.Options, plans []plan) {
 // few goes through those schedules in which requests that could go on have to wait for
 // others so many times at most: all would take too long.
 func (x *explorer) few(t *testing.T, opt session.Options, breaks int, plans []plan) {
-	bubble(t, opt, func(a *app) {
+	x.bubble(t, opt, func(a *app) {
 		for _, p := range plans {
 			c := &chooser{breaks: breaks}
 			for {
@@ -545,18 +549,19 @@ func (x *explorer) some(t *testing.T, opt session.Options, limit time.Duration, 
 	before, begin := x.schedules, time.Now()
 	one := func(a *app, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 0))
+		a.w.panics = seed%4 == 0
 		x.judge(a, plan(r), &chooser{random: r, patience: r.IntN(8)}, seed)
 	}
 	if n, err := strconv.ParseUint(os.Getenv("EXPLORE_SEED"), 10, 64); err == nil {
-		bubble(t, opt, func(a *app) { one(a, n) })
+		x.bubble(t, opt, func(a *app) { one(a, n) })
 		limit = 0
 	}
 	seed := uint64(1) // The same every time, so that a failure is due to a change of the code.
 	if os.Getenv("EXPLORE") != "" {
 		seed = rand.Uint64()
 	}
-	for time.Since(begin) < limit {
-		bubble(t, opt, func(a *app) {
+	for time.Since(begin) < limit && !(x.first && len(x.found) > 0) {
+		x.bubble(t, opt, func(a *app) {
 			for range 500 {
 				one(a, seed)
 				seed++
@@ -567,9 +572,9 @@ func (x *explorer) some(t *testing.T, opt session.Options, limit time.Duration, 
 }
 
 // bubble runs schedules in a world where time stands still.
-func bubble(t *testing.T, opt session.Options, fn func(a *app)) {
+func (x *explorer) bubble(t *testing.T, opt session.Options, fn func(a *app)) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newApp(t, opt)
+		a := newApp(t, opt, x.moving)
 		fn(a)
 		_ = a.m.Close(t.Context())
 	})

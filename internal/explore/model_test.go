@@ -14,6 +14,8 @@ import (
 
 // explorer counts schedules, and keeps the shortest one that breaks each rule.
 type explorer struct {
+	moving    moving
+	first     bool // stop when something is found
 	schedules int
 	rules     map[string]func(*result) string
 	found     map[string]*finding

@@ -17,7 +17,7 @@ const (
 	done    outcome = iota
 	refused         // nothing happens, and the caller gets an error
 	lost            // it happens, but the answer is lost
-	half            // of a Move: the new record is stored, the old one stays
+	half            // of a Move: the new record is stored, the old one stays; or its second step or undo fails
 	expired         // the clock steps over the expiry of every record first
 	outcomes
 )
@@ -33,10 +33,29 @@ var errFault = errors.New("the connection broke")
 type call struct {
 	name string
 	req  *request
-	move bool // can be done by half
-	wet  bool // changes something
+	kind kind
 	turn chan outcome
 }
+
+// kind is what a call does.
+type kind int
+
+const (
+	reads kind = iota
+	writes
+	moves // can be done by half
+	ends  // the second step of a Move, or undoing the first
+)
+
+// moving is how a Backend moves records.
+type moving int
+
+const (
+	killed  moving = iota // in one step, unless the process is killed in the middle
+	atOnce                // always in one step, and it says so
+	inSteps               // in two that others can come between, the first of which is undone by comparing
+	blindly               // the same, but it is undone without looking
+)
 
 // world is the store of one schedule: a Backend every call of which waits until the
 // scheduler lets it take effect.
@@ -46,6 +65,8 @@ type world struct {
 	now     time.Time
 	pending []*call
 	free    bool // nobody schedules: calls take effect at once
+	moving  moving
+	panics  bool // when an answer is lost
 
 	unlisted bool // the library has reported that it could not take something off a list
 }
@@ -59,12 +80,12 @@ func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
-func (w *world) step(ctx context.Context, name string, wet, move bool, run func() error) error {
+func (w *world) step(ctx context.Context, name string, kind kind, run func() error) error {
 	req, _ := ctx.Value(requestKey{}).(*request)
 	if w.free || req == nil {
 		return run()
 	}
-	c := &call{name: name, req: req, wet: wet, move: move, turn: make(chan outcome)}
+	c := &call{name: name, req: req, kind: kind, turn: make(chan outcome)}
 	w.mu.Lock()
 	w.pending = append(w.pending, c)
 	w.mu.Unlock()
@@ -79,6 +100,9 @@ func (w *world) step(ctx context.Context, name string, wet, move bool, run func(
 		return errFault
 	case lost:
 		_ = run()
+		if w.panics {
+			panic(errFault)
+		}
 		return errFault
 	case expired:
 		w.now = w.now.Add(30 * 24 * time.Hour)
@@ -87,7 +111,7 @@ func (w *world) step(ctx context.Context, name string, wet, move bool, run func(
 }
 
 func (w *world) Load(ctx context.Context, id string) (r session.Record, err error) {
-	err = w.step(ctx, "load "+id[:4], false, false, func() error {
+	err = w.step(ctx, "load "+id[:4], reads, func() error {
 		var ok bool
 		if r, ok = w.records[id]; !ok {
 			return session.ErrNotFound
@@ -98,7 +122,7 @@ func (w *world) Load(ctx context.Context, id string) (r session.Record, err erro
 }
 
 func (w *world) Create(ctx context.Context, id string, r session.Record) error {
-	return w.step(ctx, "create "+id[:4], true, false, func() error {
+	return w.step(ctx, "create "+id[:4], writes, func() error {
 		if _, ok := w.records[id]; ok {
 			return session.ErrExists
 		}
@@ -117,7 +141,7 @@ func (w *world) same(id string, old session.Record) bool {
 }
 
 func (w *world) Replace(ctx context.Context, id string, old, r session.Record) error {
-	return w.step(ctx, "replace "+id[:4], true, false, func() error {
+	return w.step(ctx, "replace "+id[:4], writes, func() error {
 		if !w.same(id, old) {
 			return session.ErrConflict
 		}
@@ -127,8 +151,14 @@ func (w *world) Replace(ctx context.Context, id string, old, r session.Record) e
 }
 
 func (w *world) Move(ctx context.Context, id, newID string, old, r session.Record) error {
-	c := "move " + id[:4] + " to " + newID[:4]
-	return w.step(ctx, c, true, true, func() error {
+	c, kind := "move "+id[:4]+" to "+newID[:4], moves
+	switch w.moving {
+	case inSteps, blindly:
+		return w.moveInSteps(ctx, c, id, newID, old, r)
+	case atOnce:
+		kind = writes
+	}
+	return w.step(ctx, c, kind, func() error {
 		if !w.same(id, old) {
 			return session.ErrConflict
 		}
@@ -145,8 +175,45 @@ func (w *world) Move(ctx context.Context, id, newID string, old, r session.Recor
 	})
 }
 
+// MovesInOneStep implements driver.OneStepMover.
+func (w *world) MovesInOneStep() bool { return w.moving == atOnce }
+
+// moveInSteps is Move where the keys may be on two servers.
+func (w *world) moveInSteps(ctx context.Context, c, id, newID string, old, r session.Record) error {
+	err := w.step(ctx, c+": create", writes, func() error {
+		if _, ok := w.records[newID]; ok {
+			return session.ErrExists
+		}
+		w.records[newID] = keep(r)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = w.step(ctx, c+": remove", ends, func() error {
+		if !w.same(id, old) {
+			return session.ErrConflict
+		}
+		delete(w.records, id)
+		return nil
+	})
+	if !errors.Is(err, session.ErrConflict) {
+		return err
+	}
+	undo := w.step(ctx, c+": undo", ends, func() error {
+		if w.moving == blindly || w.same(newID, r) {
+			delete(w.records, newID)
+		}
+		return nil
+	})
+	if undo != nil {
+		return undo
+	}
+	return err
+}
+
 func (w *world) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
-	return w.step(ctx, "touch "+id[:4], true, false, func() error {
+	return w.step(ctx, "touch "+id[:4], writes, func() error {
 		if !w.same(id, old) {
 			return session.ErrConflict
 		}
@@ -156,7 +223,7 @@ func (w *world) Touch(ctx context.Context, id string, old session.Record, expiry
 }
 
 func (w *world) Delete(ctx context.Context, id string) error {
-	return w.step(ctx, "delete "+id[:4], true, false, func() error {
+	return w.step(ctx, "delete "+id[:4], writes, func() error {
 		delete(w.records, id)
 		return nil
 	})

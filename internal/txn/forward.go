@@ -137,6 +137,30 @@ func (s *Store) close(ctx context.Context, id string) (f forwarded, err error) {
 	return f, err
 }
 
+// settleTries is how often a copy is looked at that may be there only while a store moves a
+// session in two steps.
+const settleTries = 10
+
+const (
+	nowhere = iota
+	here
+	beyond // it has moved on
+)
+
+// whereabouts says whether the session has moved to this ID, and on from there.
+func (s *Store) whereabouts(ctx context.Context, id string) (where int) {
+	if v, err := s.load(ctx, id); err == nil && !v.terms.isNote {
+		return here
+	}
+	f, _ := s.forwards(ctx, id)
+	for _, next := range f.to {
+		if s.whereabouts(ctx, next.id) != nowhere {
+			return beyond
+		}
+	}
+	return nowhere
+}
+
 // isLost reports whether there is no such record, or none that anybody will ever read.
 func isLost(err error) bool {
 	return errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrUnreadable)
@@ -156,26 +180,39 @@ func renewedID(old, salt string) string {
 	return letter(b)
 }
 
-// findRenewed finds the session that had this ID until it was renewed, a while ago.
-func (s *Store) findRenewed(ctx context.Context, id string) (*Version, error) {
-	forward, err := s.load(ctx, s.forwardID(id))
-	if err != nil {
-		return nil, err
-	}
-	for _, to := range parseForward(forward.terms.note).to {
-		if to.salt == "" || s.Now().After(forward.Record.Expiry) {
-			continue
+// findRenewed finds the session that had this ID until it was renewed, a while ago. If there
+// are several copies, all but one are about to go.
+func (s *Store) findRenewed(ctx context.Context, id string) (found *Version, err error) {
+	for try := 1; ; try++ {
+		forward, err := s.load(ctx, s.forwardID(id))
+		if err != nil {
+			return nil, err
 		}
-		v, err := s.Find(ctx, renewedID(id, to.salt))
+		n := 0
+		for _, to := range parseForward(forward.terms.note).to {
+			if to.salt == "" || s.Now().After(forward.Record.Expiry) {
+				continue
+			}
+			v, err := s.Find(ctx, renewedID(id, to.salt))
+			switch {
+			case err == nil:
+				v.Superseded = s.isRecent(forward)
+				found = v
+				n++
+			case !errors.Is(err, driver.ErrNotFound):
+				return nil, err
+			}
+		}
 		switch {
-		case err == nil:
-			v.Superseded = s.isRecent(forward)
-			return v, nil
-		case !errors.Is(err, driver.ErrNotFound):
+		case n == 0:
+			return nil, driver.ErrNotFound
+		case n == 1 || try == settleTries:
+			return found, nil
+		}
+		if err := Pause(ctx, try); err != nil {
 			return nil, err
 		}
 	}
-	return nil, driver.ErrNotFound
 }
 
 // End deletes the session under an ID, as the Stores of v1.6.6 do. It leaves the

@@ -243,30 +243,36 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at, tried *Version,
 }
 
 // arrived returns the session under the ID that it was to move to, after it is gone from the
-// old one. That may be a copy: a store that moves in two steps may have stored it, found
-// that somebody else had moved or ended the session, and failed to remove the copy. Both
-// leave their mark in the forward, and then it is ErrEnded.
+// old one. What is there may be a copy: a store that moves in two steps may have stored it,
+// found that somebody else had moved or ended the session, and failed to remove the copy.
+// Then it is ErrEnded.
 func (s *Session) arrived(ctx context.Context, id, next string) (*Version, error) {
-	v, err := s.store.Find(ctx, next)
-	if err != nil {
-		return nil, err
-	}
-	f, err := s.store.forwards(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range f.to {
-		if other.id == s.store.ref(next) {
-			continue
+	for try := 1; ; try++ {
+		v, err := s.store.Find(ctx, next)
+		if err != nil {
+			return nil, err
 		}
-		if _, err := s.store.Find(ctx, other.id); err == nil {
+		f, err := s.store.forwards(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		where := nowhere
+		for _, other := range f.to {
+			if other.id != s.store.ref(next) {
+				where = max(where, s.store.whereabouts(ctx, other.id))
+			}
+		}
+		switch {
+		case f.ended, where == beyond, where == here && try == settleTries:
 			return nil, ErrEnded
+		case where == nowhere:
+			return v, nil
+		}
+		// That may be the copy of another one, which is about to undo it.
+		if err := Pause(ctx, try); err != nil {
+			return nil, err
 		}
 	}
-	if f.ended {
-		return nil, ErrEnded
-	}
-	return v, nil
 }
 
 // discard deletes what a call that failed may have stored, and nobody has been told of.
