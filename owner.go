@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,8 +22,14 @@ var ErrTooMany = txn.ErrTooMany
 // again changes nothing; if another request signs out meanwhile, what this one sets is
 // dropped, as after an end. "" makes it nobody's, and so does Flush.
 //
-// Signing in and changing the ID write the owner's list, which is a record in the same
-// store. Other requests cost nothing more, except about one a week that keeps the list.
+// The sign-in begins with this call: if the owner's sessions are all ended after it, and
+// before the session is stored, it is not stored. Commit then returns ErrEnded; without a
+// Commit, the response stands as the handler wrote it. What was checked earlier, such as a
+// password, may have changed by then: docs/owners.md says what to do.
+//
+// A new owner costs one Load of the owner's list, which is a record in the same store, and
+// waits for it no longer than Options.StoreTimeout. Storing the sign-in, and changing the ID,
+// write the list. Other requests cost nothing more, except about one a week that keeps it.
 //
 // A new owner is an error if the client cannot be told the new ID: once the response has
 // started, or in Manager.Edit. Any call is an error if the Store cannot list sessions: one
@@ -42,8 +47,8 @@ func SetOwner(s Session, owner string) error {
 	if !utf8.ValidString(owner) {
 		return errors.New("session: set owner: the name is not UTF-8: encode it, or use the user's ID")
 	}
-	newID := ""
-	switch moves := owner != "" && owner != Owner(s); {
+	newID, moves := "", owner != "" && owner != Owner(s)
+	switch {
 	case l.req != nil && !l.req.x.begun.Load():
 		newID = l.req.NewID()
 	case moves && l.req != nil:
@@ -51,7 +56,25 @@ func SetOwner(s Session, owner string) error {
 	case moves && l.txn.State().Handle != "":
 		return errors.New("session: set owner: the session gets a new ID, of which only a request of its own can tell the client: call it in a handler")
 	}
-	return l.txn.SetOwner(owner, txn.NewID(defaultIDLength), newID)
+	var began *txn.Version
+	if moves {
+		var err error
+		if began, err = l.listing(owner); err != nil {
+			return fmt.Errorf("session: set owner: %w", err)
+		}
+	}
+	return l.txn.SetOwner(owner, txn.NewID(defaultIDLength), newID, began)
+}
+
+// listing is the owner's list, as the sign-in begins.
+func (l *live) listing(owner string) (*txn.Version, error) {
+	ctx, cancel := l.store.within(context.Background(), l.store.timeout)
+	if l.req != nil {
+		cancel()
+		ctx, cancel = l.req.m.beyond(l.req.x.r.Context())
+	}
+	defer cancel()
+	return l.store.core.Listing(ctx, l.host().Place(), owner)
 }
 
 // Owner returns whose session it is, or "". It may be called concurrently.
@@ -148,8 +171,13 @@ func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 // handle that is not on the owner's list is ErrNotFound, so a handle from a form needs
 // no further check. It may be called concurrently.
 func (m *Manager) End(ctx context.Context, owner, handle string) error {
-	n, err := m.endOwned(ctx, owner, func(h string) bool { return h == handle })
-	if err == nil && n == 0 {
+	ctx, cancel := m.deadline(ctx)
+	defer cancel()
+	listed, err := false, canOwn(m.core)
+	if err == nil {
+		listed, err = m.core.EndOne(ctx, m.store.Place(), owner, handle)
+	}
+	if err == nil && !listed {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -160,24 +188,20 @@ func (m *Manager) End(ctx context.Context, owner, handle string) error {
 
 // EndAll ends all sessions of the owner but those with the given handles, on every
 // server: for "sign out everywhere else", and after a change of password (OWASP ASVS
-// 5.0 7.4.3). A sign-in that is just being stored is ended as well; only one that
-// begins afterwards stands. After an error some may have ended; try again: each try gets
+// 5.0 7.4.3). A sign-in that has begun, by SetOwner, is ended as well, unless it has one of
+// the handles; only one that begins afterwards stands. After an error some may have ended; try again: each try gets
 // further. It may be called concurrently.
 func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) error {
-	_, err := m.endOwned(ctx, owner, func(h string) bool { return !slices.Contains(except, h) })
+	ctx, cancel := m.deadline(ctx)
+	defer cancel()
+	err := canOwn(m.core)
+	if err == nil {
+		err = m.core.EndAll(ctx, m.store.Place(), owner, except)
+	}
 	if err != nil {
 		return fmt.Errorf("session: end all: %w", err)
 	}
 	return nil
-}
-
-func (m *Manager) endOwned(ctx context.Context, owner string, match func(handle string) bool) (int, error) {
-	if err := canOwn(m.core); err != nil {
-		return 0, err
-	}
-	ctx, cancel := m.deadline(ctx)
-	defer cancel()
-	return m.core.EndOwned(ctx, m.store.Place(), owner, match)
 }
 
 var errEditCreates = errors.New("session: edit: what was set after Destroy is not stored: Edit creates no session")

@@ -158,6 +158,7 @@ var rules = []rule{
 	{name: "G17_EndAll", test: owning(endAll), why: "After a change of password, whoever was signed in elsewhere must not stay (OWASP ASVS 5.0 7.4.3)."},
 	{name: "G17_EndedStoresNothing", test: owning(ownerEndedStoresNothing), why: "A slow request must not bring back a session that was ended from elsewhere."},
 	{name: "G17_SignInMeetsEndAll", test: owning(signInMeetsEndAll), why: "A thief who signs in at the very moment must not be the one who stays."},
+	{name: "G17_SignInBeforeEndAll", test: owning(signInBeforeEndAll), why: "Who has just been let in with the old password must not stay after it was changed."},
 	{name: "G17_RotationKeepsListing", test: owning(ownerRotates), why: "The page that lists the sessions must work whatever IDs they have by then."},
 	{name: "G17_RotationMeetsEndAll", test: owning(rotationMeetsEndAll), why: "A session that is just getting a new ID must not escape."},
 	{name: "G17_Expired", test: owning(ownerExpires), why: "What has expired is no session, whether or not anybody swept."},

@@ -50,6 +50,9 @@ type event struct {
 	err  error
 	got  bool   // Take returned the value
 	miss string // what Refresh or Sessions should have seen
+
+	begin, end int    // how many calls had taken effect
+	handle     string // of the session, after a sign-in
 }
 
 // app is the application under test, the same for all schedules of a bubble.
@@ -122,7 +125,7 @@ func add(n int) int { return n + 1 }
 
 func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Session) {
 	ctx, m := c.Request().Context(), a.m
-	e := event{op: op, base: s.Get("base") == "base"}
+	e := event{op: op, base: s.Get("base") == "base", begin: a.w.tick()}
 	key := fmt.Sprint("r", r.n, "o", i)
 	switch op {
 	case "get":
@@ -174,6 +177,7 @@ func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Sess
 	default:
 		a.doOwner(&e, r.res, c, s)
 	}
+	e.end = a.w.tick()
 	r.log = append(r.log, e)
 }
 

@@ -43,6 +43,7 @@ func (a *app) doOwner(e *event, res *result, c flamego.Context, s session.Sessio
 	switch e.op {
 	case "signin":
 		e.err = session.SetOwner(s, owner)
+		e.handle = session.Handle(s)
 	case "switch":
 		e.err = session.SetOwner(s, "p")
 	case "leave":
@@ -60,6 +61,11 @@ func (a *app) doOwner(e *event, res *result, c flamego.Context, s session.Sessio
 			}
 		}
 	}
+}
+
+// signedIn tells whether the request has signed in, and knows of no failure.
+func (r *request) signedIn() bool {
+	return slices.ContainsFunc(r.log, func(e event) bool { return e.op == "signin" && e.err == nil })
 }
 
 func lists(list []session.Info, handle any) bool {
@@ -83,6 +89,17 @@ func (res *result) ended(ops ...string) bool {
 	})
 }
 
+// each calls fn with what the requests did.
+func (res *result) each(op string, fn func(event)) {
+	for _, r := range res.reqs {
+		for _, e := range r.log {
+			if e.op == op {
+				fn(e)
+			}
+		}
+	}
+}
+
 // left is the program of a session that is nobody's when the owner's sessions are ended,
 // although it may still be on the list.
 var left = []string{"leave", "commit", "endall"}
@@ -104,6 +121,26 @@ var ownerRules = map[string]func(*result) string{
 			again := res.did("signin") // After flush or switch, it is signed in anew.
 			if res.ended("endall") && (data["base"] != nil && !again || data["other"] != nil) || res.ended("endothers") && data["other"] != nil {
 				return fmt.Sprintf("%.4s lives", id)
+			}
+		}
+		return ""
+	},
+	"G17 a sign-in that began before all were ended does not stand": func(res *result) string {
+		for id, data := range res.owned() {
+			signedIn := -1 // before the start
+			res.each("signin", func(e event) {
+				if e.err == nil && e.handle == data["flamego::session::handle"] {
+					signedIn = max(signedIn, e.end)
+				}
+			})
+			what := ""
+			res.each("endall", func(e event) {
+				if e.err == nil && signedIn < e.begin {
+					what = fmt.Sprintf("%.4s lives", id)
+				}
+			})
+			if what != "" {
+				return what
 			}
 		}
 		return ""
@@ -141,7 +178,7 @@ var ownerRules = map[string]func(*result) string{
 		}
 		for id, data := range res.live() {
 			for _, r := range res.reqs {
-				if data["flamego::session::owner"] != nil || !r.did("signin") || r.didAny("commit", "refresh", "take", "flush", "destroy") {
+				if data["flamego::session::owner"] != nil || !r.signedIn() || r.didAny("commit", "refresh", "take", "flush", "destroy") {
 					continue
 				}
 				for i, e := range r.log {
@@ -238,7 +275,7 @@ func TestExploreOwners(t *testing.T) {
 		session.Options
 		meetings []plan
 	}{
-		{session.Options{}, []plan{failsAndEnds, newAndEnded, movedAndEnded, movesAndEnded}},
+		{session.Options{}, []plan{failsAndEnds, newAndEnded, movedAndEnded, movesAndEnded, beganAndEnded, beganAndSpared}},
 		{session.Options{RenewEvery: 30 * time.Minute}, []plan{failsAndEnds, againAndRenewed}},
 		{session.Options{MaxPerOwner: 2}, []plan{usedLate, oneTooMany}},
 		{session.Options{MaxPerOwner: 2, RefuseOverMax: true}, []plan{usedLate, againLate, movesAndLeaves, movesAndSignsOut}},
@@ -273,6 +310,8 @@ var (
 	// owner's sessions meanwhile finds the list as it was, and only the tombstone is new.
 	failsAndEnds     = plan{"session", [][]string{{"signin", "commit"}, {"endothers"}}, 1}
 	newAndEnded      = plan{"visitor", [][]string{{"signin", "commit"}, {"guest", "endall"}}, 1}
+	beganAndEnded    = plan{"visitor", [][]string{{"signin", "set"}, {"guest", "endall"}}, 1}
+	beganAndSpared   = plan{"session", [][]string{{"signin", "endothers", "set"}, {"guest", "endall"}}, 0}
 	movedAndEnded    = plan{"session", [][]string{{"signin", "commit"}, {"guest", "endall"}}, 1}
 	movesAndEnded    = plan{"owned", [][]string{{"rotate"}, {"guest", "endall"}}, 0}
 	againAndRenewed  = plan{"owned", [][]string{{"flush", "signin"}, {"flush"}, {"get"}}, 0}

@@ -12,7 +12,7 @@ import (
 // TestExploreSteps goes through schedules on a Backend that moves records in two steps, each
 // of which others can come between, and on one that moves them at once and says so.
 func TestExploreSteps(t *testing.T) {
-	limit := 3 * time.Second
+	limit := time.Second
 	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
 		limit = d
 	}

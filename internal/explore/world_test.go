@@ -68,6 +68,7 @@ type world struct {
 	moving  moving
 	panics  bool // when an answer is lost
 
+	ticks    int  // calls that have taken effect
 	unlisted bool // the library has reported that it could not take something off a list
 }
 
@@ -78,6 +79,13 @@ func (w *world) pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
+}
+
+// tick says how many calls have taken effect.
+func (w *world) tick() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ticks
 }
 
 func (w *world) step(ctx context.Context, name string, kind kind, run func() error) error {
@@ -92,6 +100,7 @@ func (w *world) step(ctx context.Context, name string, kind kind, run func() err
 	o := <-c.turn
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.ticks++
 	switch o {
 	case refused:
 		return errFault

@@ -20,7 +20,8 @@ type change struct {
 type Changes struct {
 	flushed bool // everything before list was deleted
 	list    []change
-	owner   any // who has signed in again: only that owner's session takes the changes, nil for any
+	owner   any      // who has signed in again: only that owner's session takes the changes, nil for any
+	began   *Version // the owner's list when the owner signed in
 }
 
 // newChanges returns none yet. It has room for one, which usually stays the only one.
@@ -110,7 +111,7 @@ func (c *Changes) clone() *Changes {
 	if c == nil {
 		return newChanges()
 	}
-	return &Changes{flushed: c.flushed, list: slices.Clone(c.list), owner: c.owner}
+	return &Changes{flushed: c.flushed, list: slices.Clone(c.list), owner: c.owner, began: c.began}
 }
 
 // With returns the changes and one more.
@@ -145,6 +146,9 @@ func (c *Changes) append(later *Changes) {
 	}
 	if _, known := c.get(ownerKey); !known && later.owner != nil {
 		c.owner = later.owner
+	}
+	if later.find(ownerKey) != nil {
+		c.began = later.began
 	}
 	for _, ch := range later.list {
 		if ch.updates == nil {

@@ -119,7 +119,11 @@ func lifeOf(ctx context.Context, e txn.Engine, report func(error)) error {
 		note(ignoreGone(err))
 		return st.Handle
 	}
-	id := use("", func(s *txn.Session) { s.Set("k", 1); s.Set(txn.FlashKey, "hello"); note(s.SetOwner("ann", "h", "")) }, false, false)
+	id := use("", func(s *txn.Session) {
+		s.Set("k", 1)
+		s.Set(txn.FlashKey, "hello")
+		note(s.SetOwner("ann", "h", "", nil))
+	}, false, false)
 	id = use(id, func(s *txn.Session) { s.Update("k", func(old any) any { return old }) }, true, false)
 	id = use(id, func(s *txn.Session) { note(s.Rotate(txn.NewID(32))) }, false, false)
 	old := id
@@ -133,11 +137,11 @@ func lifeOf(ctx context.Context, e txn.Engine, report func(error)) error {
 		_, err := s.Take(ctx, "k", func(any) bool { return true })
 		note(ignoreGone(err))
 	}, false, false)
-	use("", func(s *txn.Session) { s.Set("k", 1); note(s.SetOwner("ann", "i", "")) }, false, false)
+	use("", func(s *txn.Session) { s.Set("k", 1); note(s.SetOwner("ann", "i", "", nil)) }, false, false)
 	_, err := store.Sessions(ctx, "", "ann")
 	note(err)
 	note(store.End(ctx, id))
-	_, err = store.EndOwned(ctx, "", "ann", func(string) bool { return true })
+	err = store.EndAll(ctx, "", "ann", nil)
 	note(err)
 	return errors.Join(errs...)
 }

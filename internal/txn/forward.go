@@ -62,7 +62,7 @@ func (s *Store) forward(ctx context.Context, id, newID, salt string) error {
 	ch.Set(forwardKey, newID)
 	_, err := s.create(ctx, at, ch, expiry)
 	if errors.Is(err, driver.ErrExists) {
-		err = s.amend(ctx, at, forwardKey, expiry, func(text string) (string, error) {
+		err = s.amend(ctx, note{id: at, key: forwardKey, expiry: expiry, anew: true}, func(text string) (string, error) {
 			return strings.Join(append(strings.Fields(text), newID), " "), nil
 		})
 	}
@@ -125,7 +125,7 @@ func (s *Store) close(ctx context.Context, id string) (f forwarded, err error) {
 	if !s.Traits.OwnRecords {
 		return f, nil
 	}
-	err = s.amend(ctx, s.forwardID(id), forwardKey, time.Time{}, func(text string) (string, error) {
+	err = s.amend(ctx, note{id: s.forwardID(id), key: forwardKey}, func(text string) (string, error) {
 		if f = parseForward(text); len(f.to) > 0 && !f.ended {
 			text += " " + endMark
 		}

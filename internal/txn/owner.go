@@ -24,6 +24,10 @@ import (
 // in its place prevents that.
 //
 // An ID has one owner for its whole life: a change of owner is a rotation.
+//
+// A sign-in that has begun, but is not listed yet, is what EndAll cannot see. So the first
+// line of a list may be its generation, which each EndAll changes. A sign-in reads it when it
+// begins, and is not listed if it has changed since.
 
 const (
 	// listSlack is how much longer than its sessions a list lasts. So a session that
@@ -32,6 +36,8 @@ const (
 	// settleFor is how long after its listing a session without a record may still be
 	// about to be stored.
 	settleFor = 5 * time.Minute
+	// endedFor is how long a generation lasts at least: longer than any request.
+	endedFor = 24 * time.Hour
 )
 
 // Listed is one line of an owner's list.
@@ -39,6 +45,66 @@ type Listed struct {
 	Handle string
 	Since  time.Time
 	ids    []string
+}
+
+// generation is the first line of a list.
+type generation struct {
+	now    string   // "" if nobody has ended all for a long time
+	before string   // the one before
+	except []string // the handles that the last EndAll has spared, also those that were not listed yet
+}
+
+const generationMark = "#"
+
+// cutGeneration parts the generation from the lines of sessions.
+func cutGeneration(text string) (g generation, lines string) {
+	if !strings.HasPrefix(text, generationMark) {
+		return g, text
+	}
+	first, lines, _ := strings.Cut(text[len(generationMark):], "\n")
+	f := append(strings.Split(first, ","), "")
+	g.now, g.before, g.except = f[0], f[1], slices.DeleteFunc(f[2:], func(h string) bool { return h == "" })
+	return g, lines
+}
+
+func (g generation) String() string {
+	if g.now == "" {
+		return ""
+	}
+	return generationMark + strings.Join(append([]string{g.now, g.before}, g.except...), ",") + "\n"
+}
+
+// next is the generation after an EndAll.
+func (g generation) next(except []string) generation {
+	except = slices.DeleteFunc(slices.Clone(except), func(h string) bool { return !driver.ValidID(h) })
+	if len(except) > 0 && slices.Equal(except, g.except) { // It is tried again.
+		return generation{NewID(generationLength), g.before, except}
+	}
+	return generation{NewID(generationLength), g.now, except}
+}
+
+const generationLength = 16
+
+// admits reports whether a sign-in still stands that began when the list was that.
+func (g generation) admits(began *Version, handle string) bool {
+	then := ""
+	if began != nil {
+		old, _ := cutGeneration(began.terms.note)
+		then = old.now
+	}
+	return g.now == "" || g.now == then || g.before == then && slices.Contains(g.except, handle)
+}
+
+// Listing returns the owner's list for a sign-in that begins.
+func (s *Store) Listing(ctx context.Context, place, owner string) (began *Version, err error) {
+	began, err = s.load(ctx, listID(place, owner))
+	switch {
+	case errors.Is(err, driver.ErrNotFound):
+		return unstored, nil
+	case errors.Is(err, driver.ErrUnreadable):
+		return nil, nil
+	}
+	return began, err
 }
 
 func parseList(text string) (list []Listed) {
@@ -82,41 +148,50 @@ func (l *Listed) add(id, next string) {
 
 func listID(place, owner string) string { return derivedID("owner " + place + "\x00" + owner) }
 
-// amend changes the text of a record of the library's own, which is "" while there is
-// none, and makes the record last until expiry at least.
-func (s *Store) amend(ctx context.Context, id, key string, expiry time.Time, change func(text string) (string, error)) error {
+// note is a record of the library's own, whose text is under the key.
+type note struct {
+	id, key string
+	expiry  time.Time // until when it has to last, or zero
+	anew    bool      // one that nobody can read starts anew
+	seen    *Version  // as it was loaded before, or nil
+}
+
+// amend changes the text of a note, which is "" while there is none.
+func (s *Store) amend(ctx context.Context, n note, change func(text string) (string, error)) error {
 	var turn turn
 	defer turn.end()
 	for {
-		old, err := s.load(ctx, id)
-		missing := errors.Is(err, driver.ErrNotFound)
+		old, err := n.seen, error(nil)
+		if n.seen = nil; old == nil {
+			old, err = s.load(ctx, n.id)
+		}
 		switch {
-		case missing:
+		case errors.Is(err, driver.ErrNotFound):
 			old = unstored
 		case err == nil:
-		case !expiry.IsZero() && errors.Is(err, driver.ErrUnreadable) && old != nil:
+		case n.anew && errors.Is(err, driver.ErrUnreadable) && old != nil:
 			s.Report(fmt.Errorf("session: owner: a list starts anew: %w", err)) // Nobody could sign in until it expires.
 		default:
 			return err
 		}
 		text, err := change(old.terms.note)
-		if err != nil || text == old.terms.note && !expiry.After(old.Record.Expiry) {
+		if err != nil || text == old.terms.note && !n.expiry.After(old.Record.Expiry) {
 			return err
 		}
 		ch := &Changes{}
-		ch.Set(key, text)
+		ch.Set(n.key, text)
 		switch {
-		case missing:
-			_, err = s.create(ctx, id, ch, expiry)
-		case old.Record.Expiry.After(expiry):
+		case old == unstored:
+			_, err = s.create(ctx, n.id, ch, n.expiry)
+		case old.Record.Expiry.After(n.expiry):
 			_, err = s.replace(ctx, old, ch, old.Record.Expiry)
 		default:
-			_, err = s.replace(ctx, old, ch, expiry)
+			_, err = s.replace(ctx, old, ch, n.expiry)
 		}
 		if !errors.Is(err, driver.ErrExists) && !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
-		if err := turn.wait(ctx, s, id); err != nil {
+		if err := turn.wait(ctx, s, n.id); err != nil {
 			return err
 		}
 	}
@@ -126,12 +201,26 @@ func (s *Store) amend(ctx context.Context, id, key string, expiry time.Time, cha
 type listing struct {
 	place, owner, handle string
 	until                time.Time
-	isNew                bool // the owner signs in
+	isNew                bool     // the owner signs in
+	began                *Version // the list as it was then
+}
+
+// seen is the list as it was a moment ago, if that will do: what has ended since must not
+// take anybody's place.
+func (s *Store) seen(l *listing) *Version {
+	if s.MaxPerOwner > 0 {
+		return nil
+	}
+	return l.began
 }
 
 // enlist puts a session on the list, which has or will get these IDs: see Listed.add.
 func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
-	err := s.amend(ctx, listID(l.place, l.owner), listKey, l.until, func(text string) (string, error) {
+	err := s.amend(ctx, note{id: listID(l.place, l.owner), key: listKey, expiry: l.until, anew: true, seen: s.seen(l)}, func(text string) (string, error) {
+		g, text := cutGeneration(text)
+		if l.isNew && !g.admits(l.began, l.handle) {
+			return "", ErrEnded
+		}
 		list := parseList(text)
 		i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle })
 		if i < 0 && l.isNew {
@@ -152,9 +241,9 @@ func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
 			i = len(list) - 1
 		}
 		list[i].add(s.ref(id), s.ref(next))
-		return formatList(list), nil
+		return g.String() + formatList(list), nil
 	})
-	if err != nil && !errors.Is(err, ErrTooMany) {
+	if err != nil && !errors.Is(err, ErrTooMany) && !errors.Is(err, ErrEnded) {
 		return fmt.Errorf("owner: %w", err)
 	}
 	return err
@@ -375,12 +464,13 @@ func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
 // shorten takes IDs off a line of a list, and the line if none is left. If that fails,
 // they stand there until somebody looks.
 func (s *Store) shorten(ctx context.Context, l *listing, change func(ids []string) []string) {
-	err := s.amend(ctx, listID(l.place, l.owner), listKey, time.Time{}, func(text string) (string, error) {
+	err := s.amend(ctx, note{id: listID(l.place, l.owner), key: listKey}, func(text string) (string, error) {
+		g, text := cutGeneration(text)
 		list := parseList(text)
 		if i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle }); i >= 0 {
 			list[i].ids = change(list[i].ids)
 		}
-		return formatList(slices.DeleteFunc(list, func(e Listed) bool { return len(e.ids) == 0 })), nil
+		return g.String() + formatList(slices.DeleteFunc(list, func(e Listed) bool { return len(e.ids) == 0 })), nil
 	})
 	if err != nil {
 		s.Report(fmt.Errorf("session: owner: %w", err))
@@ -452,12 +542,29 @@ func (s *Store) LastSeen(o *Owned) time.Time {
 // is then off the list, even if time runs out before the rest.
 const endAtOnce = 50
 
-// EndOwned ends those of the owner's sessions that match, and returns how many were on
-// the list.
-func (s *Store) EndOwned(ctx context.Context, place, owner string, match func(handle string) bool) (n int, err error) {
-	for {
+// EndOne ends one of the owner's sessions, and reports whether it was on the list.
+func (s *Store) EndOne(ctx context.Context, place, owner, handle string) (bool, error) {
+	n, err := s.endOwned(ctx, place, owner, time.Time{}, func(g generation) generation { return g }, func(h string) bool { return h == handle })
+	return n > 0, err
+}
+
+// EndAll ends all of the owner's sessions but those with the handles.
+func (s *Store) EndAll(ctx context.Context, place, owner string, except []string) error {
+	_, err := s.endOwned(ctx, place, owner, s.Now().Add(endedFor), func(g generation) generation { return g.next(except) },
+		func(h string) bool { return !slices.Contains(except, h) })
+	return err
+}
+
+// endOwned ends those of the owner's sessions that match, and returns how many were on
+// the list, which then lasts until the expiry at least.
+func (s *Store) endOwned(ctx context.Context, place, owner string, expiry time.Time, next func(generation) generation, match func(handle string) bool) (n int, err error) {
+	for first := true; ; first = false {
 		ended := 0
-		err = s.amend(ctx, listID(place, owner), listKey, time.Time{}, func(text string) (string, error) {
+		err = s.amend(ctx, note{id: listID(place, owner), key: listKey, expiry: expiry}, func(text string) (string, error) {
+			g, text := cutGeneration(text)
+			if first {
+				g = next(g)
+			}
 			var stay, end []Listed
 			for _, l := range parseList(text) {
 				if len(end) < endAtOnce && match(l.Handle) {
@@ -467,7 +574,7 @@ func (s *Store) EndOwned(ctx context.Context, place, owner string, match func(ha
 				}
 			}
 			ended = len(end)
-			return formatList(stay), s.endListed(ctx, Ended, owner, end...)
+			return g.String() + formatList(stay), s.endListed(ctx, Ended, owner, end...)
 		})
 		if n += ended; err != nil || ended < endAtOnce {
 			return n, err

@@ -208,8 +208,9 @@ func (s *Session) rotate(id string) {
 }
 
 // SetOwner says whose session it is, or that it is nobody's if owner is "". handle is
-// its name on the owner's list. Unless newID is "", a new owner's session moves there.
-func (s *Session) SetOwner(owner, handle, newID string) error {
+// its name on the owner's list. Unless newID is "", a new owner's session moves there. began
+// is the owner's Listing.
+func (s *Session) SetOwner(owner, handle, newID string, began *Version) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.life
@@ -239,6 +240,7 @@ func (s *Session) SetOwner(owner, handle, newID string) error {
 		handle = l.at.text(handleKey) // Signing in again makes no more sessions.
 	}
 	ch := s.edit()
+	ch.began = began
 	ch.Set(ownerKey, owner)
 	ch.Set(handleKey, handle)
 	ch.Set(listedKey, int64(unlisted)) // The commit sets it: see stamp.
