@@ -256,6 +256,91 @@ func moveMeetsDelete(c *contract) {
 	})
 }
 
+// moveUndoneMeetsEnd has a move fail, since the record has changed, while somebody ends the
+// session under the new ID, and puts something else there. In a backend that moves in one
+// step nothing of the move is ever seen.
+func moveUndoneMeetsEnd(c *contract) {
+	c.rounds(func() {
+		id, newID := c.put(record("2")), c.id()
+		errs := c.meet(
+			func() error {
+				return c.a.Move(c.Context(), id, newID, record("1"), record("moved"))
+			},
+			func() (err error) {
+				for range 10 { // The move may have stored it again.
+					if err = c.b.Delete(c.Context(), newID); err != nil {
+						return err
+					}
+					if err = c.b.Create(c.Context(), newID, record("ended")); !errors.Is(err, session.ErrExists) {
+						break
+					}
+				}
+				return err
+			},
+		)
+		c.refusedEither(errs[0], "Move of what has changed")
+		if c.done(errs[1], "Create", session.ErrExists) {
+			c.holds(newID, record("ended"), "after Create, which met a Move that failed")
+		} else {
+			c.none(newID, "after a Move that failed")
+		}
+		c.holds(id, record("2"), "after a Move that failed")
+	})
+}
+
+func moveUndoneMeetsReplace(c *contract) {
+	c.rounds(func() {
+		id, newID := c.put(record("2")), c.id()
+		errs := c.meet(
+			func() error {
+				return c.a.Move(c.Context(), id, newID, record("1"), record("moved"))
+			},
+			func() (err error) {
+				for range 10 {
+					if err = c.b.Replace(c.Context(), newID, record("moved"), record("written")); !errors.Is(err, session.ErrConflict) {
+						break
+					}
+				}
+				return err
+			},
+		)
+		c.refused(errs[0], session.ErrConflict, "Move of what has changed")
+		if c.done(errs[1], "Replace", session.ErrConflict) {
+			c.holds(newID, record("written"), "after Replace, which met a Move that failed")
+		} else {
+			c.none(newID, "after a Move that failed")
+		}
+		c.holds(id, record("2"), "after a Move that failed")
+	})
+}
+
+// moveUndoneLate has a move fail while its context ends.
+func moveUndoneLate(c *contract) {
+	c.rounds(func() {
+		id, newID := c.put(record("2")), c.id()
+		ctx, cancel := context.WithCancel(c.Context())
+		defer cancel()
+		errs := c.meet(
+			func() error { return c.a.Move(ctx, id, newID, record("1"), record("moved")) },
+			func() error { cancel(); return nil },
+		)
+		if errs[0] == nil {
+			c.broken("Move of what has changed: no error")
+		}
+		if errors.Is(errs[0], session.ErrConflict) {
+			c.none(newID, "after a Move that failed, whose context has ended")
+		}
+	})
+}
+
+// refusedEither wants a move to fail that could neither find what it should nor a free ID.
+func (c *contract) refusedEither(err error, call string) {
+	c.Helper()
+	if !errors.Is(err, session.ErrConflict) && !errors.Is(err, session.ErrExists) {
+		c.broken("%s: %v, want %v or %v", call, err, session.ErrConflict, session.ErrExists)
+	}
+}
+
 func deleteExpiredMeetsTouch(c *contract) {
 	deleteExpiredMeets(c, "Touch", record("old", day), func(b session.Backend, ctx context.Context, id string, old session.Record) error {
 		return b.Touch(ctx, id, old, hour.Add(day))

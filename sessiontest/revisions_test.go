@@ -354,11 +354,37 @@ func (b *revisionBackend) Move(ctx context.Context, id, newID string, old, r ses
 	}
 	err := b.change(ctx, id, old, func(e entry) bool { return b.remove(b.key(id), e.revision) })
 
-	// 3. Undo the first step, if the second could not be done.
-	if err != nil && !b.is("Move is not undone") {
-		b.purge(b.key(newID))
+	// 3. Undo the first step, if the second could not be done and nobody came between.
+	if err != nil {
+		b.undo(ctx, b.key(newID), b.entry(r).data)
 	}
 	return err
+}
+
+func (b *revisionBackend) undo(ctx context.Context, key string, stored []byte) {
+	e, ok := b.get(key)
+	ok = ok && bytes.Equal(e.data, stored)
+	switch b.mutant {
+	case "Move is not undone":
+		return
+	case "Move is undone blindly":
+		b.purge(key)
+		return
+	case "Move is undone without looking again":
+		b.window()
+		if ok {
+			b.purge(key)
+		}
+		return
+	case "Move is not undone once time is up":
+		b.window()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+	if ok {
+		b.remove(key, e.revision) // Or it has changed since.
+	}
 }
 
 func (b *revisionBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
@@ -499,6 +525,9 @@ var mutants = []string{
 	"Move leaves the old record",
 	"Move ignores old",
 	"Move is not undone",
+	"Move is undone blindly",
+	"Move is undone without looking again",
+	"Move is not undone once time is up",
 	"Touch overwrites",
 	"Touch ignores old",
 	"Touch recreates a missing record",
