@@ -227,5 +227,9 @@ func passes(err error) bool {
 			return true
 		}
 	}
-	return errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted)
+	if errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) || errors.Is(err, driver.ErrUnavailable) {
+		return true
+	}
+	text := err.Error() // Some errors of go-redis have no name.
+	return strings.Contains(text, "ring shards are down") || strings.Contains(text, "sentinels specified in configuration are unreachable")
 }

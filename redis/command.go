@@ -60,7 +60,7 @@ type script struct {
 
 var (
 	swap   = newScript("redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])")
-	move   = newScript("if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) redis.call('DEL', KEYS[1])")
+	move   = newScript("if redis.call('PTTL', KEYS[2]) ~= -2 then return 2 end redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) redis.call('DEL', KEYS[1])")
 	remove = newScript("redis.call('DEL', KEYS[1])")
 	touch  = newScript("redis.call('PEXPIRE', KEYS[1], ARGV[2])").repeatable()
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -32,6 +33,14 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, client.Do(ctx, "acl", "setuser", user, "on", ">secret", "~*", "+@all", "-@scripting").Err())
 	t.Cleanup(func() { client.Do(context.WithoutCancel(ctx), "acl", "deluser", user) })
 
+	reader := "reader-" + s.Prefix
+	require.NoError(t, client.Do(ctx, "acl", "setuser", reader, "on", ">secret", "~*", "+get", "+pttl", "+eval", "+evalsha").Err())
+	t.Cleanup(func() { client.Do(context.WithoutCancel(ctx), "acl", "deluser", reader) })
+	page := httptest.NewServer(nil)
+	t.Cleanup(page.Close)
+	node := redis.NewClient(&redis.Options{Addr: testserver.RedisCluster.Get(t).Addrs[0]})
+	t.Cleanup(func() { assert.NoError(t, node.Close()) })
+
 	options := func(change func(o *Options)) Config {
 		o := s.options()
 		change(o)
@@ -49,6 +58,12 @@ func TestConfig(t *testing.T) {
 			Want: []string{"Config.UniversalClient reads from replicas", "without ReadOnly"}},
 		"password": {Config: options(func(o *Options) { o.Username, o.Password = "nobody", "x" }), Want: []string{"WRONGPASS", "check Username, Password", "Config.Options"}},
 		"scripts":  {Config: options(func(o *Options) { o.Username, o.Password = user, "secret" }), Want: []string{"evalsha", "scripts must be allowed"}},
+		"rights":   {Config: options(func(o *Options) { o.Username, o.Password = reader, "secret" }), Want: []string{"NOPERM", "'set'", "docs/backends/redis.md"}},
+		"address":  {Config: options(func(o *Options) { o.Addr = "nonsense" }), Want: []string{"missing port", "Addr in Config.Options"}},
+		"HTTP":     {Config: options(func(o *Options) { o.Addr = page.Listener.Addr().String() }), Want: []string{"check Addr"}},
+		"TLS":      {Config: options(func(o *Options) { o.TLSConfig = &tls.Config{InsecureSkipVerify: true} }), Want: []string{"TLS: the server does not speak it", "TLSConfig out of Config.Options"}},
+		"plain":    {Config: options(func(o *Options) { o.Addr = secure.Addr }), Want: []string{"TLS: the server wants it", "set TLSConfig in Config.Options"}},
+		"node":     {Config: Config{Client: node}, Want: []string{"MOVED", "one node of a Cluster", "Config.UniversalClient"}},
 		"DB":       {Config: options(func(o *Options) { o.DB = 99999 }), Want: []string{"DB index is out of range", "DB in Config.Options"}},
 		"no TLS":   {Config: options(func(o *Options) { o.Addr, o.TLSConfig = secure.Addr, &tls.Config{} }), Want: []string{"certificate", "TLSConfig in Config.Options"}},
 	})

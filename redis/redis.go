@@ -8,15 +8,13 @@
 //		},
 //	}))
 //
-// Any number of servers may share the keys. Every call is one command on one
-// key, or a pipeline of two, so it works on a single server, behind Sentinel and
-// on a Cluster. Redis itself removes expired keys.
+// Any number of servers may share the keys. It works on a single server, behind
+// Sentinel and on a Cluster. Redis itself removes expired keys.
 package redis
 
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"reflect"
@@ -37,7 +35,7 @@ type Options = redis.Options
 type Config struct {
 	// Options is the settings to set up the Redis client connection.
 	// ContextTimeoutEnabled is always on. DialerRetries is 1 by default, since commands
-	// are retried anyway.
+	// are retried anyway. With TLSConfig or a Dialer, ConnMaxIdleTime is one second.
 	Options *Options
 	// Client is an open client. The library leaves its settings alone, and does not
 	// close it. Without ContextTimeoutEnabled it ignores Options.StoreTimeout, and may
@@ -62,6 +60,10 @@ type Config struct {
 // is not an error, so there is no point in waiting long.
 const startTimeout = 5 * time.Second
 
+// maxIdle is how long a connection may be idle of which nobody can tell whether it is still
+// open. A write that must not be repeated would fail on a dead one.
+const maxIdle = time.Second
+
 // Initer returns the session.Initer for the Redis session store. Its Config is a
 // Config. The store's Close method closes the client made from Options.
 //
@@ -79,7 +81,7 @@ func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error
 		return nil, sc, err
 	}
 	b.writes = share.New(b.one, b.pipeline)
-	if err := b.check(ctx); err != nil {
+	if err := b.start(ctx); err != nil {
 		_ = b.Close()
 		return nil, sc, err
 	}
@@ -108,26 +110,10 @@ func (b *backend) connect(cfg Config) error {
 	default:
 		o := *cfg.Options
 		o.ContextTimeoutEnabled, o.DialerRetries = true, cmp.Or(o.DialerRetries, 1)
+		if o.TLSConfig != nil || o.Dialer != nil { // Then go-redis cannot see that the other end has closed.
+			o.ConnMaxIdleTime = maxIdle
+		}
 		b.client, b.own = redis.NewClient(&o), true
 	}
 	return nil
-}
-
-// check tries a write that changes nothing, to distinguish a wrong configuration from an
-// outage.
-func (b *backend) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	err := b.Replace(ctx, "", session.Record{Data: []byte("?")}, session.Record{})
-	var certificate *tls.CertificateVerificationError
-	var answer redis.Error
-	switch {
-	case errors.As(err, &certificate):
-		return fmt.Errorf("%w: check TLSConfig in Config.Options, or your client", err)
-	case !errors.As(err, &answer), redis.IsMaxClientsError(err):
-		return nil
-	case redis.IsAuthError(err), redis.IsPermissionError(err), strings.HasPrefix(answer.Error(), "ERR "):
-		return fmt.Errorf("%w: check Username, Password and DB in Config.Options, or your client; scripts must be allowed", err)
-	}
-	return nil // It is starting, failing over or the like.
 }
