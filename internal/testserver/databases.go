@@ -3,7 +3,12 @@ package testserver
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"net"
+	"net/url"
 	"path/filepath"
+	"strings"
+	"testing"
 
 	_ "github.com/go-sql-driver/mysql" // for readiness, as the others
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -89,6 +94,56 @@ SQL
 exec $SERVE --datadir="$PWD/data" --bind-address=127.0.0.1 --port=$PORT --socket="$PWD/s" --pid-file="$PWD/pid" \
 	--init-file="$PWD/init.sql" --innodb-flush-log-at-trx-commit=2 --skip-log-bin --skip-name-resolve \
 	--max-connections=300 $as`
+
+// PgBouncer starts one in transaction mode in front of the PostgreSQL of a DSN, and returns
+// it with the user's password "session" and the database "app".
+func PgBouncer(t testing.TB, dsn string) *Server {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := u.User.Username()
+	conf := fmt.Sprintf("app = host=%s port=%s dbname=%s user=%s", u.Hostname(), u.Port(), strings.TrimPrefix(u.Path, "/"), user)
+	if password, ok := u.User.Password(); ok {
+		conf += " password=" + password
+	}
+	k := &Kind{
+		Name: "pgbouncer", dsn: "postgres://" + user + ":session@ADDR/app?sslmode=disable", script: pgBouncerScript, conf: conf,
+		ask: func(ctx context.Context, dsn string) error { // The server behind it may be down.
+			_, addr, _ := strings.Cut(dsn, "@")
+			addr, _, _ = strings.Cut(addr, "/")
+			c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		},
+	}
+	return k.Start(t)
+}
+
+// It refuses to be run by root, too.
+const pgBouncerScript = `
+as=
+if [ "$(id -u)" = 0 ]; then
+	chown 65534:65534 .
+	as='setpriv --reuid=65534 --regid=65534 --clear-groups --pdeathsig=KILL'
+fi
+echo "\"$(echo "$CONF" | sed 's/.*user=\([^ ]*\).*/\1/')\" \"session\"" >users
+cat >ini <<INI
+[databases]
+$CONF
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $PORT
+unix_socket_dir =
+auth_type = plain
+auth_file = users
+pool_mode = transaction
+default_pool_size = 2
+INI
+exec $as pgbouncer ini`
 
 // askSQL asks by a driver of database/sql.
 func askSQL(driver string) func(ctx context.Context, dsn string) error {

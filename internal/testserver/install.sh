@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a test needs and this machine doesn't have:
 #
-#   install.sh CACHE cc | postgres | mariadb | redis | chromium
+#   install.sh CACHE cc | postgres | pgbouncer | mariadb | redis | chromium
 #                                                      Debian's packages, as root
 #   install.sh CACHE mysql | mongo                     from Debian sid into the folder
 #                                                      CACHE; the system stays as it is
@@ -15,6 +15,7 @@ there() {
 	case $what in
 	cc) has "${CC:-gcc}" ;;
 	postgres) has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
+	pgbouncer) has pgbouncer ;;
 	mariadb) has mariadbd && has mariadb-install-db ;;
 	redis) has redis-server && has redis-cli && has openssl ;;
 	chromium) has chromium || has chromium-browser || has google-chrome ;;
@@ -106,6 +107,7 @@ install() {
 	case $what in
 	cc) packages gcc libc6-dev ;;
 	postgres) packages postgresql ;; # of this Debian's own version
+	pgbouncer) packages pgbouncer ;;
 	mariadb) packages mariadb-server-core mariadb-client-core ;;
 	redis) packages redis-server openssl ;;
 	chromium) packages chromium fonts-inter ;;
