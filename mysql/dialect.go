@@ -74,18 +74,24 @@ func parseTime(v any) (time.Time, bool) {
 
 func class(err error) sqlstore.Class {
 	var my *mysql.MySQLError
+	if errors.Is(err, mysql.ErrInvalidConn) {
+		return sqlstore.Unavailable
+	}
 	if !errors.As(err, &my) {
 		return sqlstore.Other
 	}
 	switch my.Number {
 	case 1062, 1061, 1050: // duplicate entry, duplicate index, table exists
 		return sqlstore.Exists
-	case 1213, 1205, 1020: // deadlock, lock wait timeout, record has changed
+	case 1213, 1205, 1020, 1615: // deadlock, lock wait timeout, record has changed, to be prepared again
 		return sqlstore.Busy
 	case 1146:
 		return sqlstore.NoTable
-	case 1044, 1045, 1698, 1049, 1142, 1143, 1054: // user and password, database, right, column
-		return sqlstore.Refused
+	case 1040, 1203, 1226, // too many connections
+		1053, 1927, 1047, 3168, // shutting down, connection killed, node not ready, server not available
+		1290, 1792, 1836, // read-only, as a replica is
+		1317, 3024, 1969, 9001: // interrupted, time-outs, that of ProxySQL
+		return sqlstore.Unavailable
 	}
 	return sqlstore.Other
 }

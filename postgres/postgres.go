@@ -62,8 +62,10 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 	if err != nil {
 		return nil, sc, err
 	}
+	n := native{pool, newMode(pool), nil}
+	n.execs = newExecs(n)
 	b, err := sqlstore.New(ctx, dialect, sqlstore.Options{
-		Read: native{pool: pool}, Write: native{pool, newExecs(pool)}, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true, Close: end,
+		Read: n, Write: n, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true, Close: end,
 	})
 	if err != nil {
 		err = fmt.Errorf("%w (check Config.DSN or Config.Pool)", err)
@@ -109,7 +111,8 @@ func connect(cfg Config) (pool *pgxpool.Pool, end func() error, err error) {
 // native runs statements by pgx itself, which costs less than database/sql and prepares
 // them for each connection.
 type native struct {
-	pool  *pgxpool.Pool
+	pool *pgxpool.Pool
+	*mode
 	execs *execs
 }
 
@@ -126,21 +129,23 @@ type statement struct {
 }
 
 func (s statement) Scan(ctx context.Context, arg any, dest ...any) error {
-	return s.pool.QueryRow(ctx, s.text, arg).Scan(dest...)
+	return s.do(func(o option) error { return s.pool.QueryRow(ctx, s.text, o.and(arg)...).Scan(dest...) })
 }
 
 func (s statement) Each(ctx context.Context, args []any, row func(scan func(dest ...any) error) error) error {
-	rows, err := s.pool.Query(ctx, s.text, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
+	return s.do(func(o option) error {
+		rows, err := s.pool.Query(ctx, s.text, o.and(args...)...)
+		if err != nil {
 			return err
 		}
-	}
-	return rows.Err()
+		defer rows.Close()
+		for rows.Next() {
+			if err := row(rows.Scan); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
 }
 
 func (s statement) Close() error { return nil }
@@ -157,14 +162,22 @@ var dialect = sqlstore.Dialect{
 	// The rows are locked before they are deleted: a row that is touched meanwhile no
 	// longer matches, and one that another server is deleting is skipped.
 	Sweep: "DELETE FROM {table} WHERE {key} = ANY(ARRAY(SELECT {key} FROM {table} WHERE expired_at <= ? ORDER BY expired_at LIMIT ? FOR UPDATE SKIP LOCKED))",
+	// Two visitors, or two sign-ins of one owner, may meet at any time. That is no error, and
+	// none in the server's log.
+	OnConflict: " ON CONFLICT DO NOTHING",
+	MaxName:    63,
 	Schema: func(t sqlstore.Table) []string {
 		return []string{
 			"CREATE TABLE IF NOT EXISTS " + t.String() + ` (key TEXT COLLATE "C" PRIMARY KEY, data BYTEA NOT NULL, expired_at TIMESTAMP WITH TIME ZONE NOT NULL)`,
 			"CREATE INDEX IF NOT EXISTS " + t.Quote(t.Index()) + " ON " + t.String() + " (expired_at)",
+			// If the name is that of something else, such as a table that was renamed.
+			"CREATE INDEX ON " + t.String() + " (expired_at)",
 		}
 	},
-	Indexed: "SELECT count(*) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]" +
-		" WHERE i.indrelid = to_regclass(?) AND i.indisvalid AND a.attname = 'expired_at'",
+	Indexed: func(t sqlstore.Table) (string, []any) {
+		return "SELECT count(*) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]" +
+			" WHERE i.indrelid = to_regclass(?) AND i.indisvalid AND i.indpred IS NULL AND a.attname = 'expired_at'", []any{t.String()}
+	},
 	Class: class,
 }
 
@@ -184,8 +197,21 @@ func class(err error) sqlstore.Class {
 		return sqlstore.Busy
 	case "42P01":
 		return sqlstore.NoTable
-	case "28000", "28P01", "3D000", "42501", "42703": // user, password, database, right, column
-		return sqlstore.Refused
+	case "57P01", "57P02", "57P03", "57P05", // shut down, crashed, starting up, idle for too long
+		"25006", "53300", "57014", "55P03": // read-only, as a standby is; too many connections; time-outs
+		return sqlstore.Unavailable
+	case "08P01": // PgBouncer has this for everything.
+		for _, words := range pgBouncerWaits {
+			if strings.Contains(pg.Message, words) && !strings.Contains(pg.Message, "FATAL") {
+				return sqlstore.Unavailable
+			}
+		}
 	}
 	return sqlstore.Other
+}
+
+// pgBouncerWaits are words of PgBouncer's errors that pass by themselves. Where it repeats
+// what the server has said, that begins with FATAL.
+var pgBouncerWaits = []string{
+	"cannot connect to server", "server_login_retry", "conn crashed", "timeout", "shutting down", "max_client_conn", "max_db_connections", "max_user_connections",
 }

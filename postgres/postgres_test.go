@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/share"
 	"github.com/flamego/session/test/backendtest"
 )
 
@@ -29,17 +32,23 @@ func testWrongConfig(t *testing.T, dsn string) {
 	require.NoError(t, err)
 	with := func(parameter, value string) string { return withParameter(t, dsn, parameter, value) }
 	backendtest.WrongConfigs(t, "postgres", open, map[string]backendtest.Wrong[Config]{
-		"empty DSN":      {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.Pool"}},
-		"no DSN":         {Config: Config{DSN: "host=a port=x"}, Want: []string{"Config.DSN is not a connection string", "postgres://"}},
-		"Table":          {Config: Config{DSN: dsn, Table: "a.b.c"}, Want: []string{"Config.Table", "more than two parts"}},
-		"missing table":  {Config: Config{DSN: dsn, Table: "missing"}, Want: []string{`no table "missing"`, "Config.InitTable", "Config.Table"}},
-		"missing schema": {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", `schema "missing" does not exist`}},
-		"unreachable":    {Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
-		"user":           {Config: Config{DSN: with("user", "nobody")}, Want: []string{"Config.DSN", "nobody"}},
-		"database":       {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing"}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
-		"right":          {Config: Config{DSN: with("role", "reader"), Table: "readable"}, Want: []string{"Config.DSN", "Config.Table", "permission denied"}},
-		"columns":        {Config: Config{DSN: dsn, Table: "pg_catalog.pg_class"}, Want: []string{"Config.Table", `column "data" does not exist`}},
-		"wrong database": {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
+		"empty DSN":         {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.Pool"}},
+		"no DSN":            {Config: Config{DSN: "host=a port=x"}, Want: []string{"Config.DSN is not a connection string", "postgres://"}},
+		"Table":             {Config: Config{DSN: dsn, Table: "a.b.c"}, Want: []string{"Config.Table", "more than two parts"}},
+		"missing table":     {Config: Config{DSN: dsn, Table: "missing"}, Want: []string{`no table "missing"`, "Config.InitTable", "Config.Table"}},
+		"missing schema":    {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", `schema "missing" does not exist`}},
+		"unreachable":       {Config: Config{DSN: "postgres://postgres@127.0.0.1:1/postgres", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
+		"user":              {Config: Config{DSN: with("user", "nobody")}, Want: []string{"Config.DSN", "nobody"}},
+		"database":          {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing"}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
+		"right":             {Config: Config{DSN: with("role", "reader"), Table: "readable"}, Want: []string{"Config.DSN", "Config.Table", "permission denied"}},
+		"columns":           {Config: Config{DSN: dsn, Table: "pg_catalog.pg_class"}, Want: []string{"Config.Table", `column "data" does not exist`}},
+		"unknown parameter": {Config: Config{DSN: with("timezonee", "UTC")}, Want: []string{"Config.DSN", "unrecognized configuration parameter", "timezonee"}},
+		"other pgx":         {Config: Config{DSN: with("statement_cache_mode", "describe")}, Want: []string{"Config.DSN", "statement_cache_mode"}},
+		"value":             {Config: Config{DSN: with("timezone", "Nowhere")}, Want: []string{"Config.DSN", "TimeZone"}},
+		"no TLS":            {Config: Config{DSN: with("sslmode", "require")}, Want: []string{"Config.DSN", "TLS"}},
+		"long table":        {Config: Config{DSN: dsn, Table: strings.Repeat("t", 64), InitTable: true}, Want: []string{"Config.Table", "63 bytes", "shorter"}},
+		"long schema":       {Config: Config{DSN: dsn, Table: strings.Repeat("ü", 32) + ".sessions"}, Want: []string{"Config.Table", "63 bytes", "shorter"}},
+		"wrong database":    {Config: Config{DSN: dsn[:strings.LastIndex(dsn, "/")] + "/missing", InitTable: true}, Want: []string{"Config.DSN", `database "missing" does not exist`}},
 	})
 }
 
@@ -100,6 +109,86 @@ func testReadOnly(t *testing.T, dsn string) {
 	}
 	assert.LessOrEqual(t, failed, 4)
 	assert.Positive(t, failed, "the test means to have such connections")
+}
+
+// testNames makes the index of tables whose usual name for it is that of something else.
+func testNames(t *testing.T, dsn string) {
+	ctx := t.Context()
+	admin, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	defer func() { _ = admin.Close(context.Background()) }()
+	indexes := func(table string) (n int) {
+		require.NoError(t, admin.QueryRow(ctx, "SELECT count(*) FROM pg_indexes WHERE tablename = $1 AND indexdef LIKE '%(expired_at)'", table).Scan(&n))
+		return n
+	}
+	table := backendtest.FreshTable()
+	long := table + strings.Repeat("x", 63-len(table))
+	for _, name := range []string{table, long, long[:62], long[:50]} {
+		for range 2 { // The second start finds it.
+			backendtest.Open(t, open, Config{DSN: dsn, Table: name, InitTable: true})
+			assert.Equal(t, 1, indexes(name), name)
+		}
+	}
+	_, err = admin.Exec(ctx, "ALTER TABLE "+table+" RENAME TO "+table+"_old")
+	require.NoError(t, err)
+	for _, name := range []string{table, table + "_old"} {
+		backendtest.Open(t, open, Config{DSN: dsn, Table: name, InitTable: true})
+		assert.Equal(t, 1, indexes(name), name)
+	}
+}
+
+// failures counts the statements that the server has refused.
+type failures struct{ n atomic.Int32 }
+
+func (f *failures) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (f *failures) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+func (f *failures) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func (f *failures) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	if data.Err != nil {
+		f.n.Add(1)
+	}
+}
+
+func (f *failures) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	if data.Err != nil {
+		f.n.Add(1)
+	}
+}
+
+// testTaken has many create the same record. That is no error in the server's log.
+func testTaken(t *testing.T, dsn string) {
+	pc, err := pgxpool.ParseConfig(dsn)
+	require.NoError(t, err)
+	var failed failures
+	pc.ConnConfig.Tracer = &failed
+	pool, err := pgxpool.NewWithConfig(t.Context(), pc)
+	require.NoError(t, err)
+	defer pool.Close()
+	b, _, err := open(t.Context(), Config{Pool: pool, Table: backendtest.FreshTable(), InitTable: true})
+	require.NoError(t, err)
+	var made, taken atomic.Int32
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			switch err := b.Create(share.Patient(t.Context()), "owner", backendtest.Record("1")); {
+			case err == nil:
+				made.Add(1)
+			case errors.Is(err, session.ErrExists):
+				taken.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	assert.EqualValues(t, 1, made.Load())
+	assert.EqualValues(t, 39, taken.Load())
+	assert.Zero(t, failed.n.Load(), "statements that failed")
 }
 
 // testAlter changes the type of a column, which invalidates what connections have prepared.

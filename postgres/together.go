@@ -17,10 +17,10 @@ import (
 // also share what a commit costs the server.
 type execs = share.Calls[exec, outcome]
 
-func newExecs(pool *pgxpool.Pool) *execs {
+func newExecs(n native) *execs {
 	return share.New(
-		func(ctx context.Context, e exec) outcome { return e.alone(ctx, pool) },
-		func(ctx context.Context, all []exec) []outcome { return together(ctx, pool, all) },
+		func(ctx context.Context, e exec) outcome { return e.alone(ctx, n) },
+		func(ctx context.Context, all []exec) []outcome { return together(ctx, n.pool, all) },
 	)
 }
 
@@ -36,8 +36,12 @@ type outcome struct {
 	undone bool // nothing was done for anybody, since one of them failed
 }
 
-func (e exec) alone(ctx context.Context, pool *pgxpool.Pool) outcome {
-	tag, err := pool.Exec(ctx, e.text, e.args...)
+func (e exec) alone(ctx context.Context, n native) outcome {
+	var tag pgconn.CommandTag
+	err := n.do(func(o option) (err error) {
+		tag, err = n.pool.Exec(ctx, e.text, o.and(e.args...)...)
+		return err
+	})
 	return outcome{n: tag.RowsAffected(), err: err}
 }
 
@@ -95,8 +99,8 @@ func together(ctx context.Context, pool *pgxpool.Pool, all []exec) []outcome {
 
 func (s statement) Exec(ctx context.Context, args ...any) (int64, error) {
 	e := exec{s.text, args}
-	if !share.IsPatient(ctx) {
-		o := e.alone(ctx, s.pool)
+	if !share.IsPatient(ctx) || !s.shares() {
+		o := e.alone(ctx, s.native)
 		return o.n, o.err
 	}
 	o, err := s.execs.Do(ctx, e)
@@ -104,7 +108,8 @@ func (s statement) Exec(ctx context.Context, args ...any) (int64, error) {
 	case err != nil:
 		return 0, err
 	case o.undone:
-		o = e.alone(ctx, s.pool)
+		s.adapt(o.err)
+		o = e.alone(ctx, s.native)
 	}
 	return o.n, o.err
 }

@@ -188,9 +188,10 @@ func testOutcomes(t *testing.T, h *held) {
 
 // testTogetherFailure has one statement undo the transaction. Then each runs alone.
 func testTogetherFailure(t *testing.T, h *held) {
+	require.NoError(t, h.Create(h.ctx, id(9), backendtest.Record("0")))
 	errs := h.all(t, 8, func(i int) error {
 		if i == 3 {
-			return h.Create(h.ctx, id(i), backendtest.Record("again"))
+			return h.Move(h.ctx, id(i), id(9), backendtest.Record("0"), backendtest.Record("again"))
 		}
 		return h.Replace(h.ctx, id(i), backendtest.Record("0"), backendtest.Record("1"))
 	})

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/outage"
 )
 
 // Load implements driver.Backend. A row whose expired_at cannot be read, or is of year 1,
@@ -89,11 +91,11 @@ func (b *Backend) rows(ctx context.Context, s Statement, ids []any, found map[st
 	})
 }
 
-// Create implements driver.Backend. It is a plain INSERT, so the primary key decides
-// between calls with the same ID.
+// Create implements driver.Backend. It is an INSERT, so the primary key decides between
+// calls with the same ID.
 func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error {
-	_, err := b.exec(ctx, b.create, blob(r.Data), b.time(r.Expiry), id)
-	if err != nil && b.d.Class(err) == Exists {
+	n, err := b.exec(ctx, b.create, blob(r.Data), b.time(r.Expiry), id)
+	if err == nil && n == 0 || err != nil && b.d.Class(err) == Exists {
 		return driver.ErrExists
 	}
 	return b.fail("create", err)
@@ -198,7 +200,16 @@ func (b *Backend) fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %s: %w", b.d.Name, op, err)
+	return fmt.Errorf("%s: %s: %w", b.d.Name, op, b.mark(err))
+}
+
+// mark makes an error a driver.ErrUnavailable if it passes by itself. database/sql returns
+// ErrBadConn when it could not get a connection, several times in a row.
+func (b *Backend) mark(err error) error {
+	if b.d.Class(err) == Unavailable || errors.Is(err, sqldriver.ErrBadConn) {
+		return outage.Mark(err)
+	}
+	return err
 }
 
 // time truncates to what the columns hold, since servers may round up.

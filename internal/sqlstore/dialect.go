@@ -19,6 +19,12 @@ type Dialect struct {
 	Key string
 	// Placeholder spells the n-th parameter, counted from 1. Default is "?".
 	Placeholder func(n int) string
+	// MaxName is how many bytes a name may have, where the system would cut off the rest.
+	// Default is any number.
+	MaxName int
+	// OnConflict ends an INSERT that is to do nothing where the key is taken. Without it,
+	// that is an error of class Exists.
+	OnConflict string
 	// ListLoad loads the records under a list of IDs, its one parameter, as rows of key,
 	// data and expired_at. It is a template, as Sweep is. By default there is a parameter
 	// for each ID.
@@ -30,13 +36,14 @@ type Dialect struct {
 	// as many as its second, and none that has been touched meanwhile. It is a
 	// template: see Backend.statement.
 	Sweep string
-	// Schema returns the statements that create the table and an index on expired_at. A
-	// statement that fails with Exists counts as done.
+	// Schema returns the statements that create the table and, each in another way, an
+	// index on expired_at. A statement that fails with Exists counts as done.
 	Schema func(t Table) []string
-	// Indexed is a template of a query for the number of indexes on expired_at of the table
-	// that its parameter names. If there is one, InitTable makes none. It is needed where
-	// CREATE INDEX takes a lock before it looks, and so keeps writers waiting in vain.
-	Indexed string
+	// Indexed returns a query, and its parameters, for the number of indexes of a table that
+	// begin with expired_at. If there is one, InitTable makes none, whatever its name: that
+	// may be the name of another table's index, and CREATE INDEX may keep writers waiting
+	// before it looks. Default is never to look.
+	Indexed func(t Table) (query string, args []any)
 	// Time converts a time, in UTC and whole microseconds, to a parameter. It must not
 	// become later on its way into the column. Default is the time itself.
 	Time func(t time.Time) any
@@ -66,9 +73,9 @@ const (
 	Busy
 	// NoTable means that there is no such table.
 	NoTable
-	// Refused means that the server is up, and waiting does not help: a wrong user,
-	// password or database, a missing permission or column.
-	Refused
+	// Unavailable means that waiting helps: see driver.ErrUnavailable. What package outage
+	// recognizes by itself may be Other.
+	Unavailable
 )
 
 // Table is the name of a table, in parts.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/outage"
 )
 
 // Options say where a Backend keeps its records.
@@ -28,8 +29,8 @@ type Options struct {
 	Table string
 	// InitTable creates the table and its index, if missing.
 	InitTable bool
-	// Lazy means that a server that is down is not an error of New. It does not hold
-	// with InitTable, nor for a missing table, nor if the server is up and refuses.
+	// Lazy means that an error that passes by itself is not one of New: see package
+	// outage. It does not hold with InitTable.
 	Lazy bool
 	// Close closes what the backend opened, after the statements, or when New fails.
 	// Default is nothing: the pools are the user's.
@@ -74,6 +75,11 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: Config.Table is not a name: %w", d.Name, err)
 	}
+	for _, part := range []string{table.Schema, table.Name} {
+		if d.MaxName > 0 && len(part) > d.MaxName {
+			return nil, fmt.Errorf("%s: Config.Table: %q is longer than %d bytes, and the database would cut it off: use a shorter name", d.Name, part, d.MaxName)
+		}
+	}
 	if d.Match == "" {
 		d.Match = "data = ?"
 	}
@@ -91,7 +97,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	}
 	b.loadSome = b.statement(o.Read, byIDs(someIDs))
 	b.loadMany = b.statement(o.Read, cmp.Or(d.ListLoad, byIDs(manyIDs)))
-	b.create = b.statement(o.Write, "INSERT INTO {table} (data, expired_at, {key}) VALUES (?, ?, ?)")
+	b.create = b.statement(o.Write, "INSERT INTO {table} (data, expired_at, {key}) VALUES (?, ?, ?)"+d.OnConflict)
 	b.replace = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ? WHERE {key} = ? AND {match}")
 	b.move = b.statement(o.Write, "UPDATE {table} SET data = ?, expired_at = ?, {key} = ? WHERE {key} = ? AND {match}")
 	b.touch = b.statement(o.Write, "UPDATE {table} SET expired_at = ? WHERE {key} = ? AND {match}")
@@ -104,16 +110,14 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 			return nil, err
 		}
 	}
-	if err := b.check(ctx); err != nil {
-		class := d.Class(err)
-		if class == NoTable {
-			return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to create it, or Config.Table to the name of yours: %w", d.Name, table, err)
-		}
-		if !o.Lazy || o.InitTable || class == Refused {
-			return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, err)
-		}
+	err = b.check(ctx)
+	switch {
+	case err == nil, o.Lazy && !o.InitTable && outage.Is(b.mark(err)):
+		return b, nil
+	case d.Class(err) == NoTable:
+		return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to create it, or Config.Table to the name of yours: %w", d.Name, table, err)
 	}
-	return b, nil
+	return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, b.mark(err))
 }
 
 // statement fills in the template of a statement: {table}, {key} and {match},
@@ -139,7 +143,7 @@ func (b *Backend) initTable(ctx context.Context, p Pool) error {
 		err := Retry(ctx, b.d.Class, func() error { return p.Run(ctx, text) })
 		// Of several servers that start together, one makes the table.
 		if err != nil && b.d.Class(err) != Exists {
-			return fmt.Errorf("%s: Config.InitTable: %w", b.d.Name, err)
+			return fmt.Errorf("%s: Config.InitTable: %w", b.d.Name, b.mark(err))
 		}
 	}
 	return nil
@@ -147,11 +151,12 @@ func (b *Backend) initTable(ctx context.Context, p Pool) error {
 
 // indexed reports whether the table certainly has an index on expired_at.
 func (b *Backend) indexed(ctx context.Context, p Pool) bool {
-	if b.d.Indexed == "" {
+	if b.d.Indexed == nil {
 		return false
 	}
-	n, s := 0, b.statement(p, b.d.Indexed)
-	err := s.Scan(ctx, b.table.String(), &n)
+	query, args := b.d.Indexed(b.table)
+	n, s := 0, b.statement(p, query)
+	err := s.Each(ctx, args, func(scan func(...any) error) error { return scan(&n) })
 	return errors.Join(err, s.Close()) == nil && n > 0
 }
 

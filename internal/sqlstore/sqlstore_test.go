@@ -39,6 +39,8 @@ func bare() sqlstore.Dialect {
 				return sqlstore.Exists
 			case strings.Contains(text, "no such table"):
 				return sqlstore.NoTable
+			case strings.Contains(text, "unable to open"): // as if a server were down
+				return sqlstore.Unavailable
 			}
 			return sqlstore.Other
 		},
@@ -137,7 +139,7 @@ func TestLazy(t *testing.T) {
 	o.Lazy = true
 	b, err := sqlstore.New(ctx, bare(), o)
 	require.NoError(t, err)
-	require.Error(t, b.Touch(ctx, "aaa", record("1"), later))
+	require.ErrorIs(t, b.Touch(ctx, "aaa", record("1"), later), driver.ErrUnavailable)
 
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	_, err = sqlstore.New(ctx, bare(), o)
@@ -145,6 +147,30 @@ func TestLazy(t *testing.T) {
 	newBackend(t, bare(), db)
 	require.ErrorIs(t, b.Touch(ctx, "aaa", record("1"), later), driver.ErrConflict, "it did not recover")
 	require.NoError(t, b.Close())
+
+	for _, text := range []string{"DROP TABLE sessions", "CREATE TABLE sessions (`key` TEXT, data BLOB)"} {
+		_, err := db.ExecContext(ctx, text)
+		require.NoError(t, err)
+	}
+	_, err = sqlstore.New(ctx, bare(), o)
+	require.ErrorContains(t, err, "no such column", "what nobody knows does not pass by itself")
+	require.NotErrorIs(t, err, driver.ErrUnavailable)
+}
+
+// A name that the system would cut off is none.
+func TestLongNames(t *testing.T) {
+	d, db := bare(), newDB(t, filepath.Join(t.TempDir(), "s.db"))
+	d.MaxName = 5
+	o := sqlstore.Options{Read: sqlstore.DB(db), Write: sqlstore.DB(db), InitTable: true}
+	for name, long := range map[string]bool{"table": false, "tables": true, "main.table": false, "schema.t": true, "tablé": true} {
+		o.Table = name
+		_, err := sqlstore.New(t.Context(), d, o)
+		if long {
+			assert.ErrorContains(t, err, "Config.Table", name)
+		} else {
+			assert.NoError(t, err, name)
+		}
+	}
 }
 
 func TestRetry(t *testing.T) {
