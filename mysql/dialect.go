@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -24,12 +25,21 @@ func dialect(foreign bool, fraction time.Duration) sqlstore.Dialect {
 		// the table that is deleted from.
 		Sweep: "DELETE FROM {table} WHERE expired_at <= ? ORDER BY expired_at LIMIT ?",
 		Schema: func(t sqlstore.Table) []string {
+			index := t.Index()
+			if utf8.RuneCountInString(index) > 64 {
+				index = "expired_at_idx"
+			}
 			return []string{
 				"CREATE TABLE IF NOT EXISTS " + t.String() + " (`key` VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY," +
 					" data LONGBLOB NOT NULL, expired_at DATETIME(6) NOT NULL)",
-				// There is no IF NOT EXISTS for it.
-				"CREATE INDEX " + t.Quote(t.Index()) + " ON " + t.String() + " (expired_at)",
+				// There is no IF NOT EXISTS for it. A name has at most 64 characters, and is that
+				// of the table alone.
+				"CREATE INDEX " + t.Quote(index) + " ON " + t.String() + " (expired_at)",
 			}
+		},
+		Indexed: func(t sqlstore.Table) (string, []any) {
+			return "SELECT COUNT(*) FROM information_schema.statistics WHERE column_name = 'expired_at' AND seq_in_index = 1" +
+				" AND table_name = ? AND table_schema = COALESCE(NULLIF(?, ''), DATABASE())", []any{t.Name, t.Schema}
 		},
 		Time:        func(t time.Time) any { return t.Truncate(fraction) },
 		ParseTime:   parseTime,

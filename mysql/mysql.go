@@ -115,6 +115,9 @@ func connect(dsn string) (*sql.DB, error) {
 	// success. Without autocommit it does so, and stores nothing.
 	params := map[string]string{"sql_mode": "CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')", "autocommit": "1"}
 	maps.Copy(params, mc.Params) // The DSN wins.
+	// Only between equal character sets the server passes the bytes of a session on as they
+	// are. The server's init_connect may have set another.
+	maps.Copy(params, map[string]string{"character_set_client": "utf8mb4", "collation_connection": "utf8mb4_general_ci", "character_set_results": "utf8mb4"})
 	mc.Params = params
 	connector, err := mysql.NewConnector(mc)
 	if err != nil {

@@ -5,7 +5,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +31,10 @@ func testWrongConfig(t *testing.T, dsn string) {
 		change(c)
 		return c.FormatDSN()
 	}
+	db := admin(t, dsn)
+	as := func(how string) func(c *mysql.Config) {
+		return func(c *mysql.Config) { c.User, c.Passwd = newUser(t, db, c.DBName, how), "pw" }
+	}
 	backendtest.WrongConfigs(t, "mysql", open, map[string]backendtest.Wrong[Config]{
 		"empty DSN":        {Config: Config{}, Want: []string{"Config.DSN is empty", "Config.DB"}},
 		"no DSN":           {Config: Config{DSN: "mysql://root@localhost"}, Want: []string{"Config.DSN is not a data source name", "tcp(host:3306)"}},
@@ -36,9 +44,41 @@ func testWrongConfig(t *testing.T, dsn string) {
 		"database":         {Config: Config{DSN: other(func(c *mysql.Config) { c.DBName = "missing" })}, Want: []string{"Config.DSN", "missing"}},
 		"columns":          {Config: Config{DSN: dsn, Table: "information_schema.tables"}, Want: []string{"Config.Table", "column"}},
 		"missing database": {Config: Config{DSN: dsn, Table: "missing.sessions", InitTable: true}, Want: []string{"Config.InitTable", "missing"}},
+		"no database":      {Config: Config{DSN: other(func(c *mysql.Config) { c.DBName = "" })}, Want: []string{"Config.DSN", "No database selected"}},
+		"variable":         {Config: Config{DSN: other(func(c *mysql.Config) { c.Params = map[string]string{"nosuchvariable": "1"} })}, Want: []string{"Config.DSN", "nosuchvariable"}},
+		"value":            {Config: Config{DSN: other(func(c *mysql.Config) { c.Params = map[string]string{"sql_mode": "'NOSUCHMODE'"} })}, Want: []string{"Config.DSN", "NOSUCHMODE"}},
+		"TLS":              {Config: Config{DSN: other(func(c *mysql.Config) { c.TLSConfig = "true" })}, Want: []string{"Config.DSN"}}, // not offered, or by nobody that is known
+		"locked":           {Config: Config{DSN: other(as("ACCOUNT LOCK"))}, Want: []string{"Config.DSN", "locked"}},
+		"expired":          {Config: Config{DSN: other(as("PASSWORD EXPIRE"))}, Want: []string{"Config.DSN"}},
 		"autocommit":       {Config: Config{DSN: other(func(c *mysql.Config) { c.Params = map[string]string{"autocommit": "0"} }), InitTable: true}, Want: []string{"autocommit=1", "Config.DSN", "Config.DB"}},
 		"unreachable":      {Config: Config{DSN: "root@tcp(127.0.0.1:1)/app", InitTable: true}, Want: []string{"Config.InitTable", "Config.DSN", "refused"}},
 	})
+}
+
+// admin is open until all else that the test has made is gone.
+func admin(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+var users atomic.Int64
+
+// newUser makes a user that ends with the test, and has the password "pw".
+func newUser(t *testing.T, db *sql.DB, database, how string) (name string) {
+	t.Helper()
+	name = fmt.Sprintf("user%d_%d", os.Getpid(), users.Add(1))
+	for _, text := range []string{
+		"CREATE USER " + name + "@'%' IDENTIFIED BY 'pw' " + how,
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON " + database + ".* TO " + name + "@'%'",
+	} {
+		_, err := db.Exec(text)
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() { _, _ = db.Exec("DROP USER " + name + "@'%'") })
+	return name
 }
 
 // TestNoPassword checks that no error shows a password, not even of an invalid DSN.
@@ -150,6 +190,106 @@ func testAutocommit(t *testing.T, dsn string) {
 	_, reset := admin.Exec("SET GLOBAL autocommit = 1")
 	require.NoError(t, errors.Join(err, reset))
 	assert.Equal(t, "1", backendtest.Data(t, backendtest.Open(t, open, cfg), "abc"))
+}
+
+// testCharacterSets has connections whose character sets differ, be it by the DSN or, as many
+// a guide advises, by what the server does for users without all rights. The bytes of a
+// session stay what they are.
+func testCharacterSets(t *testing.T, dsn string) {
+	db, table := admin(t, dsn), backendtest.FreshTable()
+	backendtest.Open(t, open, Config{DSN: dsn, Table: table, InitTable: true})
+	data := make([]byte, 256)
+	for i := range data {
+		data[i] = byte(i)
+	}
+	keeps := func(dsn, id string) {
+		t.Helper()
+		b := backendtest.Open(t, open, Config{DSN: dsn, Table: table})
+		require.NoError(t, b.Create(t.Context(), id, backendtest.Record(string(data))))
+		assert.Equal(t, string(data), backendtest.Data(t, b, id), dsn)
+		found, err := b.LoadMany(t.Context(), []string{id})
+		require.NoError(t, err)
+		assert.Contains(t, found, id, dsn)
+		require.NoError(t, b.Replace(t.Context(), id, backendtest.Record(string(data)), backendtest.Record("2")), dsn)
+	}
+	for i, param := range []string{"collation_connection='utf8mb3_general_ci'", "collation_connection='latin1_swedish_ci'", "character_set_client=latin1", "character_set_results=utf16", "charset=latin1", "charset=utf8mb4&interpolateParams=true"} {
+		name, value, _ := strings.Cut(param, "=")
+		keeps(dsn+"?"+name+"="+strings.ReplaceAll(value, "'", "%27"), fmt.Sprint("dsn", i))
+	}
+
+	c, err := mysql.ParseDSN(dsn)
+	require.NoError(t, err)
+	c.User, c.Passwd = newUser(t, db, c.DBName, ""), "pw"
+	_, err = db.Exec("SET GLOBAL init_connect = 'SET collation_connection = utf8mb3_unicode_ci'")
+	require.NoError(t, err)
+	defer func() { _, _ = db.Exec("SET GLOBAL init_connect = ''") }()
+	keeps(c.FormatDSN(), "server")
+}
+
+// testNames makes the index of tables with long names, and none where there is one.
+func testNames(t *testing.T, dsn string) {
+	db := admin(t, dsn)
+	table := backendtest.FreshTable()
+	indexes := func(table string) (n int) {
+		require.NoError(t, db.QueryRow("SELECT COUNT(*) FROM information_schema.statistics WHERE table_name = ? AND column_name = 'expired_at'", table).Scan(&n))
+		return n
+	}
+	for _, n := range []int{49, 50, 64} {
+		name := table + strings.Repeat("ü", n-len(table))
+		for range 2 { // The second start finds it.
+			backendtest.Open(t, open, Config{DSN: dsn, Table: name, InitTable: true})
+			assert.Equal(t, 1, indexes(name), name)
+		}
+		_, err := db.Exec("RENAME TABLE `" + name + "` TO " + table)
+		require.NoError(t, err)
+		backendtest.Open(t, open, Config{DSN: dsn, Table: table, InitTable: true})
+		assert.Equal(t, 1, indexes(table), "of another name")
+		_, err = db.Exec("DROP TABLE " + table)
+		require.NoError(t, err)
+	}
+}
+
+// testView keeps sessions in a view, which is updatable. The server has statements prepared
+// again all the time when it can keep few definitions of tables.
+func testView(t *testing.T, dsn string) {
+	ctx, db, table := t.Context(), admin(t, dsn), backendtest.FreshTable()
+	backendtest.Open(t, open, Config{DSN: dsn, Table: table, InitTable: true})
+	_, err := db.Exec("CREATE VIEW " + table + "_v AS SELECT * FROM " + table)
+	require.NoError(t, err)
+	for _, variable := range []string{"table_definition_cache", "table_open_cache"} {
+		var before string
+		require.NoError(t, db.QueryRow("SELECT @@GLOBAL."+variable).Scan(&before))
+		_, err := db.Exec("SET GLOBAL " + variable + " = 1")
+		require.NoError(t, err)
+		defer func() { _, _ = db.Exec("SET GLOBAL " + variable + " = " + before) }()
+	}
+	b := backendtest.Open(t, open, Config{DSN: dsn, Table: table + "_v"})
+	require.NoError(t, b.Create(ctx, "abc", backendtest.Record("0")))
+	stop := make(chan struct{})
+	var others, visitors sync.WaitGroup
+	others.Go(func() { // who need the room
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = db.Exec(fmt.Sprintf("CREATE OR REPLACE VIEW %s_v AS SELECT * FROM %s", table, table))
+			}
+		}
+	})
+	errs := make([]error, 8)
+	for i := range errs {
+		visitors.Go(func() {
+			for range 40 {
+				_, err := b.Load(ctx, "abc")
+				errs[i] = errors.Join(errs[i], err, b.Touch(ctx, "abc", backendtest.Record("0"), backendtest.Later))
+			}
+		})
+	}
+	visitors.Wait()
+	close(stop)
+	others.Wait()
+	require.NoError(t, errors.Join(errs...))
 }
 
 // testLegacyTable uses a table as v1.6.6 made it: whole seconds, 64 KiB, keys

@@ -89,7 +89,7 @@ as=
 cat >init.sql <<SQL
 CREATE DATABASE IF NOT EXISTS session;
 CREATE USER IF NOT EXISTS 'session'@'%' IDENTIFIED BY 'session';
-GRANT ALL ON *.* TO 'session'@'%';
+GRANT ALL ON *.* TO 'session'@'%' WITH GRANT OPTION;
 SQL
 exec $SERVE --datadir="$PWD/data" --bind-address=127.0.0.1 --port=$PORT --socket="$PWD/s" --pid-file="$PWD/pid" \
 	--init-file="$PWD/init.sql" --innodb-flush-log-at-trx-commit=2 --skip-log-bin --skip-name-resolve \
