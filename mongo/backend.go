@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/outage"
 )
 
 var (
@@ -96,7 +97,10 @@ var loadMany = options.Find().SetProjection(bson.D{{Key: "_id", Value: 0}, {Key:
 // Create implements driver.Backend. The unique index decides between calls with the same
 // ID, so it must exist.
 func (b *backend) Create(ctx context.Context, id string, r driver.Record) error {
-	if _, err := b.prepare(ctx); err != nil {
+	if err := fits(r); err != nil {
+		return fail("create", err)
+	}
+	if err := b.prepare(ctx); err != nil {
 		return err
 	}
 	doc := append(byKey(id), fields(r)...)
@@ -113,14 +117,20 @@ func (b *backend) Create(ctx context.Context, id string, r driver.Record) error 
 // Replace implements driver.Backend. The server checks the condition and makes the
 // change atomically, on the latest version of the document.
 func (b *backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
-	err := b.update(ctx, id, old, fields(r))
+	err := fits(r)
+	if err == nil {
+		err = b.update(ctx, id, old, fields(r))
+	}
 	return fail("replace", err, id)
 }
 
 // Move implements driver.Backend. It changes the key of the document in place, so there
 // are never two records, or none.
 func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
-	if _, err := b.prepare(ctx); err != nil {
+	if err := fits(r); err != nil {
+		return fail("move", err)
+	}
+	if err := b.prepare(ctx); err != nil {
 		return err
 	}
 	err := b.update(ctx, id, old, append(byKey(newID), fields(r)...))
@@ -128,6 +138,18 @@ func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Reco
 		return driver.ErrExists
 	}
 	return fail("move", err, id, newID)
+}
+
+// maxData is what a session may hold. To change it takes a command with the old and the new
+// data in it, which may have 16 MiB like a document.
+const maxData = 8<<20 - 4<<10
+
+// fits returns an error for data that could be stored, but not be changed any more.
+func fits(r driver.Record) error {
+	if len(r.Data) > maxData {
+		return fmt.Errorf("the session has %d bytes, and MongoDB cannot change one of more than %d: keep large values elsewhere", len(r.Data), maxData)
+	}
+	return nil
 }
 
 // Touch implements driver.Backend.
@@ -171,7 +193,7 @@ var justID = options.FindOne().SetProjection(bson.D{{Key: "_id", Value: 1}})
 // pace, and not on every server that speaks the protocol.
 func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (int, error) {
 	b.prepared.Store(false) // Somebody may have dropped the collection, and its indexes with it.
-	if _, err := b.prepare(ctx); err != nil {
+	if err := b.prepare(ctx); err != nil {
 		return 0, err
 	}
 	expired := bson.E{Key: "expired_at", Value: bson.D{{Key: "$lte", Value: milliseconds(now)}}}
@@ -255,10 +277,14 @@ func fail(op string, err error, ids ...string) error {
 	if err == nil || errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) {
 		return err
 	}
+	unavailable := isUnavailable(err)
 	for _, id := range ids {
 		if strings.Contains(err.Error(), id) {
 			err = errors.New(strings.ReplaceAll(err.Error(), id, "…"))
 		}
+	}
+	if unavailable {
+		err = outage.Mark(err)
 	}
 	return fmt.Errorf("mongo: %s: %w", op, err)
 }

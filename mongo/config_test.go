@@ -1,6 +1,13 @@
 package mongo
 
 import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +30,10 @@ func TestConfig(t *testing.T) {
 	s := start(t)
 	ctx := t.Context()
 	client := s.admin(t).Database().Client()
+	unknown := httptest.NewUnstartedServer(http.NotFoundHandler()) // Nobody knows who has signed its certificate.
+	unknown.Config.ErrorLog = log.New(io.Discard, "", 0)
+	unknown.StartTLS()
+	defer unknown.Close()
 	at := func(uri string) *Options { return options.Client().ApplyURI(uri) }
 	backendtest.WrongConfigs(t, "mongo", open, map[string]backendtest.Wrong[Config]{
 		"nothing":        {Config: Config{}, Want: []string{"Config.Options is nil", "ApplyURI", "Config.Client"}},
@@ -33,6 +44,9 @@ func TestConfig(t *testing.T) {
 		"unacknowledged": {Config: Config{Options: at(s.URI).SetWriteConcern(writeconcern.Unacknowledged()), Database: s.Database}, Want: []string{"unacknowledged", "set another"}},
 		"password": {Config: Config{Options: at(s.URI).SetAuth(options.Credential{Username: "nobody", Password: "x"}), Database: s.Database},
 			Want: []string{"check the user in Config.Options", "readWrite"}},
+		"name":        {Config: Config{Options: at(s.URI), Database: "no/such"}, Want: []string{"Config.Database", "no/such"}},
+		"collection":  {Config: Config{Options: at(s.URI), Database: s.Database, Collection: "a$b"}, Want: []string{"Config.Collection", "a$b"}},
+		"certificate": {Config: Config{Options: at("mongodb://" + unknown.Listener.Addr().String()).SetTLSConfig(&tls.Config{}).SetServerSelectionTimeout(500 * time.Millisecond), Database: s.Database}, Want: []string{"Config.Options", "x509: "}}, // #nosec G402
 	})
 	require.NoError(t, client.Ping(ctx, nil), "the user's client was closed")
 }
@@ -191,4 +205,28 @@ func TestDropped(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.Create(t.Context(), "abc", record("1")))
 	assert.ErrorIs(t, b.Create(t.Context(), "abc", record("2")), session.ErrExists)
+}
+
+// What is stored can be replaced, moved, touched and deleted, and what could not is refused.
+func TestSizes(t *testing.T) {
+	ctx, b := t.Context(), newBackend(t, start(t).config())
+	full := func(c string) session.Record { return record(string(bytes.Repeat([]byte(c), maxData))) }
+	require.NoError(t, b.Create(ctx, "aaa", full("0")))
+	require.NoError(t, b.Replace(ctx, "aaa", full("0"), full("1")))
+	id := strings.Repeat("b", 128)
+	require.NoError(t, b.Move(ctx, "aaa", id, full("1"), full("2")))
+	require.NoError(t, b.Touch(ctx, id, full("2"), later))
+	assert.True(t, loadData(t, b, id) == string(full("2").Data))
+
+	large := record(string(make([]byte, maxData+1)))
+	for name, err := range map[string]error{
+		"Create":  b.Create(ctx, "ccc", large),
+		"Replace": b.Replace(ctx, id, full("2"), large),
+		"Move":    b.Move(ctx, id, "ccc", full("2"), large),
+	} {
+		require.ErrorContains(t, err, "keep large values elsewhere", name)
+		backendtest.AssertOutage(t, err, name)
+	}
+	assert.True(t, loadData(t, b, id) == string(full("2").Data))
+	require.NoError(t, b.Delete(ctx, id))
 }

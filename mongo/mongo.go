@@ -27,6 +27,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/outage"
 )
 
 // Options keeps the settings to set up MongoDB client connection.
@@ -73,7 +74,8 @@ const (
 // Config. The store's Close method closes the client made from Options.
 //
 // A server that is down at start is not an error: requests that need it fail until it is
-// back, and the first session to be stored then creates the indexes.
+// back, and the first session to be stored then creates the indexes. Anything else that a
+// server answers is an error.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {
@@ -115,10 +117,10 @@ func (b *backend) use(ctx context.Context, db *mongo.Database, name string) erro
 		return errors.New("mongo: the write concern of Config.Options or Config.Client is unacknowledged, so no write is known to be stored: set another, or none")
 	}
 	b.sessions = db.Collection(name, o)
-	if refused, err := b.prepare(ctx); refused {
+	if err := b.prepare(ctx); !outage.Is(err) {
 		return err
 	}
-	return nil
+	return nil // That may be over when the first visitor comes.
 }
 
 // backend is a session.Backend with one document per session.
