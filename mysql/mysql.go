@@ -73,6 +73,9 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 		o.Close = db.Close
 	}
 	o.Read, o.Write = sqlstore.DB(db), sqlstore.DB(db)
+	if cfg.DB != nil {
+		o.MaxData = half(ctx, db)
+	}
 	if err := checkAutocommit(ctx, db); err != nil {
 		if o.Close != nil {
 			_ = o.Close()
@@ -94,6 +97,16 @@ func checkAutocommit(ctx context.Context, db *sql.DB) error {
 		return errors.New("mysql: autocommit is off, so nothing would be stored: add autocommit=1 to Config.DSN, or to the data source name of Config.DB")
 	}
 	return nil
+}
+
+// half is how much a session may hold if the driver sends the old data and the new in one
+// packet, as by default it does, with room for the rest of the statement. It is 0 if the
+// server cannot tell now.
+func half(ctx context.Context, db *sql.DB) (n int) {
+	if err := db.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&n); err != nil {
+		return 0
+	}
+	return max(1, n/2-1024)
 }
 
 func connect(dsn string) (*sql.DB, error) {
@@ -119,6 +132,11 @@ func connect(dsn string) (*sql.DB, error) {
 	// are. The server's init_connect may have set another.
 	maps.Copy(params, map[string]string{"character_set_client": "utf8mb4", "collation_connection": "utf8mb4_general_ci", "character_set_results": "utf8mb4"})
 	mc.Params = params
+	if mc.MaxAllowedPacket == mysql.NewConfig().MaxAllowedPacket {
+		// The driver asks the server, and so sends large values in parts. Then a session may
+		// be as large as one packet, and can be replaced by another such one.
+		mc.MaxAllowedPacket = 0
+	}
 	connector, err := mysql.NewConnector(mc)
 	if err != nil {
 		return nil, fmt.Errorf("mysql: Config.DSN: %w", err)

@@ -292,6 +292,49 @@ func testView(t *testing.T, dsn string) {
 	require.NoError(t, errors.Join(errs...))
 }
 
+// testSizes has a server that takes small packets. What is stored can be replaced, moved,
+// touched and deleted, and what could not is refused.
+func testSizes(t *testing.T, dsn string) {
+	const packet = 1 << 20
+	root, table := admin(t, dsn), backendtest.FreshTable()
+	var before string
+	require.NoError(t, root.QueryRow("SELECT @@GLOBAL.max_allowed_packet").Scan(&before))
+	_, err := root.Exec(fmt.Sprint("SET GLOBAL max_allowed_packet = ", packet))
+	require.NoError(t, err)
+	defer func() { _, _ = root.Exec("SET GLOBAL max_allowed_packet = " + before) }()
+	foreign := admin(t, dsn)
+	for name, at := range map[string]struct {
+		Config
+		most int
+	}{
+		"DSN": {Config{DSN: dsn}, packet - 128},
+		"DB":  {Config{DB: foreign}, packet/2 - 1024},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			at.Table, at.InitTable = table, true
+			b := backendtest.Open(t, open, at.Config)
+			for _, n := range []int{packet / 4, packet/2 - 1024, packet/2 + 1024, packet - 128, packet + 1024, 3 * packet} {
+				data := func(c string) session.Record { return backendtest.Record(strings.Repeat(c, n)) }
+				id, moved := fmt.Sprint(name, n), fmt.Sprint(n, strings.Repeat("b", 100))
+				err := b.Create(ctx, id, data("0"))
+				if n > at.most {
+					backendtest.AssertOutage(t, err, fmt.Sprint(n))
+					_, err := b.Load(ctx, id)
+					require.ErrorIs(t, err, session.ErrNotFound)
+					continue
+				}
+				require.NoError(t, err, n)
+				require.NoError(t, b.Replace(ctx, id, data("0"), data("1")), n)
+				require.NoError(t, b.Move(ctx, id, moved, data("1"), data("2")), n)
+				require.NoError(t, b.Touch(ctx, moved, data("2"), backendtest.Later), n)
+				assert.True(t, backendtest.Data(t, b, moved) == string(data("2").Data), n)
+				require.NoError(t, b.Delete(ctx, moved), n)
+			}
+		})
+	}
+}
+
 // testLegacyTable uses a table as v1.6.6 made it: whole seconds, 64 KiB, keys
 // without regard to case. InitTable adds the index.
 func testLegacyTable(t *testing.T, dsn string) {

@@ -21,6 +21,7 @@ func all(t *testing.T, dsn string) {
 	t.Run("Autocommit", func(t *testing.T) { testAutocommit(t, dsn) })
 	t.Run("CharacterSets", func(t *testing.T) { testCharacterSets(t, dsn) })
 	t.Run("Names", func(t *testing.T) { testNames(t, dsn) })
+	t.Run("Sizes", func(t *testing.T) { testSizes(t, dsn) })
 	t.Run("View", func(t *testing.T) { testView(t, dsn) })
 	t.Run("LegacyTable", func(t *testing.T) { testLegacyTable(t, dsn) })
 	t.Run("SweepBatches", func(t *testing.T) { testSweepBatches(t, dsn) })

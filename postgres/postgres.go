@@ -66,12 +66,17 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 	n.execs = newExecs(n)
 	b, err := sqlstore.New(ctx, dialect, sqlstore.Options{
 		Read: n, Write: n, Table: cfg.Table, InitTable: cfg.InitTable, Lazy: true, Close: end,
+		MaxData: maxData,
 	})
 	if err != nil {
 		err = fmt.Errorf("%w (check Config.DSN or Config.Pool)", err)
 	}
 	return b, sc, err
 }
+
+// maxData is how much a session may hold. A message to the server has at most 1 GiB, and the
+// one that changes a session holds the old data and the new.
+const maxData = 256 << 20
 
 // connect returns the user's pool, or opens one, which end closes.
 func connect(cfg Config) (pool *pgxpool.Pool, end func() error, err error) {

@@ -137,6 +137,22 @@ func testNames(t *testing.T, dsn string) {
 	}
 }
 
+// testSizes has a large session, with prepared statements and without.
+func testSizes(t *testing.T, dsn string) {
+	for _, mode := range []string{"cache_statement", "exec"} {
+		b := backendtest.Open(t, open, Config{DSN: withParameter(t, dsn, "default_query_exec_mode", mode), Table: backendtest.FreshTable(), InitTable: true})
+		data := func(c string) session.Record { return backendtest.Record(strings.Repeat(c, 8<<20)) }
+		require.NoError(t, b.Create(t.Context(), "abc", data("0")))
+		require.NoError(t, b.Replace(t.Context(), "abc", data("0"), data("1")))
+		require.NoError(t, b.Move(t.Context(), "abc", "moved", data("1"), data("2")))
+		require.NoError(t, b.Touch(t.Context(), "moved", data("2"), backendtest.Later))
+		assert.True(t, backendtest.Data(t, b, "moved") == string(data("2").Data))
+		require.NoError(t, b.Delete(t.Context(), "moved"))
+	}
+	b := backendtest.Open(t, open, Config{DSN: dsn, Table: backendtest.FreshTable(), InitTable: true})
+	require.ErrorContains(t, b.Create(t.Context(), "abc", session.Record{Data: make([]byte, maxData+1), Expiry: backendtest.Later}), "keep large values elsewhere")
+}
+
 // failures counts the statements that the server has refused.
 type failures struct{ n atomic.Int32 }
 

@@ -19,6 +19,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("Alter", func(t *testing.T) { testAlter(t, dsn) })
 	t.Run("Formats", func(t *testing.T) { testFormats(t, dsn) })
 	t.Run("Names", func(t *testing.T) { testNames(t, dsn) })
+	t.Run("Sizes", func(t *testing.T) { testSizes(t, dsn) })
 	t.Run("Taken", func(t *testing.T) { testTaken(t, dsn) })
 	t.Run("Pool", func(t *testing.T) { testPool(t, dsn) })
 	t.Run("SweepBatches", func(t *testing.T) { testSweepBatches(t, dsn) })

@@ -94,6 +94,9 @@ func (b *Backend) rows(ctx context.Context, s Statement, ids []any, found map[st
 // Create implements driver.Backend. It is an INSERT, so the primary key decides between
 // calls with the same ID.
 func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error {
+	if err := b.fits(r); err != nil {
+		return b.fail("create", err)
+	}
 	n, err := b.exec(ctx, b.create, blob(r.Data), b.time(r.Expiry), id)
 	if err == nil && n == 0 || err != nil && b.d.Class(err) == Exists {
 		return driver.ErrExists
@@ -101,9 +104,20 @@ func (b *Backend) Create(ctx context.Context, id string, r driver.Record) error 
 	return b.fail("create", err)
 }
 
+// fits returns an error for data that could be stored, but not be changed any more.
+func (b *Backend) fits(r driver.Record) error {
+	if b.maxData > 0 && len(r.Data) > b.maxData {
+		return fmt.Errorf("the session has %d bytes, and the server cannot change one of more than %d: keep large values elsewhere, or raise the server's limit", len(r.Data), b.maxData)
+	}
+	return nil
+}
+
 // Replace implements driver.Backend. The condition and the change are one
 // statement, which the database runs against the latest version of the row.
 func (b *Backend) Replace(ctx context.Context, id string, old, r driver.Record) error {
+	if err := b.fits(r); err != nil {
+		return b.fail("replace", err)
+	}
 	n, err := b.exec(ctx, b.replace, blob(r.Data), b.time(r.Expiry), id, blob(old.Data))
 	if err == nil && n == 0 {
 		return b.isAlready(ctx, id, old, r)
@@ -131,6 +145,9 @@ func (b *Backend) isAlready(ctx context.Context, id string, old, r driver.Record
 // Move implements driver.Backend. It changes the key of the row in place, so there are
 // never two records, or none.
 func (b *Backend) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
+	if err := b.fits(r); err != nil {
+		return b.fail("move", err)
+	}
 	n, err := b.exec(ctx, b.move, blob(r.Data), b.time(r.Expiry), newID, id, blob(old.Data))
 	switch {
 	case err == nil && n == 0:

@@ -32,6 +32,9 @@ type Options struct {
 	// Lazy means that an error that passes by itself is not one of New: see package
 	// outage. It does not hold with InitTable.
 	Lazy bool
+	// MaxData is how many bytes a record may hold: a larger one could be stored, but not be
+	// changed any more. Default is any number.
+	MaxData int
 	// Close closes what the backend opened, after the statements, or when New fails.
 	// Default is nothing: the pools are the user's.
 	Close func() error
@@ -42,9 +45,10 @@ const DefaultTable = "sessions"
 
 // Backend is a driver.Backend in a table.
 type Backend struct {
-	d     Dialect
-	table Table
-	end   func() error
+	d       Dialect
+	table   Table
+	maxData int
+	end     func() error
 
 	load, loadSome, loadMany, create, replace, move, touch, remove, sweep, count Statement
 }
@@ -90,7 +94,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 		d.ParseTime = func(v any) (time.Time, bool) { t, ok := v.(time.Time); return t, ok }
 	}
 
-	b := &Backend{d: d, table: table, end: o.Close}
+	b := &Backend{d: d, table: table, maxData: o.MaxData, end: o.Close}
 	b.load = b.statement(o.Read, "SELECT data, expired_at FROM {table} WHERE {key} = ?")
 	byIDs := func(n int) string {
 		return "SELECT {key}, data, expired_at FROM {table} WHERE {key} IN (?" + strings.Repeat(", ?", n-1) + ")"

@@ -173,6 +173,23 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
+// A record that could not be changed is not stored.
+func TestMaxData(t *testing.T) {
+	ctx, db := t.Context(), newDB(t, filepath.Join(t.TempDir(), "s.db"))
+	b, err := sqlstore.New(ctx, bare(), sqlstore.Options{Read: sqlstore.DB(db), Write: sqlstore.DB(db), InitTable: true, MaxData: 3})
+	require.NoError(t, err)
+	require.NoError(t, b.Create(ctx, "aaa", record("123")))
+	for _, err := range []error{
+		b.Create(ctx, "bbb", record("1234")), b.Replace(ctx, "aaa", record("123"), record("1234")), b.Move(ctx, "aaa", "bbb", record("123"), record("1234")),
+	} {
+		require.ErrorContains(t, err, "4 bytes")
+		require.ErrorContains(t, err, "keep large values elsewhere")
+	}
+	require.NoError(t, b.Replace(ctx, "aaa", record("123"), record("456")))
+	_, err = b.Load(ctx, "bbb")
+	require.ErrorIs(t, err, driver.ErrNotFound)
+}
+
 func TestRetry(t *testing.T) {
 	busy := errors.New("busy")
 	class := func(err error) sqlstore.Class {
