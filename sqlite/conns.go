@@ -22,6 +22,7 @@ type conns struct {
 	open  func() (driver.Conn, error)
 	free  chan *conn // closed by Close
 	group group
+	file  file
 }
 
 type conn struct {
@@ -74,6 +75,9 @@ func (p *conns) with(c *conn, fn func(*conn) error) error {
 		return errClosed
 	}
 	defer func() { p.free <- c }()
+	if err := p.file.check(); err != nil {
+		return err
+	}
 	if c.Conn == nil {
 		if err := c.connect(p.open); err != nil {
 			return err

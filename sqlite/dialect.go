@@ -28,7 +28,17 @@ var dialect = sqlstore.Dialect{
 		return []string{
 			"CREATE TABLE IF NOT EXISTS " + t.String() + " (key TEXT PRIMARY KEY, data BLOB NOT NULL, expired_at TEXT NOT NULL)",
 			"CREATE INDEX IF NOT EXISTS " + t.Qualify(t.Index()) + " ON " + t.Quote(t.Name) + " (expired_at)",
+			// If the name is that of another table's index, as after that was renamed.
+			"CREATE INDEX IF NOT EXISTS " + t.Qualify(t.Index()+"2") + " ON " + t.Quote(t.Name) + " (expired_at)",
 		}
+	},
+	Indexed: func(t sqlstore.Table) (string, []any) {
+		var schema any
+		if t.Schema != "" {
+			schema = t.Schema
+		}
+		return "SELECT count(*) FROM pragma_index_list(?, ?) AS list, pragma_index_info(list.name, ?) AS field" +
+			" WHERE field.seqno = 0 AND field.name = 'expired_at' AND NOT list.partial", []any{t.Name, schema, schema}
 	},
 	// A text, because the driver would write a time.Time in another layout.
 	Time: func(t time.Time) any { return t.Format(timeLayout) },

@@ -18,7 +18,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // The driver "sqlite".
@@ -36,8 +38,9 @@ type Config struct {
 	// driver's parameters after a "?". What they do not set is
 	// _pragma=journal_mode(WAL) and _pragma=synchronous(NORMAL). A busy timeout has no
 	// effect: the library itself waits for locks, for up to Options.StoreTimeout.
-	// In-memory databases work too, and end with the process. It is required, unless DB
-	// is set.
+	// In-memory databases work too, and end with the process. If the application opens the
+	// file by another SQLite library, set DB instead: two libraries in one process do not
+	// see each other's locks. It is required, unless DB is set.
 	DSN string
 	// Table is the table for storing session data, or database.table for one in an
 	// attached database. A part that holds a dot must be in double quotes. Default
@@ -66,6 +69,11 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 	if cfg.DB == nil {
 		if cfg.DSN == "" {
 			return nil, sc, errors.New("sqlite: Config.DSN is empty: set it to the path of the database file, or Config.DB to an open database")
+		}
+		for _, name := range sql.Drivers() {
+			if name != "sqlite" && strings.Contains(name, "sqlite") {
+				slog.Warn("sqlite: two SQLite libraries in one process do not see each other's locks: if the application opens the file of Config.DSN by the other one, changes are lost: pass its database as Config.DB, or use a file of its own", "driver", name)
+			}
 		}
 		if err := connect(ctx, withDefaults(cfg.DSN), &o); err != nil {
 			return nil, sc, remedy(cfg, fmt.Errorf("sqlite: open Config.DSN: %w", err))
@@ -99,7 +107,8 @@ func connect(ctx context.Context, dsn string, o *sqlstore.Options) error {
 		})
 	})
 	if err == nil {
-		err = sqlstore.Retry(ctx, class, func() error { return checkFiles(ctx, write) })
+		write.file, err = write.find(ctx)
+		read.file = write.file
 	}
 	if err != nil {
 		return errors.Join(err, o.Close())

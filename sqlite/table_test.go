@@ -48,6 +48,24 @@ func TestTableNames(t *testing.T) {
 	}
 }
 
+// A table whose index cannot have its usual name, since that is another table's, gets one all
+// the same; one that has an index, whatever its name, gets no second one.
+func TestIndexNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	newBackend(t, Config{DSN: path})
+	db := rawDB(t, path)
+	mustExec(t, db, "ALTER TABLE sessions RENAME TO old")
+	for _, table := range []string{"old", "sessions", "main.sessions"} {
+		newBackend(t, Config{DSN: path, Table: table})
+	}
+	newBackend(t, Config{DB: db})
+	for _, table := range []string{"old", "sessions"} {
+		var n int
+		require.NoError(t, db.QueryRow("SELECT count(*) FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = ?", table).Scan(&n))
+		assert.Equal(t, 1, n, table)
+	}
+}
+
 // oldTable is the schema that v1.6.6 makes.
 const oldTable = `CREATE TABLE sessions (
 	key        TEXT PRIMARY KEY,

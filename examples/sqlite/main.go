@@ -1,5 +1,9 @@
 // Command sqlite keeps sessions in a SQLite database, the file app.db in the
 // working folder. The first start creates the file and the table.
+//
+// If the application uses the same file by another SQLite library, such as
+// mattn/go-sqlite3, pass its *sql.DB as Config.DB instead of a DSN: two libraries in one
+// process do not see each other's locks, and lose changes.
 package main
 
 import (
