@@ -570,3 +570,46 @@ func TestSignInAgainAfterRenewal(t *testing.T) {
 	rec, _ = a.get("/who", last)
 	assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
 }
+
+// TestListIsEvicted removes an owner's list, as Redis may when its memory is full, while the
+// sessions on it go on. Each is listed again the next time that it slides, by reading or by
+// writing, and looking costs one call in a twentieth of the idle timeout.
+func TestListIsEvicted(t *testing.T) {
+	for _, path := range []string{"/who", "/count"} {
+		t.Run(path, func(t *testing.T) {
+			now := time.Now()
+			a := newUserApp(t, nil, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+			a.Get("/count", func(s session.Session) { session.Update(s, "n", func(n int) int { return n + 1 }) })
+			_, id := a.get("/in", "")
+			a.b.mu.Lock()
+			for key := range a.b.records {
+				if key != id {
+					delete(a.b.records, key)
+				}
+			}
+			a.b.mu.Unlock()
+			list, err := a.m.Sessions(t.Context(), "42")
+			require.NoError(t, err)
+			require.Empty(t, list)
+
+			for range 8 {
+				now = now.Add(time.Minute)
+				a.get(path, id)
+			}
+			list, err = a.m.Sessions(t.Context(), "42")
+			require.NoError(t, err)
+			assert.Len(t, list, 1)
+
+			before := a.b.calls.Load()
+			for range 60 {
+				now = now.Add(time.Minute)
+				a.get(path, id)
+			}
+			least := map[string]int64{"/who": 60, "/count": 120}[path] // 20 of those that read also slide.
+			assert.LessOrEqual(t, a.b.calls.Load()-before, least+20+21, "calls")
+			require.NoError(t, a.m.EndAll(t.Context(), "42"))
+			rec, _ := a.get("/who", id)
+			assert.Equal(t, "<nil>", rec.Body.String())
+		})
+	}
+}

@@ -39,6 +39,7 @@ func newApp(m *session.Manager, a *accounts) *flamego.Flame {
 	f := flamego.Classic()
 	f.Use(m.Sessioner())
 	f.Map(a)
+	f.Use(current)
 	f.Get("/", home)
 	f.Post("/signin", signIn)
 	f.Post("/password", changePassword)
@@ -53,10 +54,23 @@ func home(c flamego.Context, s session.Session, flash session.Flash, m *session.
 	return page.Execute(c.ResponseWriter(), map[string]any{"Flash": flash, "User": session.Owner(s), "Devices": len(devices)})
 }
 
+// current signs out whose password has changed since the session began. EndAll has ended those
+// that had begun by then. A sign-in that had checked the old password, and nothing more, it
+// could not know of.
+func current(s session.Session, a *accounts) {
+	user := session.Owner(s)
+	if user == "" {
+		return
+	}
+	if version, _ := session.Get[int](s, "password version"); version != a.version(user) {
+		session.Destroy(s)
+	}
+}
+
 func signIn(c flamego.Context, r *http.Request, s session.Session, a *accounts) error {
 	name := r.PostFormValue("name")
-	checked := a.check(name, r.PostFormValue("password"))
-	if checked == nil {
+	version := a.check(name, r.PostFormValue("password"))
+	if version == 0 {
 		s.SetFlash("That is not the password.")
 		c.Redirect("/", http.StatusSeeOther)
 		return nil
@@ -65,27 +79,20 @@ func signIn(c flamego.Context, r *http.Request, s session.Session, a *accounts) 
 	if err := session.SetOwner(s, name); err != nil {
 		return err
 	}
-	// Once this is stored, a change of password finds the session and ends it.
-	if err := session.Commit(r.Context(), s); err != nil {
-		return err
-	}
-	// One that came between the check and now did not.
-	if a.password(name) != checked {
-		session.Destroy(s)
-	}
+	s.Set("password version", version) // The one that was checked, which may have changed by now.
 	c.Redirect("/", http.StatusSeeOther)
 	return nil
 }
 
 func changePassword(c flamego.Context, r *http.Request, s session.Session, m *session.Manager, a *accounts) error {
 	owner := session.Owner(s)
-	if a.check(owner, r.PostFormValue("old")) == nil {
+	if a.check(owner, r.PostFormValue("old")) == 0 {
 		s.SetFlash("That is not the password.")
 		c.Redirect("/", http.StatusSeeOther)
 		return nil
 	}
 	// First of all, so that nobody signs in with the old one after the others are ended.
-	a.change(owner, r.PostFormValue("new"))
+	s.Set("password version", a.change(owner, r.PostFormValue("new")))
 	if err := m.EndAll(r.Context(), owner, session.Handle(s)); err != nil {
 		return err
 	}

@@ -249,6 +249,28 @@ func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
 	return err
 }
 
+// relist looks if a session that gets a later expiry is still on its owner's list, about once
+// in a twentieth of its idle timeout. Where memory is short, a storage system may remove what
+// nobody has used for long, which would be the list. It returns what it has put there again,
+// or nil.
+func (s *Store) relist(ctx context.Context, v *Version, expiry time.Time) *listing {
+	t, step := v.terms, int64(s.idle(v.terms)/20)
+	if t.listed <= unlisted || v.Record.Expiry.UnixNano()/step == expiry.UnixNano()/step {
+		return nil
+	}
+	l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: time.UnixMilli(t.listed)}
+	list, err := s.list(ctx, l.place, l.owner)
+	if err == nil && !slices.ContainsFunc(list, func(e Listed) bool { return e.Handle == l.handle }) {
+		if err = s.enlist(ctx, l, v.ID, ""); err == nil {
+			return l
+		}
+	}
+	if err != nil {
+		s.Report(fmt.Errorf("session: owner: %w", err)) // The session is there all the same.
+	}
+	return nil
+}
+
 // makeRoom drops what has ended from a list, and makes room for one more session. To
 // look at all of them at each sign-in would cost ever more where there is no limit, so
 // then it looks when the list has doubled.

@@ -121,12 +121,19 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			prepared = at.ID
 		}
 		expiry := s.expiry(now, at, ch)
+		var again *listing
+		if p.list == nil {
+			again = s.store.relist(ctx, at, expiry)
+		}
 		var v *Version
 		var err error
 		if next == "" {
 			v, err = s.store.replace(ctx, at, ch, expiry)
 		} else if err = s.store.stands(ctx, at.ID); err == nil {
 			v, err = s.store.move(ctx, at, next, ch, expiry)
+		}
+		if again != nil && errors.Is(err, driver.ErrConflict) {
+			s.store.strike(ctx, again, at.ID, "") // If it has ended.
 		}
 		switch {
 		case err == nil:

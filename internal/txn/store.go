@@ -154,11 +154,16 @@ func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
 		}
 		return next, err
 	}
+	expiry := s.expiry(s.Now(), t)
+	l := s.relist(ctx, v, expiry)
 	begin := s.clock()
-	next, err := s.Engine.Extend(ctx, v, s.expiry(s.Now(), t))
+	next, err := s.Engine.Extend(ctx, v, expiry)
 	s.called(ctx, "extend", begin, err)
 	if next != nil {
 		next.terms = t
+	}
+	if l != nil && errors.Is(err, driver.ErrConflict) {
+		s.strike(ctx, l, v.ID, "")
 	}
 	return next, err
 }
