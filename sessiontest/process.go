@@ -119,6 +119,7 @@ var processRules = []rule{
 	{name: "G7_RotationMerges", test: rotationMerges, why: "A change that another request made during the rotation must move along."},
 	{name: "G8_StrictIDs", test: processStrict, why: "Adopting an ID that the server did not give out is session fixation."},
 	{name: "G17_EndAll", test: processOwners, why: "What was signed in before all was ended has ended, and what lives is listed, whatever else goes on."},
+	{name: "G17_SignInMeetsEndAll", test: processSignIns, why: "A sign-in that other requests of the visitor get in the way of must not escape the end of all."},
 	{name: "G15_Kill", test: processKill, why: "kill -9 leaves every session at a whole version, and no acknowledged write is lost."},
 }
 

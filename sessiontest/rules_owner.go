@@ -947,3 +947,45 @@ func processOwners(r rule, f *fleet) {
 	}
 	f.t.Logf("of the sign-ins that met the end of all, %d were before it, and %d after", cut, stood)
 }
+
+// processSignIns has visitors who have a session sign in while all are ended, and while their
+// other tabs change the session, so that moving it has to be tried again.
+func processSignIns(r rule, f *fleet) {
+	const each = 3
+	servers := f.pool()
+	stood, n := 0, rounds(f.t, 60)
+	for range n {
+		owner := f.name()
+		visitors, tabs := make([]*visitor, each), make([]*visitor, each)
+		for i := range visitors {
+			visitors[i] = newVisitor(f.t)
+			visitors[i].ok(r, servers[i%2], "/set", "k", "cart", "v", "1")
+			tabs[i] = visitors[i].twin(servers[i%2])
+		}
+		together(2*each+1, func(i int) {
+			switch {
+			case i < each:
+				visitors[i].ok(r, servers[i%2], "/own", "owner", owner)
+			case i < 2*each:
+				for range 3 {
+					tabs[i-each].ok(r, servers[1-i%2], "/add", "k", "n")
+				}
+			default:
+				newVisitor(f.t).ok(r, servers[1], "/endall", "owner", owner)
+			}
+		})
+		var list []session.Info
+		res := newVisitor(f.t).ok(r, servers[0], "/sessions", "owner", owner)
+		if err := json.Unmarshal([]byte(res.body), &list); err != nil {
+			f.t.Fatalf("the list: %v: %q", err, res.body)
+		}
+		stood += len(list)
+		newVisitor(f.t).ok(r, servers[0], "/endall", "owner", owner)
+		for i, v := range append(visitors, tabs...) {
+			if v.ok(r, servers[i%2], "/read", "k", "user").body == owner {
+				r.broken(f.t, "a session lives that was signed in before all were ended, and is on no list")
+			}
+		}
+	}
+	f.t.Logf("of %d sign-ins that met the end of all, %d stood", n*each, stood)
+}

@@ -22,6 +22,7 @@ type mutant struct {
 const (
 	explorer = "./internal/explore TestExplore"
 	owners   = "./internal/explore TestExploreOwners"
+	steps    = "./internal/explore TestExploreSteps"
 )
 
 var mutants = []mutant{
@@ -105,11 +106,19 @@ var mutants = []mutant{
 	{"G16_CleanEnd", "manager.go", "\t\tm.stop()\n", "\t\tclose(m.stopped)\n", ""},
 
 	{"G17_Listing", "internal/txn/owner.go", "return v.text(LabelKey)", "return \"\"", ""},
-	{"G17_End", "owner.go", "return h == handle", "return true", ""},
-	{"G17_End", "owner.go", "err == nil && n == 0", "n < 0", ""},
-	{"G17_EndAll", "owner.go", "return !slices.Contains(except, h)", "return !slices.Contains(except[:0], h)", ""},
+	{"G17_End", "internal/txn/owner.go", "return h == handle", "return true", ""},
+	{"G17_End", "owner.go", "err == nil && !listed", "false", ""},
+	{"G17_EndAll", "internal/txn/owner.go", "return !slices.Contains(except, h)", "return !slices.Contains(except[:0], h)", ""},
 	{"G17_EndedStoresNothing", "internal/txn/run.go", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, ErrEnded\n", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, err\n", ""},
 	{"G17_SignInMeetsEndAll", "internal/txn/owner.go", "\t\t_, err = s.create(ctx, id, tombstone, s.Now().Add(settleFor))\n", "\t\terr = nil\n", ""},
+	{"G17_SignInBeforeEndAll", "internal/txn/owner.go", "return g.now == \"\" || ", "return true || ", ""},
+	{"G17_SignInBeforeEndAll", "internal/txn/owner.go", "slices.Contains(g.except, handle)", "handle == \"\"", ""},
+	{"G17_SignInBeforeEndAll", "internal/txn/owner.go", "generation{NewID(generationLength), g.before, except}", "generation{NewID(generationLength), g.now, except}", ""},
+	{"TestEndedStaysEndedInSteps", "internal/txn/forward.go", "\t_, err := s.load(ctx, id)\n\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn driver.ErrConflict\n", "\t_, err := s.load(ctx, id)\n\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn nil\n", ". TestEndedStaysEndedInSteps"},
+	{"TestHashIDsInSteps", "internal/recordstore/hashed.go", "\t\t\treturn driver.ErrConflict // Another", "\t\t\treturn err // Another", ". TestHashIDsInSteps"},
+	{"TestPanicAfterStoring", "internal/recordstore/recordstore.go", "\tdefer caught(&err)\n\treturn v, do(v.Record)\n", "\treturn v, do(v.Record)\n", ". TestPanicAfterStoring"},
+	{"TestListIsEvicted", "internal/txn/run.go", "\t\t\tagain = s.store.relist(ctx, at, expiry)\n", "", ". TestListIsEvicted"},
+	{"TestListIsEvicted", "internal/txn/store.go", "l := s.relist(ctx, v, expiry)", "l := (*listing)(nil)", ". TestListIsEvicted"},
 	{"G17_RotationKeepsListing", "internal/txn/run.go", "p.leaves(id), p.next)", "p.leaves(id), \"\")", ""},
 	{"G17_RotationMeetsEndAll", "internal/txn/owner.go", "\t\tfor _, id := range l.ids {\n\t\t\tif err := s.bury(", "\t\tfor _, id := range l.ids[:1] {\n\t\t\tif err := s.bury(", ""},
 	{"G17_Expired", "internal/txn/owner.go", "\t\t\tcase s.expired(v, s.Now()):\n", "\t\t\tcase false:\n", ""},
@@ -131,14 +140,14 @@ var mutants = []mutant{
 	{"EndedContext", "internal/sqlstore/backend.go", "\terr := ctx.Err()\n", "\tvar err error\n", "./sqlite TestContract$/^file"},
 
 	// The explorer, too: lines of the core and of what tells the client.
-	{"G6 an ended", "internal/txn/forward.go", "\tfor _, next := range to {\n", "\tfor _, next := range to[:0] {\n", explorer},
+	{"G6 an ended", "internal/txn/forward.go", "\tf, err := s.close(ctx, id)\n\tfor _, next := range f.to {\n", "\tf, err := s.close(ctx, id)\n\tfor _, next := range f.to[:0] {\n", explorer},
 	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, v.ID); err != nil {", explorer},
 	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\t\tprepared = at.ID\n", "\t\t\tprepared = at.ID\n\t\t\t_ = s.store.Engine.Delete(ctx, s.store.forwardID(at.ID))\n", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n\t\tif errors.Is(err, driver.ErrNotFound) {\n\t\t\treturn s.store.create(ctx, at.ID, &Changes{list: append([]change{{key: \"base\", val: \"base\"}}, ch.list...)}, expiry)\n\t\t}\n", explorer},
 	{"G7 the session", "internal/txn/run.go", "\t\tif moved {\n", "\t\tif moved && err != nil {\n", explorer},
 	{"G7 the session", "internal/txn/forward.go", "forwardFor-staleFor", "forwardFor", explorer},
-	{"G7 the session", "internal/txn/run.go", "\treturn v, nil\n}\n", "\t_ = v\n\treturn nil, failure\n}\n", explorer},
+	{"G7 the session", "internal/txn/run.go", "\t\tcase where == nowhere:\n\t\t\treturn v, nil\n", "\t\tcase where == nowhere:\n\t\t\treturn nil, driver.ErrNotFound\n", explorer},
 	{"G7 the session", "request.go", "\t\tq.live.txn.Ended()\n", "", explorer},
 	{"G7 the session", "internal/txn/commit.go", "\t\ts.renew(ended)\n\t\ts.lost = true\n", "\t\ts.renew(unsaved)\n\t\ts.lost = true\n", explorer},
 	{"G7 the session", "request.go", "\t\t\t\tq.live.txn.Stale(value)\n", "\t\t\t\t_ = value\n", explorer},
@@ -157,8 +166,8 @@ var mutants = []mutant{
 	{"G5 one gets", "internal/txn/run.go", "(ch == nil || !ch.updates()) {", "(ch == nil || true) {", explorer},
 	{"Refresh sees", "internal/txn/still.go", "\t\t\tl.at, l.id, l.pending, l.rebased = v, v.ID, pending, false\n", "\t\t\tl.pending, l.rebased = pending, false\n", explorer},
 	{"an outage", "internal/txn/still.go", "\tif errors.Is(err, driver.ErrNotFound) {\n", "\tif err != nil || errors.Is(err, driver.ErrNotFound) {\n", explorer},
-	{"no record", "internal/txn/run.go", "\t\t\t\ts.store.discard(ctx, p, id) // It may be there all the same, and nobody knows of it.\n", "", explorer},
-	{"no record", "internal/txn/run.go", "\t\ts.store.discard(ctx, p, next) // A copy that nobody has been told of.\n", "", explorer},
+	{"no record", "internal/txn/run.go", "\t\t\t\ts.store.discard(ctx, v) // It may be there all the same, and nobody knows of it.\n", "", explorer},
+	{"no record", "internal/txn/run.go", "\t\ts.store.discard(ctx, tried) // A copy that nobody has been told of.\n", "", explorer},
 	{"G3 G11 a failure", "exchange.go", "\t\t\tx.closed.Store(true)\n\t\t\tx.abandon()\n", "\t\t\tx.finish()\n", explorer},
 
 	// What a store that loses its answers shows.
@@ -167,7 +176,7 @@ var mutants = []mutant{
 	// Owners, in every order of sign-ins, rotations and ends.
 	{"G17 what lives", "internal/txn/owner.go", "\t\t_, err = s.create(ctx, id, tombstone, s.Now().Add(settleFor))\n", "\t\terr = nil\n", owners},
 	{"G17 what was there", "internal/txn/run.go", "p.leaves(id), p.next)", "p.leaves(id), \"\")", owners},
-	{"G17 what lives", "internal/txn/run.go", "\tif p.list == nil {\n\t\t_ = s.delete(ctx, id)\n", "\tif true {\n\t\t_ = s.delete(ctx, id)\n", owners},
+	{"G17 what lives", "internal/txn/run.go", "\tif !s.Traits.OwnRecords {\n\t\t_ = s.delete(ctx, tried.ID)\n", "\tif true {\n\t\t_ = s.delete(ctx, tried.ID)\n", owners},
 	{"G17 what lives", "internal/txn/owner.go", "\t\tlist[i].add(s.ref(id), s.ref(next))\n", "\t\tlist[i].ids = nil\n\t\tlist[i].add(\"\", s.ref(next))\n", owners},
 	{"G17 nobody else", "internal/txn/owner.go", "\t\tcase err == nil && v.isOwnedBy(owner, l.Handle), errors.Is(err, driver.ErrUnreadable):\n", "\t\tcase err == nil && v.ID != \"\":\n", owners},
 	{"G17 no more", "internal/txn/owner.go", "\t\tif err := s.endListed(ctx, Evicted, owner, list[oldest]); err != nil {\n\t\t\treturn nil, err\n\t\t}\n", "", owners},
@@ -182,6 +191,10 @@ var mutants = []mutant{
 	{"G17 a failed", "internal/txn/plan.go", " || p.list.isNew && !errors.Is(err, ErrTooMany)", "", owners},
 	{"G17 a failed", "internal/txn/plan.go", "\t\treturn !at.isOwnedBy(p.list.owner, p.list.handle)\n", "\t\treturn false\n", owners},
 	{"G17 a failed", "internal/txn/forward.go", "\t\t\ts.unlist(ctx, place, v)\n", "\t\t\t_ = v\n", owners},
+	{"G17 a sign-in that began", "internal/txn/owner.go", "return g.now == \"\" || ", "return true || ", owners},
+	{"G6 an ended", "internal/txn/forward.go", "\t\t\ttext += \" \" + endMark\n", "", steps},
+	{"G7 the session", "internal/txn/run.go", "where == here && try == settleTries:", "where == here:", steps},
+	{"no record", "internal/txn/forward.go", "\t\t\treturn beyond\n", "\t\t\treturn nowhere\n", steps},
 	{"TestNoIDInTheStorage", "internal/txn/forward.go", "\tnewID = s.ref(newID)\n", "", ". TestNoIDInTheStorage"},
 	{"TestNoIDInTheStorage", "internal/txn/owner.go", "\t\tlist[i].add(s.ref(id), s.ref(next))\n", "\t\tlist[i].add(id, next)\n", ". TestNoIDInTheStorage"},
 	{"TestNoIDInTheStorage", "internal/recordstore/recordstore.go", " && !(isKey(id) && e.Hashes())", "", ". TestNoIDInTheStorage"},
@@ -233,7 +246,7 @@ var mutants = []mutant{
 	{"TestGroupStuck", "sqlite/group.go", "stays, c.close())", "stays)", "./sqlite TestGroupStuck"},
 
 	{"TestEveryCallFails", "internal/txn/run.go", "\t\tif err == nil && p.salt", "\t\tif p.salt", "./internal/txn TestEveryCallFails"},
-	{"TestEveryCallFails", "internal/txn/forward.go", "\t\tcase !errors.Is(err, driver.ErrNotFound):\n\t\t\treturn nil, err\n\t\t}\n\t}\n\treturn nil, driver", "\t\t}\n\t}\n\treturn nil, driver", "./internal/txn TestEveryCallFails"},
+	{"TestEveryCallFails", "internal/txn/forward.go", "\t\t\tcase !errors.Is(err, driver.ErrNotFound):\n\t\t\t\treturn nil, err\n\t\t\t}\n", "\t\t\t}\n", "./internal/txn TestEveryCallFails"},
 
 	// What only several goroutines of one handler can meet.
 	{"create", "internal/txn/commit.go", "\t\t\ts.doom(at)\n", "", "./internal/txn TestDestroyBetweenTheSteps"},
