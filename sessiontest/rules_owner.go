@@ -951,27 +951,31 @@ func processOwners(r rule, f *fleet) {
 // processSignIns has visitors who have a session sign in while all are ended, and while their
 // other tabs change the session, so that moving it has to be tried again.
 func processSignIns(r rule, f *fleet) {
-	const each = 3
+	const each, more = 2, 4
 	servers := f.pool()
 	stood, n := 0, rounds(f.t, 60)
 	for range n {
 		owner := f.name()
-		visitors, tabs := make([]*visitor, each), make([]*visitor, each)
+		visitors, tabs := make([]*visitor, each), make([]*visitor, each*more)
 		for i := range visitors {
 			visitors[i] = newVisitor(f.t)
 			visitors[i].ok(r, servers[i%2], "/set", "k", "cart", "v", "1")
-			tabs[i] = visitors[i].twin(servers[i%2])
 		}
-		together(2*each+1, func(i int) {
+		for i := range tabs {
+			tabs[i] = visitors[i%each].twin(servers[0])
+		}
+		together(each+len(tabs)+1, func(i int) {
 			switch {
 			case i < each:
 				visitors[i].ok(r, servers[i%2], "/own", "owner", owner)
-			case i < 2*each:
-				for range 3 {
-					tabs[i-each].ok(r, servers[1-i%2], "/add", "k", "n")
+			case i < each+len(tabs):
+				for range 4 {
+					tabs[i-each].ok(r, servers[i%2], "/add", "k", "n")
 				}
 			default:
-				newVisitor(f.t).ok(r, servers[1], "/endall", "owner", owner)
+				for range 4 {
+					newVisitor(f.t).ok(r, servers[1], "/endall", "owner", owner)
+				}
 			}
 		})
 		var list []session.Info

@@ -246,11 +246,11 @@ func (s *Store) End(ctx context.Context, id string) error {
 // end deletes a session, and follows its forward to those that it has moved to. These it
 // takes off their owners' lists as well.
 func (s *Store) end(ctx context.Context, place, id string) error {
-	err := s.delete(ctx, id)
-	if err != nil {
-		return err
+	gone := s.delete(ctx, id)
+	f, err := s.close(ctx, id) // It may be gone all the same.
+	if gone != nil {
+		return gone
 	}
-	f, err := s.close(ctx, id)
 	for _, next := range f.to {
 		if err != nil {
 			break
