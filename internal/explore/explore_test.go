@@ -389,8 +389,8 @@ func (res *result) decide(c *call, choose *chooser) outcome {
 		o = kinds[choose.pick(len(kinds))]
 	}
 	if o != done {
-		if c.kind == ends && o != expired {
-			res.faulted[half]++
+		if c.kind == ends && o != expired || c.kind == copies && o == lost {
+			res.faulted[half]++ // There may be two of it.
 		} else {
 			res.faulted[o]++
 		}

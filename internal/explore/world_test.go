@@ -43,8 +43,9 @@ type kind int
 const (
 	reads kind = iota
 	writes
-	moves // can be done by half
-	ends  // the second step of a Move, or undoing the first
+	moves  // can be done by half
+	copies // the first step of a Move
+	ends   // the second step of a Move, or undoing the first
 )
 
 // moving is how a Backend moves records.
@@ -189,7 +190,7 @@ func (w *world) MovesInOneStep() bool { return w.moving == atOnce }
 
 // moveInSteps is Move where the keys may be on two servers.
 func (w *world) moveInSteps(ctx context.Context, c, id, newID string, old, r session.Record) error {
-	err := w.step(ctx, c+": create", writes, func() error {
+	err := w.step(ctx, c+": create", copies, func() error {
 		if _, ok := w.records[newID]; ok {
 			return session.ErrExists
 		}
