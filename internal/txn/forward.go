@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"cmp"
 	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
@@ -149,16 +150,34 @@ const (
 
 // whereabouts says whether the session has moved to this ID, and on from there.
 func (s *Store) whereabouts(ctx context.Context, id string) (where int) {
-	if v, err := s.load(ctx, id); err == nil && !v.terms.isNote {
-		return here
-	}
-	f, _ := s.forwards(ctx, id)
-	for _, next := range f.to {
-		if s.whereabouts(ctx, next.id) != nowhere {
-			return beyond
+	t := trail{ids: []string{id}}
+	for i := 0; i < len(t.ids); i++ {
+		if v, err := s.load(ctx, t.ids[i]); err == nil && !v.terms.isNote {
+			return min(here+i, beyond)
 		}
+		f, _ := s.forwards(ctx, t.ids[i])
+		t.follow(f)
 	}
 	return nowhere
+}
+
+// trail are the IDs that a session has had, each once: somebody who can write to the storage
+// may have made forwards that lead in a circle.
+type trail struct {
+	ids  []string
+	seen map[string]bool
+}
+
+func (t *trail) follow(f forwarded) {
+	if t.seen == nil && len(f.to) > 0 {
+		t.seen = map[string]bool{t.ids[0]: true}
+	}
+	for _, to := range f.to {
+		if !t.seen[to.id] {
+			t.seen[to.id] = true
+			t.ids = append(t.ids, to.id)
+		}
+	}
 }
 
 // isLost reports whether there is no such record, or none that anybody will ever read.
@@ -246,21 +265,23 @@ func (s *Store) End(ctx context.Context, id string) error {
 // end deletes a session, and follows its forward to those that it has moved to. These it
 // takes off their owners' lists as well.
 func (s *Store) end(ctx context.Context, place, id string) error {
-	gone := s.delete(ctx, id)
-	f, err := s.close(ctx, id) // It may be gone all the same.
-	if gone != nil {
-		return gone
-	}
-	for _, next := range f.to {
-		if err != nil {
-			break
+	t := trail{ids: []string{id}}
+	for i := 0; i < len(t.ids); i++ {
+		var moved *Version
+		if i > 0 {
+			moved, _ = s.load(ctx, t.ids[i])
 		}
-		v, _ := s.load(ctx, next.id)
-		if err = s.end(ctx, place, next.id); err == nil && v != nil {
-			s.unlist(ctx, place, v)
+		gone := s.delete(ctx, t.ids[i])
+		f, err := s.close(ctx, t.ids[i]) // It may be gone all the same.
+		if err = cmp.Or(gone, err); err != nil {
+			return err
+		}
+		t.follow(f)
+		if moved != nil {
+			s.unlist(ctx, place, moved)
 		}
 	}
-	return err
+	return nil
 }
 
 // movedLately reports whether the session has left this ID a moment ago.
