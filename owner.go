@@ -29,7 +29,8 @@ var ErrTooMany = txn.ErrTooMany
 //
 // A new owner costs one Load of the owner's list, which is a record in the same store, and
 // waits for it no longer than Options.StoreTimeout. Storing the sign-in, and changing the ID,
-// write the list. Other requests cost nothing more, except about one a week that keeps it.
+// write the list. Other requests cost nothing more, except for a Load of the list when they
+// slide the expiry, and about one write a week that keeps it.
 //
 // A new owner is an error if the client cannot be told the new ID: once the response has
 // started, or in Manager.Edit. Any call is an error if the Store cannot list sessions: one

@@ -290,7 +290,13 @@ func (s *Store) discard(ctx context.Context, tried *Version) {
 		_ = s.delete(ctx, tried.ID)
 		return
 	}
-	if away, err := s.move(ctx, tried, NewID(len(tried.ID)), tombstone, s.Now().Add(settleFor)); err == nil {
-		_ = s.delete(ctx, away.ID)
+	for range 2 { // The store has just failed, and may do so again.
+		away, err := s.move(ctx, tried, NewID(len(tried.ID)), tombstone, s.Now().Add(settleFor))
+		if err == nil {
+			_ = s.delete(ctx, away.ID)
+		}
+		if err == nil || errors.Is(err, driver.ErrConflict) {
+			return
+		}
 	}
 }
