@@ -4,6 +4,7 @@
 # make fuzz   each fuzz target for FUZZTIME
 # make explore  schedules of concurrent requests and store failures, for EXPLORE
 # make bench  the benchmarks
+# make matrix  contract and conformance on older and newer servers, from Debian's suites; ONLY='MariaDB|sid' picks
 # make scale  sweeping and reading at a million sessions; a judgement of speed, so no part of the tests
 # make compare  this library beside v1.6.6, scs and gorilla/sessions; writes docs/performance.md; QUICK=1 only prints
 # make curves   what a request costs as the work grows; writes docs/performance.md; QUICK=1 only prints
@@ -17,7 +18,7 @@ BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 SUM      := $(BIN)/gotestsum-v1.13.0
 
-.PHONY: test quick lint linter vet fuzz explore bench scale compare curves count screenshots
+.PHONY: test quick lint linter vet fuzz explore matrix bench scale compare curves count screenshots
 
 test: $(SUM)
 	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up -- bash internal/ci/test.sh
@@ -50,6 +51,9 @@ fuzz:
 
 explore:
 	EXPLORE=$(EXPLORE) $(GO) test -v -count=1 -timeout 0 ./internal/explore
+
+matrix:
+	@GO=$(GO) bash internal/ci/matrix.sh
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...

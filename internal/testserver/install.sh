@@ -5,6 +5,8 @@
 #                                                      Debian's packages, as root
 #   install.sh CACHE mysql | mongo                     from Debian sid into the folder
 #                                                      CACHE; the system stays as it is
+#   install.sh CACHE bullseye | bookworm | trixie | sid
+#                                                      all servers of that suite, likewise
 set -euo pipefail
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 cache=$1 what=$2
@@ -38,15 +40,15 @@ packages() {
 		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 
-# sid ROOT NAME… unpacks packages, and all that they depend on, into a folder. Of apt's
-# settings it keeps how to reach a mirror.
-sid() {
-	local root=$1 apt=$1.apt mirror dir deb
-	shift
+# unpack SUITE ROOT NAME… unpacks packages of one of Debian's suites, and all that they depend
+# on, into a folder. Of apt's settings it keeps how to reach a mirror.
+unpack() {
+	local suite=$1 root=$2 apt=$2.apt mirror dir deb
+	shift 2
 	mirror=$(apt-get indextargets --format '$(SITE)' "Release: $VERSION_CODENAME" | head -n 1)
 	mkdir -p "$apt"/{lists/partial,archives/partial,cache} "$root"/{etc,run,proc,dev/shm,tmp,srv}
 	: >"$apt/status" # Nothing is installed there, so all dependencies are fetched.
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$apt/sources.list"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$apt/sources.list"
 	apt-config dump | grep -iE '^Acquire::https?:' >"$apt/apt.conf" || true
 	cat >>"$apt/apt.conf" <<-CONF
 		Dir::Etc { sourcelist "$apt/sources.list"; sourceparts "/dev/null"; preferences "/dev/null";
@@ -72,7 +74,7 @@ sid() {
 
 # mysql makes one program of the server and the libraries it was built with.
 mysql() {
-	sid "$1" mysql-server-core
+	unpack sid "$1" mysql-server-core
 	cat >"$1/mysqld" <<-'RUN'
 		#!/bin/sh
 		root=${0%/*} lib=$(echo "${0%/*}"/usr/lib/*-linux-gnu)
@@ -83,19 +85,34 @@ mysql() {
 	chmod 755 "$1/mysqld"
 }
 
-# mongo makes a root folder for PostgreSQL with DocumentDB, as far as the packages'
-# own scripts would have completed it, and FerretDB to put in front.
-mongo() {
-	sid "$1" postgresql-18-documentdb postgresql-18-postgis-3-scripts dash coreutils
+# rooted SUITE ROOT NAME… makes a folder that a server takes for the whole system, as far as
+# the packages' own scripts would have completed it.
+rooted() {
+	unpack "$@" dash coreutils sed grep hostname
+	shift
 	printf 'root:x:0:0::/:/bin/sh\npostgres:x:65534:65534::/:/bin/sh\n' >"$1/etc/passwd"
 	printf 'root:x:0:\npostgres:x:65534:\n' >"$1/etc/group"
 	echo '127.0.0.1 localhost' >"$1/etc/hosts"
 	echo 'hosts: files' >"$1/etc/nsswitch.conf"
 	[ -e "$1/usr/bin/sh" ] || ln -s dash "$1/usr/bin/sh"
-	ln -sf postgis-3.control "$1/usr/share/postgresql/18/extension/postgis.control"
 	cp -a /dev/{null,zero,random,urandom} "$1/dev"
 	chmod 1777 "$1/tmp" "$1/dev/shm"
+}
+
+# mongo makes one for PostgreSQL with DocumentDB, and FerretDB to put in front.
+mongo() {
+	rooted sid "$1" postgresql-18-documentdb postgresql-18-postgis-3-scripts
+	ln -sf postgis-3.control "$1/usr/share/postgresql/18/extension/postgis.control"
 	GOWORK=off GOFLAGS= CGO_ENABLED=0 GOBIN=$1 go install github.com/FerretDB/FerretDB/v2/cmd/ferretdb@v2.7.0
+}
+
+# The servers of a suite, for make matrix.
+bullseye() { rooted bullseye "$1" postgresql-13 redis-server mariadb-server-core-10.5 mariadb-client-core-10.5; }
+bookworm() { rooted bookworm "$1" postgresql-15 redis-server mariadb-server-core mariadb-client-core; }
+trixie() { rooted trixie "$1" postgresql-17 redis-server mariadb-server-core mariadb-client-core; }
+sid() {
+	rooted sid "$1" postgresql-18 valkey-server
+	ln -s valkey-server "$1/usr/bin/redis-server"
 }
 
 install() {
