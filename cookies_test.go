@@ -438,3 +438,67 @@ func TestManagersShareAMemory(t *testing.T) {
 	require.ErrorContains(t, err, "Options.Initer")
 	assert.ErrorContains(t, err, "cookie admin")
 }
+
+// TestOtherCookiesStay sets cookies of the session's name that are others all the same: for
+// another path or domain, as when an old one is removed.
+func TestOtherCookiesStay(t *testing.T) {
+	a := newUserApp(t, nil)
+	old := []*http.Cookie{{Name: "flamego_session", Path: "/old", MaxAge: -1}, {Name: "flamego_session", Path: "/", Domain: "example.com", MaxAge: -1}, {Name: "other", Path: "/"}}
+	for path, fn := range map[string]func(flamego.Context, session.Session){
+		"/a": func(_ flamego.Context, s session.Session) { s.Set("user", "42") },
+		"/b": func(_ flamego.Context, s session.Session) { session.Destroy(s) },
+		"/c": func(c flamego.Context, s session.Session) { _ = s.RegenerateID(c.ResponseWriter(), nil) },
+	} {
+		a.Get(path, func(c flamego.Context, s session.Session) {
+			for _, cookie := range old {
+				c.SetCookie(*cookie)
+			}
+			c.SetCookie(http.Cookie{Name: "flamego_session", Value: "stale", Path: "/"})
+			fn(c, s)
+		})
+	}
+	_, id := a.get("/set", "")
+	for _, path := range []string{"/a", "/c", "/b"} {
+		header := []string{"Cookie", "flamego_session=" + id}
+		if path == "/a" {
+			header = nil
+		}
+		lines := a.ask(path, header...).Header().Values("Set-Cookie")
+		if !assert.Len(t, lines, 4, path) {
+			continue
+		}
+		for i, cookie := range old {
+			assert.Equal(t, cookie.String(), lines[i], path)
+		}
+		assert.NotContains(t, lines[3], "stale", path)
+		if c, err := http.ParseSetCookie(lines[3]); assert.NoError(t, err) && c.Value != "" {
+			id = c.Value
+		}
+	}
+}
+
+// TestFlashInCaches shows flashes to a browser that keeps pages, and asks whether they have
+// changed: each is seen once.
+func TestFlashInCaches(t *testing.T) {
+	a := newApp(t)
+	a.Get("/add", func(s session.Session) { s.SetFlash("Saved.") })
+	a.Get("/page", func(c flamego.Context, flash session.Flash) string {
+		h := c.ResponseWriter().Header()
+		h.Set("ETag", `"1"`)
+		h.Set("Cache-Control", "public, max-age=60")
+		h.Set("CDN-Cache-Control", "max-age=60")
+		if c.Request().Header.Get("If-None-Match") != "" || c.Request().Header.Get("If-Modified-Since") != "" {
+			c.ResponseWriter().WriteHeader(http.StatusNotModified)
+			return ""
+		}
+		return fmt.Sprint(flash)
+	})
+	_, id := a.get("/add", "")
+	rec := a.ask("/page", "Cookie", "flamego_session="+id, "If-None-Match", `"1"`, "If-Modified-Since", "Mon, 02 Jan 2026 15:04:05 GMT")
+	assert.Equal(t, "Saved.", rec.Body.String())
+	assert.Equal(t, "no-store", rec.Header().Get("Cache-Control"))
+	assert.Empty(t, rec.Header().Get("CDN-Cache-Control"))
+	rec = a.ask("/page", "Cookie", "flamego_session="+id, "If-None-Match", `"1"`)
+	assert.Equal(t, http.StatusNotModified, rec.Code, "no flash")
+	assert.Equal(t, "public, max-age=60", rec.Header().Get("Cache-Control"))
+}

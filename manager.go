@@ -45,7 +45,8 @@ type Manager struct {
 
 // NewManager opens the store that the options choose, and starts removing its expired
 // sessions in the background. An error names the option at fault and the remedy. Close
-// the Manager when the server has stopped.
+// the Manager when the server has stopped. After an error, the Store that the Initer has opened
+// is closed again.
 func NewManager(opts Options) (*Manager, error) {
 	opt, err := opts.withDefaults()
 	if err != nil {
@@ -79,30 +80,38 @@ func NewManager(opts Options) (*Manager, error) {
 		m.store, m.enter = newStore(e, 0), e.enter
 	}
 	m.core = m.store.core
-	if err := m.store.attach(m); err != nil {
-		return nil, fmt.Errorf("session: %w", err)
-	}
-	if m.core.Traits.Client && opt.Transport.has(byQuery) {
-		return nil, errors.New("session: Transport: a session that is kept by the client is too large for URLs, and all of it would be in logs: use session.CookieTransport")
-	}
-	if err := canOwn(m.core); err != nil {
-		switch {
-		case opt.MaxPerOwner > 0:
-			return nil, fmt.Errorf("session: MaxPerOwner: %w", err)
-		case opt.RenewEvery > 0:
-			return nil, fmt.Errorf("session: RenewEvery: %w", err)
+	if err := m.check(); err != nil {
+		if closing := m.closeStore(); closing != nil {
+			m.report(closing)
 		}
-	}
-	if err := m.prove(); err != nil {
-		return nil, fmt.Errorf("session: %w", err)
-	}
-	if err := m.enlist(); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	go m.collect(ctx)
 	return m, nil
+}
+
+// check says why the options and the Store do not fit.
+func (m *Manager) check() error {
+	if err := m.store.attach(m); err != nil {
+		return err
+	}
+	if m.core.Traits.Client && m.opt.Transport.has(byQuery) {
+		return errors.New("Transport: a session that is kept by the client is too large for URLs, and all of it would be in logs: use session.CookieTransport")
+	}
+	if err := canOwn(m.core); err != nil {
+		switch {
+		case m.opt.MaxPerOwner > 0:
+			return fmt.Errorf("MaxPerOwner: %w", err)
+		case m.opt.RenewEvery > 0:
+			return fmt.Errorf("RenewEvery: %w", err)
+		}
+	}
+	if err := m.prove(); err != nil {
+		return err
+	}
+	return m.enlist()
 }
 
 // prove has a Store of the library's show that it keeps what it is given. If it cannot be
@@ -184,32 +193,36 @@ func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
 func (m *Manager) Store() Store { return m.outer }
 
 // Close stops the background work, waiting for it until the context ends, and closes
-// every connection that the library opened, but none that it was given. Call it when
-// no more requests come, after http.Server.Shutdown. Later calls return what the first
-// one did.
+// every connection that the library opened, but none that it was given. Of several Managers
+// on one Store, the last one closes that. If the context ends first, Close returns its error,
+// and goes on in the background. Call it when no more requests come, after
+// http.Server.Shutdown. Later calls return what the first one did.
 func (m *Manager) Close(ctx context.Context) error {
 	m.close.Do(func() {
-		m.delist()
 		m.stop()
+		done := make(chan error, 1)
+		go func() { // Nobody may use the connections any more when they are closed.
+			<-m.stopped
+			done <- m.closeStore()
+		}()
 		select {
-		case <-m.stopped:
+		case m.closing = <-done:
 		case <-ctx.Done():
 			m.closing = fmt.Errorf("session: close: %w", ctx.Err())
-			go func() { // Closes the connections once nobody uses them.
-				<-m.stopped
-				if err := m.closeStore(); err != nil {
+			go func() {
+				if err := <-done; err != nil {
 					m.report(err)
 				}
 			}()
-			return
 		}
-		m.closing = m.closeStore()
 	})
 	return m.closing
 }
 
+// closeStore closes the Store, unless another Manager still uses it.
 func (m *Manager) closeStore() error {
-	if c, ok := m.outer.(io.Closer); ok {
+	last := m.delist()
+	if c, ok := m.outer.(io.Closer); ok && last {
 		if err := c.Close(); err != nil {
 			return fmt.Errorf("session: close: %w", err)
 		}

@@ -37,17 +37,23 @@ func (m *Manager) enlist() error {
 	return nil
 }
 
-func (m *Manager) delist() {
+// delist reports whether no other Manager uses the Store.
+func (m *Manager) delist() (last bool) {
 	running.mu.Lock()
 	defer running.mu.Unlock()
 	running.managers = slices.DeleteFunc(running.managers, func(o *Manager) bool { return o == m })
+	return !slices.ContainsFunc(running.managers, m.hasSameStore)
+}
+
+func (m *Manager) hasSameStore(o *Manager) bool {
+	return isSameValue(m.core.Engine, o.core.Engine) || isSameValue(m.outer, o.outer) || isSameValue(m.backend(), o.backend())
 }
 
 // sharesStoreWith reports whether two Managers have the same store, as far as this process
 // can see: the same Store or Backend, or equal names of a database, a table or a folder in
 // their Configs.
 func (m *Manager) sharesStoreWith(o *Manager) bool {
-	if isSameValue(m.core.Engine, o.core.Engine) || isSameValue(m.outer, o.outer) || isSameValue(m.backend(), o.backend()) {
+	if m.hasSameStore(o) {
 		return true
 	}
 	a, b := reflect.Indirect(reflect.ValueOf(m.opt.Config)), reflect.Indirect(reflect.ValueOf(o.opt.Config))

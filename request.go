@@ -36,6 +36,7 @@ type request struct {
 	state  txn.State     // what the client has to learn
 	leave  func()        // called at the end, or nil
 
+	shows  bool        // it was given a flash
 	used   atomic.Bool // a handler used it: the response depends on the cookie
 	linked atomic.Bool // a URL in the response has the ID
 
@@ -132,7 +133,11 @@ func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (fla
 	q.renew = !passive && q.m.core.RenewalDue(v)
 	q.due = !passive && q.m.core.CookieDue(v, q.by.MaxAge(q.age))
 	if flash != nil {
+		q.shows = true
 		q.used.Store(true)
+		// An answer of 304 would leave the flash unseen, and gone.
+		q.x.r.Header.Del("If-None-Match")
+		q.x.r.Header.Del("If-Modified-Since")
 	} else if now := v.Handle(); now != handle && q.m.core.Traits.Client {
 		q.came, q.slid = now, true
 	}
@@ -303,6 +308,9 @@ func (q *request) render(w http.ResponseWriter) error {
 			q.came, q.age, q.slid, st.Refreshed = st.Handle, st.MaxAge, false, false // It would fail again.
 			return err
 		}
+	}
+	if q.shows { // A page that is shown again would show the flash again.
+		carry.NoStore(w.Header(), &q.cache)
 	}
 	used := q.used.Load() && !q.x.closed.Load()
 	for _, c := range q.m.carriers {

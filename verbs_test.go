@@ -393,3 +393,28 @@ func TestFlashNowConcurrently(t *testing.T) {
 		a.get("/", "")
 	}
 }
+
+// TestDeleteMeetsSet deletes a key that was not there when the request loaded its session, but
+// that another request has set since: the last writer wins (G4).
+func TestDeleteMeetsSet(t *testing.T) {
+	a := newApp(t)
+	begun, granted := make(chan struct{}), make(chan struct{})
+	a.Get("/begin", func(s session.Session) { s.Set("user", 1) })
+	a.Get("/grant", func(s session.Session) { s.Set("admin", true) })
+	a.Get("/revoke", func(s session.Session) {
+		_ = s.Get("user")
+		close(begun)
+		<-granted
+		s.Delete("admin")
+	})
+	a.Get("/show", func(s session.Session) string { return fmt.Sprint(s.Get("admin")) })
+	_, id := a.get("/begin", "")
+	done := make(chan struct{})
+	go func() { defer close(done); a.get("/revoke", id) }()
+	<-begun
+	a.get("/grant", id)
+	close(granted)
+	<-done
+	rec, _ := a.get("/show", id)
+	assert.Equal(t, "<nil>", rec.Body.String())
+}

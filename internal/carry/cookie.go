@@ -82,16 +82,22 @@ func (c *cookie) Remove(w http.ResponseWriter, r *http.Request) {
 	c.put(w.Header(), line)
 }
 
-// put sets the cookie line, and replaces any other for the same cookie.
+// put sets the cookie line, and replaces any other for the same cookie. One of the same name
+// with another path or domain is another cookie (RFC 6265bis, section 5.7).
 func (c *cookie) put(h http.Header, line string) {
-	lines, name := h["Set-Cookie"], c.template.Name+"="
+	lines := h["Set-Cookie"]
 	kept := make([]string, 0, len(lines)+1)
 	for _, l := range lines {
-		if !strings.HasPrefix(l, name) {
+		other, err := http.ParseSetCookie(l)
+		if err != nil || other.Name != c.template.Name || other.Path != c.template.Path || !sameDomain(other.Domain, c.template.Domain) {
 			kept = append(kept, l)
 		}
 	}
 	h["Set-Cookie"] = append(kept, line)
+}
+
+func sameDomain(a, b string) bool {
+	return strings.EqualFold(strings.TrimPrefix(a, "."), strings.TrimPrefix(b, "."))
 }
 
 func (c *cookie) Vary() string   { return "Cookie" }

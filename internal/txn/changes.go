@@ -87,6 +87,14 @@ func (c *Changes) get(key any) (val any, known bool) {
 	return nil, c != nil && c.flushed && !isKept(key)
 }
 
+// isIdle reports whether all that it does is to delete what the version does not have.
+func (c *Changes) isIdle(v View) bool {
+	return v != nil && !c.flushed && !slices.ContainsFunc(c.list, func(ch change) bool {
+		_, there := v.Get(ch.key)
+		return there || ch.val != nil || ch.updates != nil
+	})
+}
+
 // updates reports whether any change depends on the stored version.
 func (c *Changes) updates() bool {
 	return slices.ContainsFunc(c.list, func(ch change) bool { return ch.updates != nil })

@@ -310,9 +310,9 @@ func (s *Session) DeleteOwn(key any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.life
-	// A pending change without effect so far could have one on a newer version.
+	// Where there is a record, another request may have set the key since it was loaded.
 	untouched := l.pending.find(key) == nil && (l.inflight == nil || l.inflight.find(key) == nil)
-	if _, ok := l.get(key); !ok && untouched {
+	if _, ok := l.get(key); !ok && untouched && l.phase < stored {
 		s.changed = true
 		return // Nothing to delete, nothing to store.
 	}
