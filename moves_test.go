@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/flamego/flamego"
@@ -64,7 +65,7 @@ func newSteppedApp(t *testing.T, b *steppedBackend, change ...func(*session.Opti
 func TestEndedStaysEndedInSteps(t *testing.T) {
 	for _, when := range []string{"before", "between"} {
 		for _, end := range []string{"/out", "/endall"} {
-			t.Run(end+" "+when, func(t *testing.T) {
+			t.Run(strings.TrimPrefix(end, "/")+" "+when, func(t *testing.T) {
 				b := &steppedBackend{faultyBackend: newFaultyBackend()}
 				a := newSteppedApp(t, b)
 				a.Get("/endall", func() error { return a.m.EndAll(t.Context(), "42") })

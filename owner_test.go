@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -576,7 +577,7 @@ func TestSignInAgainAfterRenewal(t *testing.T) {
 // writing, and looking costs one call in a twentieth of the idle timeout.
 func TestListIsEvicted(t *testing.T) {
 	for _, path := range []string{"/who", "/count"} {
-		t.Run(path, func(t *testing.T) {
+		t.Run(strings.TrimPrefix(path, "/"), func(t *testing.T) {
 			now := time.Now()
 			a := newUserApp(t, nil, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
 			a.Get("/count", func(s session.Session) { session.Update(s, "n", func(n int) int { return n + 1 }) })

@@ -207,9 +207,10 @@ func (s *Store) findRenewed(ctx context.Context, id string) (found *Version, err
 		if err != nil {
 			return nil, err
 		}
-		n := 0
+		n, rotated := 0, []string(nil)
 		for _, to := range parseForward(forward.terms.note).to {
 			if to.salt == "" || s.Now().After(forward.Record.Expiry) {
+				rotated = append(rotated, to.id)
 				continue
 			}
 			v, err := s.Find(ctx, renewedID(id, to.salt))
@@ -220,6 +221,11 @@ func (s *Store) findRenewed(ctx context.Context, id string) (found *Version, err
 				n++
 			case !errors.Is(err, driver.ErrNotFound):
 				return nil, err
+			}
+		}
+		for _, to := range rotated {
+			if n > 0 && to != endMark && s.whereabouts(ctx, to) != nowhere {
+				n++
 			}
 		}
 		switch {
