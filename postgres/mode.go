@@ -58,6 +58,9 @@ func (m *mode) do(call func(option) error) error {
 // server does not know the name of a statement, or knows it already. It reports whether to
 // make the call again.
 func (m *mode) adapt(err error) bool {
+	if err == nil {
+		return false
+	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || pg.Code != "26000" && pg.Code != "42P05" {
 		return false

@@ -27,7 +27,7 @@ func Is(err error) bool {
 		address     *net.AddrError
 		unknown     net.UnknownNetworkError
 		isAnswer    = errors.As(err, &op) && op.Op == "remote error" // TLS: the server refuses the client.
-		isNoAddress = errors.As(err, &address) || errors.As(err, &unknown)
+		isNoAddress = errors.As(err, &unknown) || errors.As(err, &address)
 	)
 	return errors.As(err, &network) && !isAnswer && !isNoAddress
 }

@@ -260,6 +260,15 @@ var mutants = []mutant{
 	{"TestGroupStuck", "sqlite/group.go", "stays == nil || ", "stays != nil || ", "./sqlite TestGroupStuck"},
 	{"TestGroupStuck", "sqlite/group.go", "stays, c.close())", "stays)", "./sqlite TestGroupStuck"},
 
+	{"path", "sqlite/file.go", "!os.SameFile(now, f.is)", "now == nil", "./sqlite TestFileGone"},
+	{"path", "sqlite/file.go", "	now, err := os.Stat(f.path)\n", "	now, err := f.is, error(nil)\n", "./sqlite TestFileGone"},
+	{"TestIndexNames", "sqlite/dialect.go", "field.seqno = 0 AND", "field.seqno = 1 AND", "./sqlite TestIndexNames"},
+	{"TestIndexNames", "sqlite/dialect.go", `t.Qualify(t.Index()+"2")`, "t.Qualify(t.Index())", "./sqlite TestIndexNames"},
+	{"TestIs", "internal/outage/outage.go", `op.Op == "remote error"`, "false", "./internal/outage TestIs"},
+	{"TestIs", "internal/outage/outage.go", " || errors.As(err, &address)", "&& errors.As(err, &address)", "./internal/outage TestIs"},
+	{"TestLazy", "internal/sqlstore/sqlstore.go", "&& outage.Is(b.mark(err))", "&& (true || outage.Is(b.mark(err)))", "./internal/sqlstore TestLazy"},
+	{"TestMaxData", "internal/sqlstore/backend.go", "len(r.Data) > b.maxData", "len(r.Data) > 2*b.maxData", "./internal/sqlstore TestMaxData"},
+
 	{"TestEveryCallFails", "internal/txn/run.go", "\t\tif err == nil && p.salt", "\t\tif p.salt", "./internal/txn TestEveryCallFails"},
 	{"TestEveryCallFails", "internal/txn/forward.go", "\t\t\tcase !errors.Is(err, driver.ErrNotFound):\n\t\t\t\treturn nil, err\n\t\t\t}\n", "\t\t\t}\n", "./internal/txn TestEveryCallFails"},
 
