@@ -224,7 +224,7 @@ func (s *Store) findRenewed(ctx context.Context, id string) (found *Version, err
 			}
 		}
 		for _, to := range rotated {
-			if n > 0 && to != endMark && s.whereabouts(ctx, to) != nowhere {
+			if n > 0 && s.whereabouts(ctx, to) != nowhere {
 				n++
 			}
 		}

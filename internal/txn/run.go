@@ -113,8 +113,8 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 		}
 		if next == "" && ch.isIdle(at.View) {
 			// What it deletes was not there. Is it now?
-			fresh, err := s.store.Find(ctx, at.ID)
-			if at, ch, err = s.follow(p, fresh, ch, err); err != nil || ch.isIdle(at.View) {
+			latest, err := s.store.Find(ctx, at.ID)
+			if at, ch, err = s.follow(p, latest, ch, err); err != nil || ch.isIdle(at.View) {
 				return at, err
 			}
 		}
