@@ -66,7 +66,7 @@ type app struct {
 const cookieName = "s"
 
 func newApp(t *testing.T, opt session.Options, how moving) *app {
-	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{moving: how}, opt: opt}
+	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{moving: how, records: make(map[string]session.Record)}, opt: opt}
 	opt.Initer = func(context.Context, ...interface{}) (session.Store, error) {
 		return session.NewStore(a.w, session.StoreConfig{}), nil
 	}

@@ -92,6 +92,8 @@ func (w *world) tick() int {
 func (w *world) step(ctx context.Context, name string, kind kind, run func() error) error {
 	req, _ := ctx.Value(requestKey{}).(*request)
 	if w.free || req == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		return run()
 	}
 	c := &call{name: name, req: req, kind: kind, turn: make(chan outcome)}

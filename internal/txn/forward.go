@@ -70,11 +70,18 @@ func (s *Store) forward(ctx context.Context, id, newID, salt string) error {
 	return err
 }
 
+// movesInSteps reports whether others may see both records while the store moves one, or find
+// the new one when the old one has been moved or ended by somebody else.
+func (s *Store) movesInSteps() bool {
+	m, ok := s.Engine.(driver.OneStepMover)
+	return s.Traits.OwnRecords && !(ok && m.MovesInOneStep())
+}
+
 // stands returns ErrConflict if there is no record under the ID any more. It is asked
 // before a store moves a session in steps, after the forward was stored: an end either came
 // before it, or finds the forward.
 func (s *Store) stands(ctx context.Context, id string) error {
-	if m, ok := s.Engine.(driver.OneStepMover); !s.Traits.OwnRecords || ok && m.MovesInOneStep() {
+	if !s.movesInSteps() {
 		return nil
 	}
 	_, err := s.load(ctx, id)
@@ -126,8 +133,13 @@ func (s *Store) close(ctx context.Context, id string) (f forwarded, err error) {
 	if !s.Traits.OwnRecords {
 		return f, nil
 	}
-	err = s.amend(ctx, note{id: s.forwardID(id), key: forwardKey}, func(text string) (string, error) {
-		if f = parseForward(text); len(f.to) > 0 && !f.ended {
+	return f, s.mark(ctx, note{id: s.forwardID(id), key: forwardKey}, &f)
+}
+
+// mark has a forward say that the session was ended. One without an expiry is not made.
+func (s *Store) mark(ctx context.Context, n note, f *forwarded) error {
+	err := s.amend(ctx, n, func(text string) (string, error) {
+		if *f = parseForward(text); !f.ended && (len(f.to) > 0 || !n.expiry.IsZero()) {
 			text += " " + endMark
 		}
 		return text, nil
@@ -135,7 +147,7 @@ func (s *Store) close(ctx context.Context, id string) (f forwarded, err error) {
 	if isLost(err) {
 		err = nil
 	}
-	return f, err
+	return err
 }
 
 // settleTries is how often a copy is looked at that may be there only while a store moves a
@@ -156,6 +168,9 @@ func (s *Store) whereabouts(ctx context.Context, id string) (where int) {
 			return min(here+i, beyond)
 		}
 		f, _ := s.forwards(ctx, t.ids[i])
+		if f.ended {
+			return beyond
+		}
 		t.follow(f)
 	}
 	return nowhere
@@ -276,6 +291,14 @@ func (s *Store) end(ctx context.Context, place, id string) error {
 		var moved *Version
 		if i > 0 {
 			moved, _ = s.load(ctx, t.ids[i])
+		}
+		if s.movesInSteps() {
+			// Somebody whose own move of the same session is in doubt asks where it went. Once
+			// the record is gone, nothing else says that it was here.
+			n := note{id: s.forwardID(t.ids[i]), key: forwardKey, expiry: s.Now().Add(forwardFor)}
+			if err := s.mark(ctx, n, new(forwarded)); err != nil {
+				return err
+			}
 		}
 		gone := s.delete(ctx, t.ids[i])
 		f, err := s.close(ctx, t.ids[i]) // It may be gone all the same.
