@@ -519,7 +519,14 @@ func TestExplore(t *testing.T) {
 			plans = append(plans, plan{"session", [][]string{p, q}, 0})
 		}
 	}
+	if x.moving = atOnce; thorough {
+		x.moving = killed
+	}
 	x.all(t, session.Options{}, plans)
+	if !thorough { // Where a move may stop halfway, there are more calls, and far more schedules.
+		x.moving = killed
+		x.few(t, session.Options{}, 2, plans)
+	}
 	x.some(t, session.Options{}, limit, func(r *rand.Rand) plan {
 		return randomPlan(r, ops, []string{"session", "session", "flash", "visitor"})
 	})

@@ -133,13 +133,8 @@ func (s *Store) close(ctx context.Context, id string) (f forwarded, err error) {
 	if !s.Traits.OwnRecords {
 		return f, nil
 	}
-	return f, s.mark(ctx, note{id: s.forwardID(id), key: forwardKey}, &f)
-}
-
-// mark has a forward say that the session was ended. One without an expiry is not made.
-func (s *Store) mark(ctx context.Context, n note, f *forwarded) error {
-	err := s.amend(ctx, n, func(text string) (string, error) {
-		if *f = parseForward(text); !f.ended && (len(f.to) > 0 || !n.expiry.IsZero()) {
+	err = s.amend(ctx, note{id: s.forwardID(id), key: forwardKey}, func(text string) (string, error) {
+		if f = parseForward(text); len(f.to) > 0 && !f.ended {
 			text += " " + endMark
 		}
 		return text, nil
@@ -147,7 +142,7 @@ func (s *Store) mark(ctx context.Context, n note, f *forwarded) error {
 	if isLost(err) {
 		err = nil
 	}
-	return err
+	return f, err
 }
 
 // settleTries is how often a copy is looked at that may be there only while a store moves a
@@ -295,8 +290,11 @@ func (s *Store) end(ctx context.Context, place, id string) error {
 		if s.movesInSteps() {
 			// Somebody whose own move of the same session is in doubt asks where it went. Once
 			// the record is gone, nothing else says that it was here.
-			n := note{id: s.forwardID(t.ids[i]), key: forwardKey, expiry: s.Now().Add(forwardFor)}
-			if err := s.mark(ctx, n, new(forwarded)); err != nil {
+			_, err := s.create(ctx, s.forwardID(t.ids[i]), (&Changes{}).With(forwardKey, endMark), s.Now().Add(forwardFor))
+			if errors.Is(err, driver.ErrExists) { // It has moved, or is about to.
+				_, err = s.close(ctx, t.ids[i])
+			}
+			if err != nil {
 				return err
 			}
 		}
