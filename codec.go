@@ -40,7 +40,7 @@ func GobEncoder(data Data) ([]byte, error) {
 // GobDecoder is a session data decoder using Gob. Corrupt input is an error,
 // never a panic. It may be called concurrently.
 func GobDecoder(binary []byte) (Data, error) {
-	v, err := codec.Gob.Unmarshal(binary)
+	v, err := codec.Gob.Whole().Unmarshal(binary)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func JSONEncoder(data Data) ([]byte, error) {
 // JSONDecoder is the Decoder for JSONEncoder. Corrupt input is an error, never a
 // panic. It may be called concurrently.
 func JSONDecoder(binary []byte) (Data, error) {
-	v, err := codec.JSON.Unmarshal(binary)
+	v, err := codec.JSON.Whole().Unmarshal(binary)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,11 @@ func newCodec(enc Encoder, dec Decoder) codec.Codec {
 	if isSame(enc, JSONEncoder) && isSame(dec, JSONDecoder) {
 		return codec.JSON
 	}
+	if isSame(enc, (&Cipher{}).Encode) && isSame(dec, (&Cipher{}).Decode) {
+		return cipherCodec(enc, dec)
+	}
 	if enc != nil && !isSame(enc, GobEncoder) {
+		c = c.Whole()
 		c.Encode = func(v *txn.Values) ([]byte, error) { return enc(v.Map()) }
 		c.Renews = isSame(enc, (&Cipher{}).Encode)
 	}
@@ -92,6 +96,26 @@ func newCodec(enc Encoder, dec Decoder) codec.Codec {
 	}
 	return c
 }
+
+// cipherCodec does what the two methods of Ciphers do, but value by value.
+func cipherCodec(enc Encoder, dec Decoder) codec.Codec {
+	var by *Cipher
+	_, _ = enc(Data{askCipher: &by})
+	of, _ := dec(whichCipher)
+	from, _ := of[askCipher].(*Cipher)
+	return codec.Codec{
+		Encode: func(v *txn.Values) ([]byte, error) { return by.encode(v) },
+		Decode: func(b []byte) (*txn.Values, error) { return from.decode(b) },
+		Renews: true,
+	}
+}
+
+// A Cipher that is asked so tells which one it is: nobody can see that by its methods.
+const askCipher = cipherKey("which")
+
+type cipherKey string
+
+var whichCipher = []byte("which")
 
 // isSame reports whether two values are the same function.
 func isSame(a, b any) bool {
@@ -186,8 +210,16 @@ const dataPurpose = "session data"
 // Encode is an Encoder: gob, encrypted with the first key. It encodes the same types as
 // GobEncoder.
 func (c *Cipher) Encode(data Data) ([]byte, error) {
+	if by, ok := data[askCipher].(**Cipher); ok {
+		*by = c
+		return nil, nil
+	}
+	return c.encode(txn.ValuesOf(data))
+}
+
+func (c *Cipher) encode(v *txn.Values) ([]byte, error) {
 	// Not GobEncoder: the store finds the faulty value by itself.
-	plain, err := codec.Gob.Encode(txn.ValuesOf(data))
+	plain, err := codec.Gob.Encode(v)
 	if err != nil {
 		return nil, err
 	}
@@ -197,11 +229,22 @@ func (c *Cipher) Encode(data Data) ([]byte, error) {
 // Decode is a Decoder. It fails closed: anything not made by Encode with one of the
 // keys, including a record that is not encrypted, is an error.
 func (c *Cipher) Decode(binary []byte) (Data, error) {
+	if len(binary) > 0 && &binary[0] == &whichCipher[0] {
+		return Data{askCipher: c}, nil
+	}
 	plain, err := c.open(dataPurpose, binary)
 	if err != nil {
 		return nil, err
 	}
 	return GobDecoder(plain)
+}
+
+func (c *Cipher) decode(binary []byte) (*txn.Values, error) {
+	plain, err := c.open(dataPurpose, binary)
+	if err != nil {
+		return nil, err
+	}
+	return codec.Gob.Decode(plain)
 }
 
 // seal returns the version, a salt, and AES-GCM's output for plain: a nonce, the

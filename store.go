@@ -309,7 +309,7 @@ func valuesOf(sess Session) (*txn.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return codec.Gob.Unmarshal(b)
+	return codec.Gob.Whole().Unmarshal(b)
 }
 
 // GC sweeps in batches, and pauses after each for as long as the batch took. So at

@@ -69,7 +69,9 @@ var (
 
 // Record is what a Backend stores under a session ID.
 type Record struct {
-	// Data is the encoded session, opaque to the backend. It may be empty.
+	// Data is the encoded session, opaque to the backend. It may be empty. Nobody changes
+	// the bytes any more: neither the backend those that Load returned, nor the library
+	// those that it gives.
 	Data []byte
 	// Expiry is the moment from which the record counts as gone. A backend keeps at
 	// least milliseconds of it, and must never make it later, except by the duration of

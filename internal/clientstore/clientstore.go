@@ -132,7 +132,7 @@ func (e *Engine) tooLarge(size int, v *txn.Values) error {
 	parts := make([]part, 0, len(v.Pairs))
 	for _, p := range v.Pairs {
 		b, _ := e.codec.Marshal(txn.NewValues([]txn.Pair{p}))
-		parts = append(parts, part{codec.KeyName(p.Key), len(b)})
+		parts = append(parts, part{txn.KeyName(p.Key), len(b)})
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(b.size, a.size) })
 	var largest []string

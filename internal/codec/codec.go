@@ -26,12 +26,26 @@ type Codec struct {
 var Gob = Codec{
 	Encode: func(v *txn.Values) ([]byte, error) { return gobstream.Encode(v.Pairs) },
 	Decode: func(b []byte) (*txn.Values, error) {
-		pairs, err := gobstream.Decode(b)
+		pairs, err := gobstream.Open(b)
 		if err != nil {
 			return nil, err
 		}
 		return txn.NewValues(pairs), nil
 	},
+}
+
+// Whole returns the codec with a Decode that decodes all values at once, and fails if one
+// cannot be.
+func (c Codec) Whole() Codec {
+	decode := c.Decode
+	c.Decode = func(b []byte) (*txn.Values, error) {
+		v, err := decode(b)
+		if err != nil {
+			return nil, err
+		}
+		return v.Whole()
+	}
+	return c
 }
 
 // Marshal encodes a version. Its error names the value at fault and the remedy, since the
@@ -49,7 +63,8 @@ func (c Codec) Marshal(v *txn.Values) (_ []byte, err error) {
 	}
 	for _, p := range v.Pairs {
 		if _, oneErr := c.Encode(txn.NewValues([]txn.Pair{p})); oneErr != nil {
-			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", KeyName(p.Key), p.Value, c.remedy(p), oneErr)
+			p.Value, _ = txn.Decoded(p.Value) // It was changed in place.
+			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", txn.KeyName(p.Key), p.Value, c.remedy(p), oneErr)
 		}
 	}
 	return nil, fmt.Errorf("encode: %w", err)
@@ -95,14 +110,6 @@ func (e Reported) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error.
 func (e Reported) Unwrap() error { return e.Err }
-
-// KeyName shows a string key, and only the type of any other key.
-func KeyName(key any) string {
-	if s, ok := key.(string); ok {
-		return fmt.Sprintf("%.64q", s)
-	}
-	return fmt.Sprintf("of type %T", key)
-}
 
 // Check returns an error if a codec loses the library's own keys: without its creation
 // time, a session would never reach its absolute timeout; without its text, an owner's list

@@ -32,13 +32,17 @@ func unfold(v *txn.Values) *txn.Values {
 			pairs = append(pairs, p)
 		}
 	}
-	for i, flash := range list {
-		pairs = append(pairs, txn.Pair{Key: flashPart + strconv.Itoa(i), Value: flash})
+	at := 0
+	for _, flash := range list {
+		for ; slices.ContainsFunc(pairs, func(p txn.Pair) bool { return isFlashPart(p) && flashAt(p) == at }); at++ {
+		}
+		pairs = append(pairs, txn.Pair{Key: flashPart + strconv.Itoa(at), Value: flash})
 	}
 	return txn.NewValues(pairs)
 }
 
-// fold is the reverse of unfold. A single flash that v1.6.6 has set since is the last.
+// fold is the reverse of unfold. A single flash that v1.6.6 has set since is the last. One
+// that cannot be decoded is left where it is, for a server that can.
 func fold(v *txn.Values) *txn.Values {
 	if !slices.ContainsFunc(v.Pairs, isFlashPart) {
 		return v
@@ -47,7 +51,12 @@ func fold(v *txn.Values) *txn.Values {
 	for _, p := range v.Pairs {
 		switch {
 		case isFlashPart(p):
-			parts = append(parts, p)
+			val, err := txn.Decoded(p.Value)
+			if err != nil {
+				rest = append(rest, p)
+				continue
+			}
+			parts = append(parts, txn.Pair{Key: p.Key, Value: val})
 		case p.Key != any(txn.FlashKey):
 			rest = append(rest, p)
 		}
@@ -58,7 +67,14 @@ func fold(v *txn.Values) *txn.Values {
 		list = append(list, p.Value)
 	}
 	if last, ok := v.Get(txn.FlashKey); ok {
-		list = append(list, last)
+		val, err := txn.Decoded(last)
+		if err != nil {
+			return v
+		}
+		list = append(list, val)
+	}
+	if list == nil {
+		return v
 	}
 	return txn.NewValues(append(rest, txn.Pair{Key: txn.FlashKey, Value: list}))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/flamego/session/internal/gobstream"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -38,11 +39,19 @@ func encodeJSON(v *txn.Values) ([]byte, error) {
 			return nil, err
 		}
 		b.WriteByte(':')
-		if n, ok := p.Value.(int64); ok && strings.HasPrefix(key, txn.OwnPrefix) {
+		val := p.Value
+		if r, ok := val.(*gobstream.Raw); ok {
+			var changed bool
+			if val, changed = r.Changed(); !changed {
+				b.Write(r.Bytes())
+				continue
+			}
+		}
+		if n, ok := val.(int64); ok && strings.HasPrefix(key, txn.OwnPrefix) {
 			b.WriteString(strconv.FormatInt(n, 10)) // The library's own: see txn.WholeNumber.
 			continue
 		}
-		if err := writeJSON(&b, reflect.ValueOf(p.Value), 0); err != nil {
+		if err := writeJSON(&b, reflect.ValueOf(val), 0); err != nil {
 			return nil, err
 		}
 	}
@@ -139,8 +148,7 @@ func remedyJSON(txn.Pair) string {
 
 func decodeJSON(data []byte) (*txn.Values, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var object map[string]any
+	var object map[string]json.RawMessage
 	if err := d.Decode(&object); err != nil {
 		return nil, err
 	}
@@ -151,16 +159,32 @@ func decodeJSON(data []byte) (*txn.Values, error) {
 		return nil, errors.New("it is no JSON object")
 	}
 	pairs := make([]txn.Pair, 0, len(object))
-	for key, val := range object {
-		val, err := number(val)
-		if err != nil {
-			return nil, err
+	for key, raw := range object {
+		if string(raw) == "null" { // To Get, nil and a missing key look the same.
+			continue
 		}
-		if val != nil { // To Get, nil and a missing key look the same.
-			pairs = append(pairs, txn.Pair{Key: key, Value: val})
+		var val any = gobstream.NewRaw(raw, decodeValue)
+		if strings.HasPrefix(key, txn.OwnPrefix) {
+			var err error
+			if val, err = decodeValue(raw); err != nil {
+				return nil, err
+			}
 		}
+		pairs = append(pairs, txn.Pair{Key: key, Value: val})
 	}
 	return txn.NewValues(pairs), nil
+}
+
+func decodeValue(b []byte) (val any, err error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err = d.Decode(&val); err == nil {
+		val, err = number(val)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("JSON that no Go type fits: store another number, or set the key anew (%w)", err)
+	}
+	return val, nil
 }
 
 // number makes an int or a float64 of each number in a value. Where an int has 32 bits,

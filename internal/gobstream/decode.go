@@ -13,29 +13,52 @@ import (
 //
 // It ignores what follows the value. A Decoder, too, would leave that for the next call.
 func (p *parser) session() []Pair {
+	n := p.pairs()
+	pairs := make([]Pair, 0, n)
+	raw := 0
+	for ; n > 0 && p.more(); n-- {
+		key := p.stored(&raw)
+		pairs = append(pairs, Pair{key, p.stored(&raw)})
+	}
+	if raw > 0 && p.err == nil {
+		p.compiles()
+		if p.foreign {
+			p.rewrite(pairs)
+		}
+	}
+	return pairs
+}
+
+// pairs reads how many there are.
+func (p *parser) pairs() int {
 	id := p.typeOfValue(false)
 	if !p.types.find(id).is(kindMap, idInterface, idInterface) || p.uint() != 0 {
 		p.fail("it holds something other than a session")
-		return nil
+		return 0
 	}
-	n := p.count(2)
-	pairs := make([]Pair, 0, n)
-	for ; n > 0 && p.more(); n-- {
-		pair := Pair{Key: p.value()}
-		if _, ok := pair.Key.(string); !ok {
-			p.other = true
-		}
-		pair.Value = p.value()
-		pairs = append(pairs, pair)
+	p.types.front = len(p.types.defs)
+	return p.count(2)
+}
+
+// stored reads a key or a value, and counts those that are left as they are stored.
+func (p *parser) stored(raw *int) any {
+	pos, start, defs := p.pos, p.start, len(p.types.defs)
+	p.other, p.again, p.odd = false, false, false
+	p.startGroups()
+	v := p.value()
+	if !p.other || p.err != nil {
+		return v
 	}
-	if p.other {
-		p.compiles()
+	*raw++
+	p.foreign = p.foreign || len(p.types.defs) > defs || p.start != start
+	if p.again && !p.foreign {
+		p.pos = pos
+		p.startGroups()
+		p.value()
 	}
-	// In a map the last one wins. No Encoder writes such a stream.
-	if !p.other && hasDuplicates(pairs) {
-		p.other = true
-	}
-	return pairs
+	r := &Raw{body: p.b[pos:p.pos:p.pos], odd: p.odd}
+	r.groups = append(r.room[:0], p.groups...)
+	return r
 }
 
 // hasDuplicates expects string keys. As long as there are few, comparing all with all is
@@ -71,15 +94,18 @@ func (p *parser) valueInto(t reflect.Type) any {
 		p.unskippable(t)
 		return nil
 	}
+	at := p.pos
 	id := p.typeOfValue(true)
 	outer := p.limit
 	p.startOfPart()
-	first := p.limit
+	if p.rw != nil {
+		at = p.rw.open(p, at, id)
+	}
 	v := p.named(name, id, t)
 	// gob uses the length to skip what it does not need, so the length must be right.
 	p.endOfPart()
-	if p.limit != first {
-		p.unskippable(t)
+	if p.rw != nil {
+		p.rw.close(p, at)
 	}
 	p.limit = outer
 	return v
@@ -90,6 +116,7 @@ func (p *parser) named(name []byte, id int32, t reflect.Type) any {
 	if !p.other {
 		start := p.pos
 		if v, ok := p.common(name, id); ok {
+			p.again = p.again || p.other
 			return v
 		}
 		if p.err != nil {
@@ -98,6 +125,7 @@ func (p *parser) named(name []byte, id int32, t reflect.Type) any {
 		// Everything that is not ok is in one message, so going back is safe.
 		p.pos, p.other = start, true
 	}
+	p.uses(id)
 	p.walkWhole(id, p.held(name, id, t))
 	return nil
 }

@@ -1,8 +1,11 @@
 package gobstream
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"math/bits"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +17,8 @@ type encoder struct {
 	buf   []byte
 	used  [numIDs]bool // the types whose definition must go before the message
 	depth int          // of lists and maps around the value at hand
+
+	groups groups // the types of all other values
 }
 
 // The message is written to memory that is used again, and copied when its
@@ -29,33 +34,49 @@ func (e *encoder) free() {
 	}
 }
 
-// encodeCommon returns nil bytes, and no error, when a pair is not of the sort
-// it knows. Then encoding/gob has to do all of it: it numbers the types by
-// itself, so nothing written here could be of use to it.
-func encodeCommon(pairs []Pair) ([]byte, error) {
-	e := encoders.Get().(*encoder)
-	defer e.free()
+// session writes the whole of it.
+func (e *encoder) session(pairs []Pair) error {
 	e.used[idSession-firstID] = true
 	e.buf = append(appendInt(e.buf, idSession), 0)
 	e.buf = appendUint(e.buf, uint64(len(pairs)))
 	for i := range pairs {
-		key, ok := pairs[i].Key.(string)
-		if !ok {
-			return nil, nil
+		if key, ok := pairs[i].Key.(string); ok {
+			e.stringValue(key)
+		} else if err := e.key(pairs[i].Key); err != nil {
+			return err
 		}
-		e.stringValue(key)
-		if !e.value(pairs[i].Value) {
-			if e.depth >= maxDepth {
-				return nil, errTooDeep
-			}
-			return nil, nil
+		if err := e.any(pairs[i].Value); err != nil {
+			return err
 		}
 	}
-	// Where a message gets too long for gob depends on the machine; let it say so.
+	// Where a message gets too long for gob depends on the machine.
 	if len(e.buf) >= 1<<30 {
-		return nil, nil
+		return errors.New("it takes more than 1 GB")
 	}
-	return e.stream(), nil
+	return nil
+}
+
+func (e *encoder) key(key any) error {
+	if key != nil && !reflect.ValueOf(key).Comparable() {
+		return fmt.Errorf("a key is of the unhashable type %T", key)
+	}
+	return e.any(key)
+}
+
+// any writes a value of any type.
+func (e *encoder) any(v any) error {
+	length, used := len(e.buf), e.used
+	if e.value(v) {
+		return nil
+	}
+	if e.depth >= maxDepth {
+		return errTooDeep
+	}
+	e.buf, e.used, e.depth = e.buf[:length], used, 0
+	if r, ok := v.(*Raw); ok {
+		return e.raw(r)
+	}
+	return e.uncommon(v)
 }
 
 // stream puts together the definitions and the message. The definitions go in
@@ -63,7 +84,7 @@ func encodeCommon(pairs []Pair) ([]byte, error) {
 func (e *encoder) stream() []byte {
 	var length [9]byte // the longest number
 	prefix := appendUint(length[:0], uint64(len(e.buf)))
-	size := len(prefix) + len(e.buf)
+	size := len(prefix) + len(e.buf) + e.groups.size
 	for i, used := range e.used {
 		if used {
 			size += len(definitions[i])
@@ -74,6 +95,9 @@ func (e *encoder) stream() []byte {
 		if used {
 			out = append(out, definitions[i]...)
 		}
+	}
+	for _, g := range e.groups.list {
+		out = append(out, g.defs...)
 	}
 	out = append(out, prefix...)
 	return append(out, e.buf...)

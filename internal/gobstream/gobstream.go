@@ -14,10 +14,9 @@
 package gobstream
 
 import (
-	"bytes"
-	"encoding/gob"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // Pair is a key of the session, of a type that can be a map key, and its value. Pairs
@@ -55,20 +54,31 @@ var errTooDeep = fmt.Errorf("values are nested more than %d deep (does one conta
 // any types, as in a map that contains itself. Each list, map and struct is a level, and
 // so is an interface that holds an interface.
 func Encode(pairs []Pair) ([]byte, error) {
-	b, err := encodeCommon(pairs)
-	if b != nil || err != nil {
-		return b, err
+	e := encoders.Get().(*encoder)
+	defer e.free()
+	if err := e.session(pairs); err != nil {
+		return nil, err
 	}
-	return encodeAny(pairs)
+	b := e.stream()
+	// Fewer definitions cannot exceed any bound of the parser.
+	if e.groups.size > maxName {
+		p := parser{b: b}
+		if p.session(); p.err != nil {
+			return nil, fmt.Errorf("the result could not be read back: %w", p.err)
+		}
+	}
+	return b, nil
 }
 
-// Decode returns the pairs of a stream, in no particular order, each key once.
-// The result shares no memory with b. It may be called concurrently.
+// Open returns the pairs of a stream, in no particular order, each key once. Values that
+// only encoding/gob can decode are a *Raw, and so are keys of which it cannot decode the
+// type. Those keep b, which must not change; all else shares no memory with it. It may be
+// called concurrently.
 //
 // Streams that no Encoder writes (lengths beyond the end, undefined types, nesting beyond
 // 10,000, interfaces whose value does not have the stated length) are an error, never a
 // panic, and take memory in proportion to their length at most.
-func Decode(b []byte) ([]Pair, error) {
+func Open(b []byte) ([]Pair, error) {
 	p := parser{b: b}
 	if len(b) <= shareLimit {
 		p.s = string(b)
@@ -77,59 +87,41 @@ func Decode(b []byte) ([]Pair, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	if !p.other {
-		return pairs, nil
-	}
-	// The stream looks sound, and has something uncommon in it.
-	if p.odd {
-		if err := checkSkipped(b); err != nil {
-			return nil, err
+	strings := true
+	for i := range pairs {
+		if _, ok := pairs[i].Key.(string); ok {
+			continue
 		}
-	}
-	return decodeAny(b, len(pairs))
-}
-
-// encodeAny leaves the work to encoding/gob. It recovers, because a session is stored
-// where a panic could no longer become an error page.
-func encodeAny(pairs []Pair) (b []byte, err error) {
-	defer recoverAs(&err)
-	m := make(map[any]any, len(pairs))
-	for _, p := range pairs {
-		m[p.Key] = p.Value // panics on a key that no map can have
-		for _, v := range []any{p.Key, p.Value} {
-			if err := checkDepth(reflect.ValueOf(v), 2*maxDepth); err != nil {
-				return nil, err
+		strings = false
+		// A key that cannot be decoded can be kept, but not looked up.
+		if r, ok := pairs[i].Key.(*Raw); ok {
+			if key, err := r.decode(); err == nil {
+				pairs[i].Key = key
 			}
 		}
-	}
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(m); err != nil {
-		return nil, err
-	}
-	// A shorter stream cannot exceed any bound of the parser.
-	if buf.Len() > maxName {
-		p := parser{b: buf.Bytes(), other: true}
-		if p.session(); p.err != nil {
-			return nil, fmt.Errorf("the result could not be read back: %w", p.err)
+		if key := pairs[i].Key; key != nil && !reflect.ValueOf(key).Comparable() {
+			return nil, fmt.Errorf("a key is of the unhashable type %T", key)
 		}
 	}
-	return buf.Bytes(), nil
-}
-
-// decodeAny leaves the work to encoding/gob, which panics on some corrupt
-// streams, as the methods of the values may.
-func decodeAny(b []byte, size int) (pairs []Pair, err error) {
-	defer recoverAs(&err)
-	// Given a nil map, gob would make one of whatever size the stream claims.
-	m := make(map[any]any, size)
-	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&m); err != nil {
-		return nil, err
-	}
-	pairs = make([]Pair, 0, len(m))
-	for k, v := range m {
-		pairs = append(pairs, Pair{k, v})
+	// In a map the last one wins. No Encoder writes such a stream.
+	if !strings || hasDuplicates(pairs) {
+		pairs = unique(pairs)
 	}
 	return pairs, nil
+}
+
+// unique keeps the last pair of each key.
+func unique(pairs []Pair) []Pair {
+	at := make(map[any]int, len(pairs))
+	for i := range pairs {
+		at[pairs[i].Key] = i
+	}
+	i := -1
+	return slices.DeleteFunc(pairs, func(p Pair) bool {
+		i++
+		last, ok := at[p.Key]
+		return ok && last != i // A key that is not equal to itself is not found.
+	})
 }
 
 // recoverAs is deferred. It keeps a panic with an error unwrappable.

@@ -179,3 +179,33 @@ func allocated(f func()) uint64 {
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
 }
+
+// Decode is Open, and decodes all that is raw. The first error is that of the stream.
+func Decode(b []byte) ([]Pair, error) {
+	pairs, err := Open(b)
+	if err != nil {
+		return nil, err
+	}
+	for i := range pairs {
+		for _, v := range []*any{&pairs[i].Key, &pairs[i].Value} {
+			if r, ok := (*v).(*Raw); ok {
+				if *v, err = r.Value(); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return pairs, nil
+}
+
+// encodeCommon returns nil if a pair needs encoding/gob.
+func encodeCommon(pairs []Pair) ([]byte, error) {
+	e := encoders.Get().(*encoder)
+	defer e.free()
+	for _, p := range pairs {
+		if _, ok := p.Key.(string); !ok || !e.value(p.Value) {
+			return nil, nil
+		}
+	}
+	return Encode(pairs)
+}

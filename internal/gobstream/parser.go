@@ -17,14 +17,22 @@ type parser struct {
 	b     []byte
 	s     string // a copy of b that strings are cut from, or empty: copy each
 	pos   int
+	start int // of the message at hand, with its length
 	end   int // of the message at hand; never beyond b
 	limit int // where the interface at hand states that this part of its value ends, or 0
 	depth int // of values that can hold others, around the one at hand
 	types types
-	other bool // there is something that only encoding/gob can decode
-	odd   bool // in it is something that gob cannot skip
 	err   error
-	into  map[structInto][]reflect.Type // of the fields; nil unless they are asked for: see skip.go
+
+	// Of the value at hand, with a key or as one:
+	other  bool    // only encoding/gob can decode it
+	again  bool    // but it was begun otherwise, so its groups are not all known
+	odd    bool    // it holds something that gob cannot skip
+	groups []group // of the types that it uses
+
+	foreign bool                          // values cannot go into another stream as they are
+	rw      *rewriter                     // or nil
+	into    map[structInto][]reflect.Type // of the fields; nil unless they are asked for: see skip.go
 }
 
 // fail notes the first error and leaves nothing to read. The reasons are for
@@ -126,12 +134,11 @@ func (p *parser) typeOfValue(inInterface bool) int32 {
 		if p.pos == p.end {
 			p.message()
 		}
-		start := p.pos
 		id := int32(p.int())
 		if id >= 0 {
 			return id
 		}
-		p.definition(-id, start)
+		p.definition(-id)
 		if p.pos < p.end {
 			if !inInterface {
 				p.fail("something follows a type in its message")
@@ -172,7 +179,7 @@ func (p *parser) endOfPart() {
 
 // message enters the next message, at the end of the last.
 func (p *parser) message() {
-	p.end = len(p.b)
+	p.start, p.end = p.pos, len(p.b)
 	n := p.uint()
 	if n > uint64(p.end-p.pos) {
 		p.fail("a message is longer than the stream")

@@ -8,9 +8,12 @@ type typeDef struct {
 	key, elem int32 // 0 if the kind has none
 	length    int64 // of an array
 	fields    []fieldDef
-	start     int32 // of the definition in the stream, with its number
-	end       int32
-	seen      int32 // the last field that reach came from
+
+	start, end    int32 // of its message in the stream
+	name, nameEnd int32 // likewise
+	root, members int32 // the group that it is in: see group; their number, of the root itself
+	seen          int32 // the last that came upon it: see uses, reach
+	mark, at      int32 // the last group that is being made, and its place there: see below
 }
 
 // fieldDef is a field of a struct. The name belongs to the input.
@@ -26,25 +29,35 @@ type types struct {
 	defs  []typeDef
 	first [4]typeDef
 	index map[int32]int
-	size  int // definitions and fields
-	reach int // see reach
+	front int   // how many definitions come before the value
+	size  int   // definitions and fields
+	reach int   // see reach
+	stamp int32 // the last that was given
 }
 
 // find returns nil for a type that is not defined. The result stays as it is
 // while further types are added.
 func (t *types) find(id int32) *typeDef {
+	if i := t.at(id); i >= 0 {
+		return &t.defs[i]
+	}
+	return nil
+}
+
+// at returns the place of a type among the definitions, or -1.
+func (t *types) at(id int32) int {
 	if t.index != nil {
 		if i, ok := t.index[id]; ok {
-			return &t.defs[i]
+			return i
 		}
-		return nil
+		return -1
 	}
 	for i := range t.defs {
 		if t.defs[i].id == id {
-			return &t.defs[i]
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // add expects a type that find does not find.
@@ -72,12 +85,12 @@ func (d *typeDef) is(kind byte, key, elem int32) bool {
 
 // definition reads the description of a type: a struct of which one field is
 // set, for its kind.
-func (p *parser) definition(id int32, start int) {
+func (p *parser) definition(id int32) {
 	if id < firstID || p.types.find(id) != nil {
 		p.fail("a type is defined twice or has a reserved number")
 		return
 	}
-	d := typeDef{id: id, start: int32(start)}
+	d := typeDef{id: id, start: int32(p.start)}
 	// The fields of a definition are the kinds, the last of which is this one.
 	for f := -1; p.field(&f, kindTextMarshaler); {
 		if d.kind != 0 {
@@ -119,7 +132,8 @@ func (p *parser) typeField(d *typeDef, field int) {
 		// The number is there once more; the one before the definition counts.
 		for f := -1; p.field(&f, 2); {
 			if f == 0 {
-				p.bytes()
+				d.nameEnd = int32(len(p.bytes()))
+				d.name, d.nameEnd = int32(p.pos)-d.nameEnd, int32(p.pos)
 			} else {
 				p.typeID()
 			}
@@ -171,27 +185,30 @@ func (p *parser) compiles() {
 	if p.types.size*p.types.size <= maxReach {
 		return
 	}
-	from := int32(0)
 	for i := range p.types.defs {
-		for _, f := range p.types.defs[i].fields {
-			from++
-			p.reach(f.id, from)
-		}
+		p.reaches(&p.types.defs[i])
+	}
+}
+
+func (p *parser) reaches(d *typeDef) {
+	for _, f := range d.fields {
+		p.types.stamp++
+		p.reach(f.id)
 	}
 }
 
 // reach counts the types below a field, up to the next structs, which gob keeps.
-func (p *parser) reach(id, from int32) {
+func (p *parser) reach(id int32) {
 	d := p.types.find(id)
-	if d == nil || d.kind == kindStruct || d.seen == from || p.err != nil {
+	if d == nil || d.kind == kindStruct || d.seen == p.types.stamp || p.err != nil {
 		return
 	}
-	d.seen = from
+	d.seen = p.types.stamp
 	if p.types.reach++; p.types.reach > maxReach {
 		p.fail("too many types in fields")
 	}
-	p.reach(d.key, from)
-	p.reach(d.elem, from)
+	p.reach(d.key)
+	p.reach(d.elem)
 }
 
 // typeID reads the number of a type, which gob keeps in 32 bits.

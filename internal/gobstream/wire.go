@@ -89,21 +89,24 @@ var definitions = [numIDs]string{
 // and the types of keys and elements. In a struct, each field is preceded by
 // its distance from the last one that is set, and a zero ends it.
 func definition(id int64, kind byte, name string, elems ...int64) string {
-	b := appendInt(nil, -id)
-	b = append(b, kind, 1)
-	if name == "" {
-		b = append(b, 2)
-	} else {
-		b = append(b, 1, byte(len(name)))
-		b = append(b, name...)
-		b = append(b, 1)
-	}
-	b = append(appendInt(b, id), 0)
+	b := appendCommon(nil, id, kind, name)
 	for _, e := range elems {
 		b = appendInt(append(b, 1), e)
 	}
 	b = append(b, 0, 0)
 	return string(append(appendUint(nil, uint64(len(b))), b...))
+}
+
+// appendCommon begins with what all kinds have in common.
+func appendCommon(b []byte, id int64, kind byte, name string) []byte {
+	b = append(appendInt(b, -id), kind, 1)
+	if name == "" {
+		b = append(b, 2)
+	} else {
+		b = append(appendUint(append(b, 1), uint64(len(name))), name...)
+		b = append(b, 1)
+	}
+	return append(appendInt(b, id), 0)
 }
 
 // appendUint writes a number below 128 as it is, and others big-endian after

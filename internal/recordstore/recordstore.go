@@ -31,7 +31,7 @@ type Engine struct {
 	loads   *loads         // of the same, or nil
 	codec   codec.Codec
 	name    string // of the storage, or ""
-	bad     unreadable
+	bad     txn.Unreadable
 	proof   proof
 }
 
@@ -122,11 +122,11 @@ func (e *Engine) Load(ctx context.Context, id string) (*txn.Version, error) {
 			return v, nil
 		}
 		v = &txn.Version{ID: id, Record: r}
-		if e.bad.known(id, r.Data) {
+		if e.bad.Known(id, r.Data) {
 			return v, codec.Reported{Err: err}
 		}
 		if b, ok := e.backend.(Unsettled); !ok || !b.Unsettled(r, first) {
-			if !e.bad.add(id, r.Data) {
+			if !e.bad.Add(id, r.Data) {
 				err = codec.Reported{Err: err}
 			}
 			return v, err

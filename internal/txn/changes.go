@@ -187,7 +187,12 @@ func (c *Changes) Rebase(base View) (_ *Changes, err error) {
 		if ch.updates == nil {
 			continue
 		}
-		ch.val, _ = base.Get(ch.key)
+		old, _ := base.Get(ch.key)
+		if ch.val, err = Decoded(old); err != nil && ch.key != any(FlashKey) {
+			return nil, fmt.Errorf("update: key %s holds %w", KeyName(ch.key), err)
+		} else if err != nil {
+			ch.val = old
+		}
 		for _, fn := range ch.updates {
 			ch.val = fn(ch.val)
 		}

@@ -260,10 +260,16 @@ func (s *Session) Owner() (owner, handle string) {
 
 // Get returns the value of a key as this transaction sees it, or nil.
 func (s *Session) Get(key any) any {
+	val, at, _ := s.held(key)
+	val, _ = s.store.decoded(at, key, val)
+	return val
+}
+
+func (s *Session) held(key any) (val any, at *Version, edits int) {
 	s.mu.Lock()
 	defer s.mu.Unlock() // Go panics for a key that cannot be compared.
-	val, _ := s.life.get(key)
-	return val
+	val, _ = s.life.get(key)
+	return val, s.life.at, s.edits
 }
 
 func (l *life) get(key any) (any, bool) {
@@ -344,10 +350,15 @@ func (s *Session) refuses(key any) bool {
 	if !isOwn(key) {
 		return false
 	}
+	s.refuse(ownKeyError(key))
+	return true
+}
+
+// refuse makes every commit of this life fail.
+func (s *Session) refuse(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.changed, s.life.refused = true, ownKeyError(key)
-	return true
+	s.changed, s.life.refused = true, err
 }
 
 func mustCompare(key any) {
@@ -361,17 +372,20 @@ func mustCompare(key any) {
 
 // Update sets a key to fn of its value, and returns that. fn runs without a lock, since
 // it may use the session; if something changes meanwhile, or another transaction commits
-// first, it runs again.
+// first, it runs again. If the value cannot be decoded, fn does not run, and the next
+// commit fails.
 func (s *Session) Update(key any, fn func(any) any) any {
 	mustCompare(key)
 	if s.refuses(key) {
 		return s.Get(key)
 	}
 	for {
-		s.mu.Lock()
-		old, _ := s.life.get(key)
-		edits := s.edits
-		s.mu.Unlock()
+		old, at, edits := s.held(key)
+		old, err := s.store.toUpdate(at, key, old)
+		if err != nil {
+			s.refuse(fmt.Errorf("session: update: %w", err))
+			return nil
+		}
 
 		val := fn(old)
 

@@ -29,6 +29,7 @@ type Store struct {
 	MaxSize int // how many bytes a session may have, 0 for any number
 
 	queues Queues
+	bad    Unreadable
 }
 
 // NewStore returns a Store with the system's clock.
@@ -101,8 +102,9 @@ func (s *Store) takeFlash(ctx context.Context, v *Version) (_ *Version, flash an
 	var turn turn
 	defer turn.end()
 	for {
-		flash, ok := v.View.Get(FlashKey)
-		if !ok {
+		stored, ok := v.View.Get(FlashKey)
+		flash, err := s.decoded(v, FlashKey, stored)
+		if !ok || err != nil { // Another server may know how to decode it.
 			return v, nil, false, nil
 		}
 		next, err := s.replace(ctx, v, TakeFlash, s.expiry(s.Now(), v.terms))
@@ -119,6 +121,30 @@ func (s *Store) takeFlash(ctx context.Context, v *Version) (_ *Version, flash an
 			return v, nil, false, fmt.Errorf("flash: %w", err)
 		}
 	}
+}
+
+// decoded decodes a value of the version, and reports it if that cannot be done. It must
+// be called without a lock.
+func (s *Store) decoded(v *Version, key, val any) (any, error) {
+	val, err := Decoded(val)
+	if err == nil {
+		return val, nil
+	}
+	err = fmt.Errorf("decode: key %s holds %w", KeyName(key), err)
+	if s.bad.Add(v.ID, []byte(KeyName(key))) {
+		s.Report(fmt.Errorf("session: %w", err))
+	}
+	return nil, err
+}
+
+// toUpdate decodes what an Update is about to change. A flash that cannot be decoded goes
+// into the list of flashes as it is.
+func (s *Store) toUpdate(v *Version, key, val any) (any, error) {
+	old, err := s.decoded(v, key, val)
+	if err != nil && key == any(FlashKey) {
+		return val, nil
+	}
+	return old, err
 }
 
 // Slide slides the expiry. If another request has just written the record, it has done

@@ -25,7 +25,18 @@ func (s *Session) Take(ctx context.Context, key any, wanted func(any) bool) (any
 	// 2. An Update runs again on each version that another request stores first, so the
 	// value is the one that was there at the end.
 	var taken any
-	p := s.planTake(key, func(old any) any {
+	s.mu.Lock()
+	at := s.life.at
+	s.mu.Unlock()
+	if at.View == nil {
+		return nil, nil
+	}
+	old, _ := at.View.Get(key)
+	old, err := s.store.decoded(at, key, old)
+	if err != nil {
+		return nil, err
+	}
+	p := s.planTake(key, at, old, func(old any) any {
 		if taken = nil; old == nil || !wanted(old) {
 			return old
 		}
@@ -35,7 +46,7 @@ func (s *Session) Take(ctx context.Context, key any, wanted func(any) bool) (any
 	if taken == nil {
 		return nil, nil
 	}
-	at, err := s.run(ctx, &p)
+	at, err = s.run(ctx, &p)
 	s.settle(&p, at, err)
 	if err != nil {
 		return nil, err
@@ -43,15 +54,15 @@ func (s *Session) Take(ctx context.Context, key any, wanted func(any) bool) (any
 	return taken, nil
 }
 
-// planTake plans the removal alone. step runs once.
-func (s *Session) planTake(key any, step func(any) any) (p plan) {
+// planTake plans the removal alone, from the version that holds the old value. step runs
+// once.
+func (s *Session) planTake(key any, at *Version, old any, step func(any) any) (p plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.life
-	if l.phase != stored && l.phase != moving {
+	if l.phase != stored && l.phase != moving || l.at != at {
 		return p
 	}
-	old, _ := l.at.View.Get(key)
 	l.inflight = newChanges()
 	l.inflight.update(key, step, step(old))
 	l.rebased = true // For what other goroutines have set since step 1.

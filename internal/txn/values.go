@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/flamego/session/internal/gobstream"
@@ -12,6 +13,7 @@ type Pair = gobstream.Pair
 
 // View is what a version of a session holds.
 type View interface {
+	// Get returns the value as it is held: see Decoded.
 	Get(key any) (val any, ok bool)
 	// Own returns the pairs of the library's own keys, and maybe others.
 	Own() []Pair
@@ -52,7 +54,30 @@ func ValuesOf(data map[any]any) *Values {
 	return NewValues(pairs)
 }
 
-// Map copies the values into a map.
+// Decoded returns a value that a View or Changes hold, after decoding it if nobody has
+// done that yet. It runs foreign code, so it must not be called with a lock.
+func Decoded(val any) (any, error) {
+	if r, ok := val.(*gobstream.Raw); ok {
+		return r.Value()
+	}
+	return val, nil
+}
+
+// Whole returns the same values, all of them decoded.
+func (v *Values) Whole() (*Values, error) {
+	pairs := slices.Clone(v.Pairs)
+	for i := range pairs {
+		for _, val := range []*any{&pairs[i].Key, &pairs[i].Value} {
+			var err error
+			if *val, err = Decoded(*val); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return NewValues(pairs), nil
+}
+
+// Map copies the values into a map. Those that are not decoded stay as they are.
 func (v *Values) Map() map[any]any {
 	data := make(map[any]any, len(v.Pairs))
 	for _, p := range v.Pairs {
@@ -94,4 +119,12 @@ func OwnOf(v View) (own []Pair) {
 		}
 	}
 	return own
+}
+
+// KeyName shows a string key, and only the type of any other key.
+func KeyName(key any) string {
+	if s, ok := key.(string); ok {
+		return fmt.Sprintf("%.64q", s)
+	}
+	return fmt.Sprintf("of type %T", key)
 }

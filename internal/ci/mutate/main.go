@@ -27,7 +27,7 @@ const (
 
 var mutants = []mutant{
 	{"G1_RoundTrip", "internal/txn/changes.go", "pairs = append(pairs, Pair{Key: ch.key, Value: ch.val})", "pairs = append(pairs, Pair{Key: ch.key})", ""},
-	{"G1_UnencodableValue", "internal/codec/codec.go", "KeyName(p.Key), p.Value, c.remedy(p), oneErr)", "\"\", p.Value, \"\", oneErr)", ""},
+	{"G1_UnencodableValue", "internal/codec/codec.go", "txn.KeyName(p.Key), p.Value, c.remedy(p), oneErr)", "\"\", p.Value, \"\", oneErr)", ""},
 	{"G2_ReadYourWrites", "exchange.go", "	x.slot.Set(x)\n", "", ""},
 	{"G2_Streaming", "exchange.go", "\tif x.begun.Load() {\n", "\tif x.begun.Load() {\n\t\treturn\n", ""},
 	{"G3_AcknowledgedMeansStored", "exchange.go", "\t\tcarry.SendFailure(x.inner, func(w http.ResponseWriter) { x.render(w) })\n\t\treturn\n", "\t\tx.unseen = nil\n", ""},

@@ -1,4 +1,4 @@
-package recordstore
+package txn
 
 import (
 	"hash/maphash"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// unreadable remembers records that could not be decoded, so that each is retried and
+// Unreadable remembers records, or values, that could not be decoded, so that each is
 // reported only from time to time, however often its visitor returns.
-type unreadable struct {
+type Unreadable struct {
 	mu   sync.Mutex
 	seen map[uint64]time.Time
 }
@@ -24,15 +24,16 @@ func unreadableKey(id string, data []byte) uint64 {
 	return maphash.String(unreadableSeed, id) ^ maphash.Bytes(unreadableSeed, data)
 }
 
-func (u *unreadable) known(id string, data []byte) bool {
+// Known reports whether Add was called.
+func (u *Unreadable) Known(id string, data []byte) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	at, ok := u.seen[unreadableKey(id, data)]
 	return ok && time.Since(at) < unreadableFor
 }
 
-// add reports whether the record is new.
-func (u *unreadable) add(id string, data []byte) bool {
+// Add reports whether the record is new.
+func (u *Unreadable) Add(id string, data []byte) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	key := unreadableKey(id, data)

@@ -1,0 +1,149 @@
+package gobstream
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// Raw is a value of a session as it is stored, which is decoded when somebody asks. It
+// may be used concurrently.
+type Raw struct {
+	body   []byte // the interface: name, number of the type, length, value
+	groups []group
+	room   [1]group
+	odd    bool                      // see skip.go
+	by     func([]byte) (any, error) // decodes the body, nil for gob
+
+	once sync.Once
+	done bool // val and err are set
+	mu   sync.Mutex
+	val  any
+	err  error
+}
+
+// NewRaw returns a value in an encoding other than gob.
+func NewRaw(b []byte, decode func([]byte) (any, error)) *Raw { return &Raw{body: b, by: decode} }
+
+// Bytes returns what NewRaw was given.
+func (r *Raw) Bytes() []byte { return r.body }
+
+// Value decodes the value once, so that all who ask get the same. It holds no lock but
+// that of the value itself.
+func (r *Raw) Value() (any, error) {
+	r.once.Do(func() {
+		val, err := r.decode()
+		if err != nil && r.by == nil {
+			err = fmt.Errorf("a %s: %s (%w)", r.Type(), remedy(err), err)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.val, r.err, r.done = val, err, true
+	})
+	return r.val, r.err
+}
+
+// Changed returns the value if somebody has got it, and has changed it in place since.
+func (r *Raw) Changed() (val any, changed bool) {
+	r.mu.Lock()
+	read := r.done && r.err == nil
+	r.mu.Unlock()
+	if !read {
+		return nil, false
+	}
+	stored, err := r.decode()
+	return r.val, err != nil || !reflect.DeepEqual(stored, r.val)
+}
+
+// Type returns the name under which the type is registered.
+func (r *Raw) Type() string {
+	p := parser{b: r.body, end: len(r.body)}
+	return string(p.bytes())
+}
+
+// remedy says what to do about a value that cannot be decoded.
+func remedy(err error) string {
+	if strings.Contains(err.Error(), "name not registered") {
+		return "call gob.Register with a value of that type once at start, or gob.RegisterName if it had another name or package"
+	}
+	return "give the type fields that fit what is stored, or set the key anew"
+}
+
+func (r *Raw) decode() (v any, err error) {
+	defer recoverAs(&err)
+	if r.by != nil {
+		return r.by(r.body)
+	}
+	b := r.stream()
+	if r.odd {
+		if err := checkSkipped(b); err != nil {
+			return nil, err
+		}
+	}
+	return v, gob.NewDecoder(bytes.NewReader(b)).Decode(&v)
+}
+
+// stream returns the value as a stream of its own.
+func (r *Raw) stream() []byte {
+	n := len(r.body) + 16
+	for _, g := range r.groups {
+		n += len(g.defs)
+	}
+	b := make([]byte, 0, n)
+	for _, g := range r.groups {
+		b = append(b, g.defs...)
+	}
+	b = appendUint(b, uint64(len(r.body)+2))
+	return append(append(b, 2*idInterface, 0), r.body...)
+}
+
+// one begins with a stream of one interface.
+func (p *parser) one() {
+	if p.typeOfValue(false) != idInterface || p.uint() != 0 {
+		p.fail("it holds something other than a value")
+	}
+}
+
+// uncommon writes a value that only encoding/gob can encode. It recovers, because a
+// session is stored where a panic could no longer become an error page.
+func (e *encoder) uncommon(v any) (err error) {
+	defer recoverAs(&err)
+	if err := checkDepth(reflect.ValueOf(v), 2*maxDepth); err != nil {
+		return err
+	}
+	var buf bytes.Buffer
+	if err := gob.NewEncoder(&buf).Encode(&v); err != nil {
+		return err
+	}
+	return e.rewrite(buf.Bytes())
+}
+
+// raw writes a value as it is stored.
+func (e *encoder) raw(r *Raw) error {
+	if val, changed := r.Changed(); changed {
+		return e.any(val)
+	}
+	for _, g := range r.groups {
+		if !e.groups.add(g) {
+			return e.rewrite(r.stream())
+		}
+	}
+	e.buf = append(e.buf, r.body...)
+	return nil
+}
+
+// rewrite writes the value of a stream of one interface.
+func (e *encoder) rewrite(b []byte) error {
+	p := parser{b: b}
+	p.rewriteInto(&e.groups)
+	p.one()
+	body, _ := p.rewritten()
+	if p.err != nil {
+		return fmt.Errorf("the result could not be read back: %w", p.err)
+	}
+	e.buf = append(e.buf, body...)
+	return nil
+}
