@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 )
 
 // Pair is a key of the session, of a type that can be a map key, and its value. Pairs
@@ -62,9 +63,8 @@ func Encode(pairs []Pair) ([]byte, error) {
 	b := e.stream()
 	// Fewer definitions cannot exceed any bound of the parser.
 	if e.groups.size > maxName {
-		p := parser{b: b}
-		if p.session(); p.err != nil {
-			return nil, fmt.Errorf("the result could not be read back: %w", p.err)
+		if _, err := parse(b); err != nil {
+			return nil, fmt.Errorf("the result could not be read back: %w", err)
 		}
 	}
 	return b, nil
@@ -79,13 +79,9 @@ func Encode(pairs []Pair) ([]byte, error) {
 // 10,000, interfaces whose value does not have the stated length) are an error, never a
 // panic, and take memory in proportion to their length at most.
 func Open(b []byte) ([]Pair, error) {
-	p := parser{b: b}
-	if len(b) <= shareLimit {
-		p.s = string(b)
-	}
-	pairs := p.session()
-	if p.err != nil {
-		return nil, p.err
+	pairs, err := parse(b)
+	if err != nil {
+		return nil, err
 	}
 	strings := true
 	for i := range pairs {
@@ -108,6 +104,22 @@ func Open(b []byte) ([]Pair, error) {
 		pairs = unique(pairs)
 	}
 	return pairs, nil
+}
+
+var parsers = sync.Pool{New: func() any { return new(parser) }}
+
+func parse(b []byte) ([]Pair, error) {
+	p := parsers.Get().(*parser)
+	defer func() {
+		*p = parser{}
+		parsers.Put(p)
+	}()
+	p.b = b
+	if len(b) <= shareLimit {
+		p.s = string(b)
+	}
+	pairs := p.session()
+	return pairs, p.err
 }
 
 // unique keeps the last pair of each key.
