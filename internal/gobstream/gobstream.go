@@ -110,10 +110,7 @@ var parsers = sync.Pool{New: func() any { return new(parser) }}
 
 func parse(b []byte) ([]Pair, error) {
 	p := parsers.Get().(*parser)
-	defer func() {
-		*p = parser{}
-		parsers.Put(p)
-	}()
+	defer p.free()
 	p.b = b
 	if len(b) <= shareLimit {
 		p.s = string(b)

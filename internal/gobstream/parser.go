@@ -35,6 +35,19 @@ type parser struct {
 	into    map[structInto][]reflect.Type // of the fields; nil unless they are asked for: see skip.go
 }
 
+// free gives the parser back, with room for the usual few types.
+func (p *parser) free() {
+	defs, fields, groups := p.types.defs, p.types.fields, p.groups
+	*p = parser{}
+	if cap(defs) <= 64 && cap(fields) <= 256 && cap(groups) <= 16 {
+		clear(defs)
+		clear(fields)
+		clear(groups)
+		p.types.defs, p.types.fields, p.groups = defs[:0], fields[:0], groups[:0]
+	}
+	parsers.Put(p)
+}
+
 // fail notes the first error and leaves nothing to read. The reasons are for
 // those who look into a damaged record; they never quote it.
 func (p *parser) fail(why string) {

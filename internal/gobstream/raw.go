@@ -1,8 +1,6 @@
 package gobstream
 
 import (
-	"bytes"
-	"encoding/gob"
 	"fmt"
 	"reflect"
 	"strings"
@@ -77,27 +75,26 @@ func (r *Raw) decode() (v any, err error) {
 	if r.by != nil {
 		return r.by(r.body)
 	}
-	b := r.stream()
+	b, defs := r.stream()
 	if r.odd {
 		if err := checkSkipped(b); err != nil {
 			return nil, err
 		}
 	}
-	return v, gob.NewDecoder(bytes.NewReader(b)).Decode(&v)
+	return decodeStream(b, defs)
 }
 
-// stream returns the value as a stream of its own.
-func (r *Raw) stream() []byte {
-	n := len(r.body) + 16
+// stream returns the value as a stream of its own, and how long the definitions are.
+func (r *Raw) stream() (b []byte, defs int) {
 	for _, g := range r.groups {
-		n += len(g.defs)
+		defs += len(g.defs)
 	}
-	b := make([]byte, 0, n)
+	b = make([]byte, 0, defs+len(r.body)+16)
 	for _, g := range r.groups {
 		b = append(b, g.defs...)
 	}
 	b = appendUint(b, uint64(len(r.body)+2))
-	return append(append(b, 2*idInterface, 0), r.body...)
+	return append(append(b, 2*idInterface, 0), r.body...), defs
 }
 
 // one begins with a stream of one interface.
@@ -107,20 +104,6 @@ func (p *parser) one() {
 	}
 }
 
-// uncommon writes a value that only encoding/gob can encode. It recovers, because a
-// session is stored where a panic could no longer become an error page.
-func (e *encoder) uncommon(v any) (err error) {
-	defer recoverAs(&err)
-	if err := checkDepth(reflect.ValueOf(v), 2*maxDepth); err != nil {
-		return err
-	}
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(&v); err != nil {
-		return err
-	}
-	return e.rewrite(buf.Bytes())
-}
-
 // raw writes a value as it is stored.
 func (e *encoder) raw(r *Raw) error {
 	if val, changed := r.Changed(); changed {
@@ -128,7 +111,8 @@ func (e *encoder) raw(r *Raw) error {
 	}
 	for _, g := range r.groups {
 		if !e.groups.add(g) {
-			return e.rewrite(r.stream())
+			b, _ := r.stream()
+			return e.rewrite(b)
 		}
 	}
 	e.buf = append(e.buf, r.body...)

@@ -26,13 +26,13 @@ type fieldDef struct {
 // looking through them is faster than an index; but a hostile stream must not
 // make each search long.
 type types struct {
-	defs  []typeDef
-	first [4]typeDef
-	index map[int32]int
-	front int   // how many definitions come before the value
-	size  int   // definitions and fields
-	reach int   // see reach
-	stamp int32 // the last that was given
+	defs   []typeDef
+	fields []fieldDef // of all structs
+	index  map[int32]int
+	front  int   // how many definitions come before the value
+	size   int   // definitions and fields
+	reach  int   // see reach
+	stamp  int32 // the last that was given
 }
 
 // find returns nil for a type that is not defined. The result stays as it is
@@ -62,16 +62,12 @@ func (t *types) at(id int32) int {
 
 // add expects a type that find does not find.
 func (t *types) add(d typeDef) {
-	// Room for the usual few comes with the parser.
-	if t.defs == nil {
-		t.defs = t.first[:0]
-	}
 	t.defs = append(t.defs, d)
 	switch {
 	case t.index != nil:
 		t.index[d.id] = len(t.defs) - 1
-	case len(t.defs) > 2*len(t.first):
-		t.index = make(map[int32]int, 4*len(t.first))
+	case len(t.defs) > 8:
+		t.index = make(map[int32]int, 16)
 		for i := range t.defs {
 			t.index[t.defs[i].id] = i
 		}
@@ -158,6 +154,7 @@ func (p *parser) structFields(d *typeDef) {
 		p.fail("too many types")
 		return
 	}
+	at := len(p.types.fields)
 	for range n {
 		if p.pos >= p.end {
 			p.fail("it ends too early")
@@ -175,8 +172,9 @@ func (p *parser) structFields(d *typeDef) {
 		if len(field.name) > maxName {
 			p.fail("the name of a field is too long")
 		}
-		d.fields = append(d.fields, field)
+		p.types.fields = append(p.types.fields, field)
 	}
+	d.fields = p.types.fields[at:len(p.types.fields):len(p.types.fields)]
 }
 
 // compiles bounds what gob does for the fields that a type of the application lacks: for

@@ -1,0 +1,192 @@
+package gobstream
+
+import (
+	"bytes"
+	"encoding/gob"
+	"errors"
+	"io"
+	"reflect"
+	"sync"
+)
+
+// encoding/gob compiles a decoder, or an encoder, for each type that it meets first. Those
+// that have done so are kept for values of the same types. After an error or a panic one
+// is thrown away, since nobody knows its state.
+
+// decoder is one that has read the definitions of types.
+type decoder struct {
+	in  input
+	gob *gob.Decoder
+}
+
+// input is what a decoder reads from. It is an io.ByteReader, so that nothing is read
+// ahead.
+type input struct{ b []byte }
+
+func (in *input) Read(p []byte) (int, error) {
+	if len(in.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, in.b)
+	in.b = in.b[n:]
+	return n, nil
+}
+
+func (in *input) ReadByte() (byte, error) {
+	if len(in.b) == 0 {
+		return 0, io.EOF
+	}
+	c := in.b[0]
+	in.b = in.b[1:]
+	return c, nil
+}
+
+const (
+	mostDecoders = 256     // kinds of them, by the definitions that they have read
+	longestKey   = 2 << 10 // of those definitions, in bytes
+)
+
+var decoders = struct {
+	sync.RWMutex
+	pools map[string]*sync.Pool
+}{pools: make(map[string]*sync.Pool)}
+
+// decodersFor returns nil if none are kept for these definitions.
+func decodersFor(defs []byte) *sync.Pool {
+	decoders.RLock()
+	pool := decoders.pools[string(defs)]
+	full := len(decoders.pools) >= mostDecoders
+	decoders.RUnlock()
+	if pool != nil || full || len(defs) > longestKey {
+		return pool
+	}
+	decoders.Lock()
+	defer decoders.Unlock()
+	if pool = decoders.pools[string(defs)]; pool == nil && len(decoders.pools) < mostDecoders {
+		pool = new(sync.Pool)
+		decoders.pools[string(defs)] = pool
+	}
+	return pool
+}
+
+// decodeStream decodes a stream of one value that begins with so many bytes of
+// definitions.
+func decodeStream(b []byte, defs int) (v any, err error) {
+	pool := decodersFor(b[:defs])
+	var d *decoder
+	if pool != nil {
+		d, _ = pool.Get().(*decoder)
+	}
+	if d == nil {
+		d = new(decoder)
+		d.gob = gob.NewDecoder(&d.in)
+		d.in.b = b
+	} else {
+		d.in.b = b[defs:]
+	}
+	if err := d.gob.Decode(&v); err != nil {
+		return nil, err
+	}
+	if len(d.in.b) > 0 {
+		return nil, errors.New("something follows the value")
+	}
+	if pool != nil {
+		d.in.b = nil
+		pool.Put(d)
+	}
+	return v, nil
+}
+
+// closed is a type whose values hold no interfaces, so that there is but one group, and
+// its number is in the header alone.
+type closed struct {
+	once     sync.Once
+	encoders sync.Pool
+	head     []byte // name and number
+	group    group  // no types if it needs no definition
+}
+
+var closedTypes sync.Map // reflect.Type to *closed
+
+// goEncoder is one that has written the definitions of a type.
+type goEncoder struct {
+	buf bytes.Buffer
+	gob *gob.Encoder
+}
+
+// uncommon writes a value that only encoding/gob can encode. It recovers, because a
+// session is stored where a panic could no longer become an error page.
+func (e *encoder) uncommon(v any) (err error) {
+	defer recoverAs(&err)
+	t := reflect.TypeOf(v)
+	if nests(t) {
+		if err := checkDepth(reflect.ValueOf(v), 2*maxDepth); err != nil {
+			return err
+		}
+		return e.fresh(new(goEncoder), v, nil)
+	}
+	known, ok := closedTypes.Load(t)
+	if !ok {
+		known, _ = closedTypes.LoadOrStore(t, new(closed))
+	}
+	c := known.(*closed)
+	g, ok := c.encoders.Get().(*goEncoder)
+	if !ok || c.group.types > 0 && !e.groups.add(c.group) {
+		return e.fresh(new(goEncoder), v, c)
+	}
+	g.buf.Reset()
+	if err := g.gob.Encode(&v); err != nil {
+		return err
+	}
+	// Behind the header, the bytes are the same.
+	p := parser{b: g.buf.Bytes()}
+	p.one()
+	p.bytes()
+	p.int()
+	if p.err != nil {
+		return p.err
+	}
+	e.buf = append(append(e.buf, c.head...), p.b[p.pos:p.end]...)
+	c.keep(g)
+	return nil
+}
+
+// fresh writes a value with an encoder that is new. c is nil if the type is not closed.
+func (e *encoder) fresh(g *goEncoder, v any, c *closed) error {
+	g.gob = gob.NewEncoder(&g.buf)
+	if err := g.gob.Encode(&v); err != nil {
+		return err
+	}
+	b := g.buf.Bytes()
+	if c == nil {
+		return e.rewrite(b)
+	}
+	c.once.Do(func() {
+		p := parser{b: b}
+		p.rewriteInto(&groups{})
+		p.one()
+		body, used := p.rewritten()
+		if p.err != nil {
+			return
+		}
+		q := parser{b: body, end: len(body)}
+		q.bytes()
+		q.int()
+		c.head = body[:q.pos:q.pos]
+		if len(used) > 0 {
+			c.group = used[0]
+		}
+	})
+	err := e.rewrite(b)
+	if err == nil {
+		c.keep(g)
+	}
+	return err
+}
+
+// keep keeps an encoder for the next value, unless a huge one made it too big.
+func (c *closed) keep(g *goEncoder) {
+	if g.buf.Cap() <= keepSize && c.head != nil {
+		c.encoders.Put(g)
+	}
+}
