@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -56,6 +57,7 @@ func (p *parser) stored(raw *int) any {
 		p.startGroups()
 		p.value()
 	}
+	slices.SortFunc(p.groups, byNumber)
 	r := &Raw{body: p.b[pos:p.pos:p.pos], odd: p.odd}
 	r.groups = append(r.room[:0], p.groups...)
 	return r

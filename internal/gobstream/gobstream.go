@@ -29,9 +29,9 @@ const (
 	// can be read. It costs gob about 12 MB of stack.
 	maxDepth = 10_000
 	// maxTypes bounds the types that a stream defines, their fields included.
-	maxTypes = 4096
+	maxTypes = 16 << 10
 	// maxReach bounds the types that all fields reach, each by itself: see compiles.
-	maxReach = 4 * maxTypes
+	maxReach = maxTypes
 	// maxName is the longest name of a field, in bytes.
 	maxName = 1024
 	// shareLimit is the longest stream, in bytes, whose strings are all cut from

@@ -80,6 +80,8 @@ func (p *parser) group(id int32) (g group, ok bool) {
 	return group{id, root.members, p.b[root.start:defs[root.members-1].end]}, true
 }
 
+func byNumber(a, b group) int { return int(a.first - b.first) }
+
 // refs yields the types that a type is made of. Those below firstID are built in.
 func (d *typeDef) refs(yield func(int32) bool) {
 	if !yield(d.key) || !yield(d.elem) {
@@ -92,17 +94,21 @@ func (d *typeDef) refs(yield func(int32) bool) {
 	}
 }
 
-// groups are those of one stream, by their first numbers.
+// groups are those of one stream.
 type groups struct {
 	list []group
-	at   map[int32]int // once there are some
+	at   map[int32]int // by the first number; nil until there are some
 	next int32         // free, as all above are
 	size int           // of the definitions
 }
 
 // add reports whether the group has its numbers to itself, or is there already.
 func (s *groups) add(g group) bool {
-	if i, ok := s.find(g.first); ok {
+	i, ok := s.at[g.first]
+	if s.at == nil {
+		i = slices.IndexFunc(s.list, func(other group) bool { return g.first == other.first })
+	}
+	if ok || s.at == nil && i >= 0 {
 		old := s.list[i].defs
 		return len(old) == len(g.defs) && (&old[0] == &g.defs[0] || bytes.Equal(old, g.defs))
 	}
@@ -111,28 +117,19 @@ func (s *groups) add(g group) bool {
 			return false
 		}
 	}
-	if s.at != nil {
-		s.at[g.first] = len(s.list)
-	}
 	s.list = append(s.list, g)
+	if len(s.list) > 8 {
+		if s.at == nil {
+			s.at = make(map[int32]int)
+			for i, g := range s.list {
+				s.at[g.first] = i
+			}
+		}
+		s.at[g.first] = len(s.list) - 1
+	}
 	s.next = max(s.next, g.first+g.types, beyondSpan)
 	s.size += len(g.defs)
 	return true
-}
-
-func (s *groups) find(first int32) (int, bool) {
-	if len(s.list) > 8 && s.at == nil {
-		s.at = make(map[int32]int)
-		for i, g := range s.list {
-			s.at[g.first] = i
-		}
-	}
-	if s.at != nil {
-		i, ok := s.at[first]
-		return i, ok
-	}
-	i := slices.IndexFunc(s.list, func(g group) bool { return g.first == first })
-	return i, i >= 0
 }
 
 // newGroup defines a type, and what it is made of, under numbers that are free.

@@ -101,7 +101,7 @@ func TestHostileStreams(t *testing.T) {
 		"array too short":     {session(typed("[3]int", 70, "\x00\x02\x02\x02"), message(number(-70), "\x01\x02\x04\x01\x06\x00\x00")), "of another length"},
 		"slice of itself":     {session(typed("[]int64", 70, "\x00\x01\x00"), definition(70, kindSlice, "", 70)), "decoding into local type"},
 		"too many types":      {session(typed("[]int64", 70, "\x00\x00"), manyTypes...), "too many types"},
-		"too many fields":     {structDef(70, "V", make([]int64, 100)...) + structDef(71, "V", make([]int64, 4000)...), "too many types"},
+		"too many fields":     {structDef(70, "V", make([]int64, 100)...) + structDef(71, "V", make([]int64, maxTypes-50)...), "too many types"},
 
 		// gob would overflow its stack, which no recover survives.
 		"list 100,000 deep":      {session(strings.Repeat(typed(nameList, idList, "\x00\x01"), 100_000)+"\x00", definitions[idList-firstID]), tooDeep},

@@ -109,7 +109,7 @@ func (w *rewriter) end(p *parser) (body []byte, used []group) {
 		body = append(body, p.b[h.from:h.to]...)
 		body = appendUint(appendInt(body, int64(h.id)), uint64(h.length))
 	}
-	slices.SortFunc(w.used, func(a, b group) int { return int(a.first - b.first) })
+	slices.SortFunc(w.used, byNumber)
 	used = slices.CompactFunc(w.used, func(a, b group) bool { return a.first == b.first })
 	return append(body, p.b[w.from:p.pos]...), used
 }

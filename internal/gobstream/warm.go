@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/gob"
 	"errors"
-	"io"
 	"reflect"
 	"sync"
 )
@@ -15,30 +14,8 @@ import (
 
 // decoder is one that has read the definitions of types.
 type decoder struct {
-	in  input
+	in  bytes.Reader
 	gob *gob.Decoder
-}
-
-// input is what a decoder reads from. It is an io.ByteReader, so that nothing is read
-// ahead.
-type input struct{ b []byte }
-
-func (in *input) Read(p []byte) (int, error) {
-	if len(in.b) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, in.b)
-	in.b = in.b[n:]
-	return n, nil
-}
-
-func (in *input) ReadByte() (byte, error) {
-	if len(in.b) == 0 {
-		return 0, io.EOF
-	}
-	c := in.b[0]
-	in.b = in.b[1:]
-	return c, nil
 }
 
 const (
@@ -80,18 +57,17 @@ func decodeStream(b []byte, defs int) (v any, err error) {
 	if d == nil {
 		d = new(decoder)
 		d.gob = gob.NewDecoder(&d.in)
-		d.in.b = b
-	} else {
-		d.in.b = b[defs:]
+		defs = 0
 	}
+	d.in.Reset(b[defs:])
 	if err := d.gob.Decode(&v); err != nil {
 		return nil, err
 	}
-	if len(d.in.b) > 0 {
+	if d.in.Len() > 0 {
 		return nil, errors.New("something follows the value")
 	}
 	if pool != nil {
-		d.in.b = nil
+		d.in.Reset(nil)
 		pool.Put(d)
 	}
 	return v, nil
