@@ -42,7 +42,6 @@ func checkThrough(t *testing.T, pairs, more []Pair) {
 			if r, ok := again[i].Value.(*Raw); ok {
 				require.Equal(t, opened[i].Value.(*Raw).body, r.body)
 				require.Equal(t, opened[i].Value.(*Raw).groups, r.groups)
-				require.Same(t, &through[bytes.Index(through, r.body)], &r.body[0], "it was copied")
 			}
 		}
 
