@@ -63,15 +63,11 @@ func (p *parser) stored(raw *int) any {
 	return r
 }
 
-// hasDuplicates expects string keys. As long as there are few, comparing all with all is
-// cheaper than a map.
-func hasDuplicates(pairs []Pair) bool {
+// mayRepeat expects string keys. Comparing all with all is cheaper than a map, as long as
+// there are few.
+func mayRepeat(pairs []Pair) bool {
 	if len(pairs) > 32 {
-		seen := make(map[any]struct{}, len(pairs))
-		for i := range pairs {
-			seen[pairs[i].Key] = struct{}{}
-		}
-		return len(seen) < len(pairs)
+		return true
 	}
 	for i := range pairs {
 		key := pairs[i].Key.(string)

@@ -2,10 +2,8 @@ package gobstream
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"math/bits"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -42,7 +40,9 @@ func (e *encoder) session(pairs []Pair) error {
 	for i := range pairs {
 		if key, ok := pairs[i].Key.(string); ok {
 			e.stringValue(key)
-		} else if err := e.key(pairs[i].Key); err != nil {
+		} else if err := checkKey(pairs[i].Key); err != nil {
+			return err
+		} else if err := e.any(pairs[i].Key); err != nil {
 			return err
 		}
 		if err := e.any(pairs[i].Value); err != nil {
@@ -54,13 +54,6 @@ func (e *encoder) session(pairs []Pair) error {
 		return errors.New("it takes more than 1 GB")
 	}
 	return nil
-}
-
-func (e *encoder) key(key any) error {
-	if key != nil && !reflect.ValueOf(key).Comparable() {
-		return fmt.Errorf("a key is of the unhashable type %T", key)
-	}
-	return e.any(key)
 }
 
 // any writes a value of any type.

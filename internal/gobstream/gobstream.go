@@ -4,13 +4,14 @@
 //
 // encoding/gob describes every type at the start of every stream, and compiles a decoder
 // for it on the other side. For a session of a few values that is most of the work. So
-// maps with string keys and common values use a hand-written coder (encode.go,
-// decode.go), and a session with anything else is left as a whole to encoding/gob. The two
-// agree on every stream.
+// common values have a hand-written coder (encode.go, decode.go), which agrees with
+// encoding/gob on all of them. Any other is a Raw: it stays as it is stored until somebody
+// asks for it, and is left to encoding/gob then (warm.go). In a stream of ours it can go
+// into the next as it is; one of encoding/gob's is rewritten for that (group.go, rewrite.go).
 //
-// Stored bytes are not trusted. Before encoding/gob gets to see any, parser.go
-// and walk.go follow their structure to the end, because gob allocates what a
-// count claims and recurses as deep as the data asks.
+// Stored bytes are not trusted. Before encoding/gob gets to see any, parser.go and walk.go
+// follow their structure to the end, because gob allocates what a count claims and recurses
+// as deep as the data asks.
 package gobstream
 
 import (
@@ -95,15 +96,23 @@ func Open(b []byte) ([]Pair, error) {
 				pairs[i].Key = key
 			}
 		}
-		if key := pairs[i].Key; key != nil && !reflect.ValueOf(key).Comparable() {
-			return nil, fmt.Errorf("a key is of the unhashable type %T", key)
+		if err := checkKey(pairs[i].Key); err != nil {
+			return nil, err
 		}
 	}
 	// In a map the last one wins. No Encoder writes such a stream.
-	if !strings || hasDuplicates(pairs) {
+	if !strings || mayRepeat(pairs) {
 		pairs = unique(pairs)
 	}
 	return pairs, nil
+}
+
+// checkKey rejects what no map can have as a key.
+func checkKey(key any) error {
+	if key != nil && !reflect.ValueOf(key).Comparable() {
+		return fmt.Errorf("a key is of the unhashable type %T", key)
+	}
+	return nil
 }
 
 var parsers = sync.Pool{New: func() any { return new(parser) }}

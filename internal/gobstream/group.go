@@ -132,6 +132,15 @@ func (s *groups) add(g group) bool {
 	return true
 }
 
+func (s *groups) addAll(list []group) bool {
+	for _, g := range list {
+		if !s.add(g) {
+			return false
+		}
+	}
+	return true
+}
+
 // newGroup defines a type, and what it is made of, under numbers that are free.
 func (p *parser) newGroup(id int32, in *groups) group {
 	p.types.stamp++

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Raw is a value of a session as it is stored, which is decoded when somebody asks. It
@@ -17,10 +18,9 @@ type Raw struct {
 	by     func([]byte) (any, error) // decodes the body, nil for gob
 
 	once sync.Once
-	done bool // val and err are set
-	mu   sync.Mutex
 	val  any
 	err  error
+	done atomic.Bool // val and err are set
 }
 
 // NewRaw returns a value in an encoding other than gob.
@@ -33,33 +33,22 @@ func (r *Raw) Bytes() []byte { return r.body }
 // that of the value itself.
 func (r *Raw) Value() (any, error) {
 	r.once.Do(func() {
-		val, err := r.decode()
-		if err != nil && r.by == nil {
-			err = fmt.Errorf("a %s: %s (%w)", r.Type(), remedy(err), err)
+		if r.val, r.err = r.decode(); r.err != nil && r.by == nil {
+			p := parser{b: r.body, end: len(r.body)}
+			r.err = fmt.Errorf("a %s: %s (%w)", p.bytes(), remedy(r.err), r.err)
 		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.val, r.err, r.done = val, err, true
+		r.done.Store(true)
 	})
 	return r.val, r.err
 }
 
 // Changed returns the value if somebody has got it, and has changed it in place since.
 func (r *Raw) Changed() (val any, changed bool) {
-	r.mu.Lock()
-	read := r.done && r.err == nil
-	r.mu.Unlock()
-	if !read {
+	if !r.done.Load() || r.err != nil {
 		return nil, false
 	}
 	stored, err := r.decode()
 	return r.val, err != nil || !reflect.DeepEqual(stored, r.val)
-}
-
-// Type returns the name under which the type is registered.
-func (r *Raw) Type() string {
-	p := parser{b: r.body, end: len(r.body)}
-	return string(p.bytes())
 }
 
 // remedy says what to do about a value that cannot be decoded.
@@ -109,11 +98,9 @@ func (e *encoder) raw(r *Raw) error {
 	if val, changed := r.Changed(); changed {
 		return e.any(val)
 	}
-	for _, g := range r.groups {
-		if !e.groups.add(g) {
-			b, _ := r.stream()
-			return e.rewrite(b)
-		}
+	if !e.groups.addAll(r.groups) {
+		b, _ := r.stream()
+		return e.rewrite(b)
 	}
 	e.buf = append(e.buf, r.body...)
 	return nil

@@ -63,18 +63,21 @@ func (p *parser) rewriteRaw(v any) {
 
 // rewritten returns a copy of the value at hand, and the types that it uses.
 func (p *parser) rewritten() (body []byte, used []group) {
-	p.rw.begin(p)
+	w := p.rw
+	w.heads, w.from, w.out, w.used = w.heads[:0], p.pos, 0, w.used[:0]
+	w.value++
 	p.value()
 	if p.err != nil {
 		return nil, nil
 	}
-	return p.rw.end(p)
-}
-
-// begin starts with a value that is to be copied.
-func (w *rewriter) begin(p *parser) {
-	w.heads, w.from, w.out, w.used = w.heads[:0], p.pos, 0, w.used[:0]
-	w.value++
+	body = make([]byte, 0, w.out+p.pos-w.from)
+	for _, h := range w.heads {
+		body = append(body, p.b[h.from:h.to]...)
+		body = appendUint(appendInt(body, int64(h.id)), uint64(h.length))
+	}
+	slices.SortFunc(w.used, byNumber)
+	used = slices.CompactFunc(w.used, func(a, b group) bool { return a.first == b.first })
+	return append(body, p.b[w.from:p.pos]...), used
 }
 
 // open is called before the value of an interface. The input from at on gave its type,
@@ -100,18 +103,6 @@ func (w *rewriter) close(p *parser, i int) {
 func size(x uint64) int {
 	var b [9]byte
 	return len(appendUint(b[:0], x))
-}
-
-// end returns the copy, and the types that it uses.
-func (w *rewriter) end(p *parser) (body []byte, used []group) {
-	body = make([]byte, 0, w.out+p.pos-w.from)
-	for _, h := range w.heads {
-		body = append(body, p.b[h.from:h.to]...)
-		body = appendUint(appendInt(body, int64(h.id)), uint64(h.length))
-	}
-	slices.SortFunc(w.used, byNumber)
-	used = slices.CompactFunc(w.used, func(a, b group) bool { return a.first == b.first })
-	return append(body, p.b[w.from:p.pos]...), used
 }
 
 func (w *rewriter) number(p *parser, id int32) int32 {

@@ -109,18 +109,12 @@ func base(t reflect.Type) reflect.Type {
 	return t
 }
 
-func elemOf(t reflect.Type) reflect.Type {
+// part returns the type of what is in a list or map of the type.
+func part(t reflect.Type, of func(reflect.Type) reflect.Type) reflect.Type {
 	if t == nil || t == skipped {
 		return t
 	}
-	return base(t).Elem()
-}
-
-func keyOf(t reflect.Type) reflect.Type {
-	if t == nil || t == skipped {
-		return t
-	}
-	return base(t).Key()
+	return of(base(t))
 }
 
 // structInto is a struct on the wire, and the type that gob decodes it into.

@@ -58,11 +58,11 @@ func (p *parser) walkDefined(id int32, t reflect.Type) {
 		if int64(n) != d.length {
 			p.fail("an array is of another length than its type")
 		}
-		p.walkElems(n, d.elem, elemOf(t))
+		p.walkElems(n, d.elem, part(t, reflect.Type.Elem))
 	case kindSlice:
-		p.walkElems(p.count(1), d.elem, elemOf(t))
+		p.walkElems(p.count(1), d.elem, part(t, reflect.Type.Elem))
 	case kindMap:
-		key, elem := keyOf(t), elemOf(t)
+		key, elem := part(t, reflect.Type.Key), part(t, reflect.Type.Elem)
 		// gob makes room for the pairs before it sees them.
 		for n := p.count(2); n > 0 && p.more(); n-- {
 			p.walk(d.key, key)

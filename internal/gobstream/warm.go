@@ -78,8 +78,8 @@ func decodeStream(b []byte, defs int) (v any, err error) {
 type closed struct {
 	once     sync.Once
 	encoders sync.Pool
-	head     []byte // name and number
-	group    group  // no types if it needs no definition
+	head     []byte  // name and number
+	groups   []group // at most one
 }
 
 var closedTypes sync.Map // reflect.Type to *closed
@@ -99,7 +99,7 @@ func (e *encoder) uncommon(v any) (err error) {
 		if err := checkDepth(reflect.ValueOf(v), 2*maxDepth); err != nil {
 			return err
 		}
-		return e.fresh(new(goEncoder), v, nil)
+		return e.fresh(v, nil)
 	}
 	known, ok := closedTypes.Load(t)
 	if !ok {
@@ -107,8 +107,8 @@ func (e *encoder) uncommon(v any) (err error) {
 	}
 	c := known.(*closed)
 	g, ok := c.encoders.Get().(*goEncoder)
-	if !ok || c.group.types > 0 && !e.groups.add(c.group) {
-		return e.fresh(new(goEncoder), v, c)
+	if !ok || !e.groups.addAll(c.groups) {
+		return e.fresh(v, c)
 	}
 	g.buf.Reset()
 	if err := g.gob.Encode(&v); err != nil {
@@ -127,37 +127,29 @@ func (e *encoder) uncommon(v any) (err error) {
 	return nil
 }
 
-// fresh writes a value with an encoder that is new. c is nil if the type is not closed.
-func (e *encoder) fresh(g *goEncoder, v any, c *closed) error {
+// fresh writes a value with a new encoder. c is nil if the type is not closed.
+func (e *encoder) fresh(v any, c *closed) error {
+	g := new(goEncoder)
 	g.gob = gob.NewEncoder(&g.buf)
 	if err := g.gob.Encode(&v); err != nil {
 		return err
 	}
-	b := g.buf.Bytes()
-	if c == nil {
-		return e.rewrite(b)
+	if err := e.rewrite(g.buf.Bytes()); err != nil || c == nil {
+		return err
 	}
 	c.once.Do(func() {
-		p := parser{b: b}
-		p.rewriteInto(&groups{})
-		p.one()
-		body, used := p.rewritten()
-		if p.err != nil {
-			return
-		}
-		q := parser{b: body, end: len(body)}
-		q.bytes()
-		q.int()
-		c.head = body[:q.pos:q.pos]
-		if len(used) > 0 {
-			c.group = used[0]
+		// A stream of its own has the usual numbers.
+		var alone encoder
+		if alone.rewrite(g.buf.Bytes()) == nil {
+			p := parser{b: alone.buf, end: len(alone.buf)}
+			p.bytes()
+			p.int()
+			c.head = alone.buf[:p.pos:p.pos]
+			c.groups = alone.groups.list
 		}
 	})
-	err := e.rewrite(b)
-	if err == nil {
-		c.keep(g)
-	}
-	return err
+	c.keep(g)
+	return nil
 }
 
 // keep keeps an encoder for the next value, unless a huge one made it too big.
