@@ -71,7 +71,7 @@ var mutants = []mutant{
 	{"TestNewerFieldsSurvive", "internal/gobstream/raw.go", "if val, changed := r.Changed(); changed {", "if val, _ := r.Value(); true {", ". TestNewerFieldsSurvive"},
 	{"TestValueThatCannotBeDecoded", "internal/txn/session.go", "\t\t\ts.refuse(fmt.Errorf(\"session: update: %w\", err))\n\t\t\treturn nil\n", "", ". TestValueThatCannotBeDecoded"},
 	{"TestFlashThatCannotBeDecoded", "internal/txn/store.go", "if !ok || err != nil { //", "if !ok { //", ". TestFlashThatCannotBeDecoded"},
-	{"TestFieldsThatAreGone", "internal/gobstream/skip.go", "if p.into != nil && t == skipped {", "if false {", "./internal/gobstream TestFieldsThatAreGone"},
+	{"in_an_interface", "internal/gobstream/skip.go", "if p.into != nil && t == skipped {", "if false {", "./internal/gobstream TestFieldsThatAreGone"},
 	{"TestNumbersClash", "internal/gobstream/group.go", "if g.first < other.first+other.types &&", "if false &&", "./internal/gobstream TestNumbersClash"},
 	{"TestMovedAndDead", "internal/txn/run.go", "dead = dead.next", "dead = nil", ". TestMovedAndDead"},
 	{"TestMovedAndDead", "internal/txn/session.go", "\ts.stale = nil\n", "", ". TestMovedAndDead"},
