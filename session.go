@@ -28,7 +28,7 @@ type Session interface {
 	// told.
 	RegenerateID(w http.ResponseWriter, r *http.Request) error
 	// Get returns the value of given key in the session. It returns nil if no such
-	// key exists.
+	// key exists, or if its value cannot be decoded, which Options.ErrorFunc hears of.
 	Get(key interface{}) interface{}
 	// Set sets the value of given key in the session. It panics if the key is of a
 	// type that cannot be compared, as a map does. Keys that start with
@@ -82,7 +82,7 @@ func Pop[T any](s Session, key interface{}) (T, bool) {
 // It stores the session now, as Commit does, with what is pending first: if that fails,
 // nothing is taken. The value is returned only when its removal is certainly stored.
 // After an error nobody else gets it twice either: it may still be there, or it may be
-// lost. ErrEnded means that the session has ended.
+// lost. A value that cannot be decoded is an error, and stays. ErrEnded means that the session has ended.
 //
 // A value that is set again can be taken again, so hand out a code only when the
 // Commit, or the response, that stores it has succeeded. Take sees the session as this
@@ -118,8 +118,10 @@ func Take[T any](ctx context.Context, s Session, key any) (T, bool, error) {
 // left. So fn must have no side effects, must not change its argument in place, and
 // must not call Commit.
 //
-// It returns the new value as this request sees it. It may be called concurrently. On
-// a Session from outside this library it is Get and Set.
+// It returns the new value as this request sees it. If the value cannot be decoded, as of
+// a type that only another version of the program knows, fn does not run, and the session
+// cannot be stored: the client gets 500, rather than a value that starts from nothing. It
+// may be called concurrently. On a Session from outside this library it is Get and Set.
 func Update[T any](s Session, key interface{}, fn func(T) T) T {
 	step := func(old any) any {
 		v, _ := old.(T)
