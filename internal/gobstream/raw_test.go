@@ -221,7 +221,7 @@ func TestHostileTypes(t *testing.T) {
 						t.Log(err)
 					}
 				})
-				require.Less(t, n, uint64(4<<20+100*len(b)))
+				require.Less(t, n, uint64(16<<20+100*len(b)))
 			})
 		}
 	}
