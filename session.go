@@ -115,8 +115,8 @@ func Take[T any](ctx context.Context, s Session, key any) (T, bool, error) {
 // Update sets the value of given key to fn of the current value, or of the zero value
 // if the key is missing or holds another type. It is atomic across requests and
 // servers: if another request commits first, fn runs again, on the value that request
-// left. So fn must have no side effects, must not change its argument in place, and
-// must not call Commit.
+// left. So fn must have no side effects, must not change its argument in place, and must
+// not call Commit. It may use other keys of the session; it panics if it changes its own.
 //
 // It returns the new value as this request sees it. If the value cannot be decoded, as of
 // a type that only another version of the program knows, fn does not run, and the session

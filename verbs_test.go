@@ -418,3 +418,34 @@ func TestDeleteMeetsSet(t *testing.T) {
 	rec, _ := a.get("/show", id)
 	assert.Equal(t, "<nil>", rec.Body.String())
 }
+
+// TestUpdateUsesTheSession has the function of an Update do what it may, and what it may not.
+func TestUpdateUsesTheSession(t *testing.T) {
+	a := newApp(t)
+	runs := 0
+	step := func(s session.Session, inside func()) int {
+		return session.Update(s, "n", func(n int) int { runs++; inside(); return n + 1 })
+	}
+	a.Get("/other", func(s session.Session) string {
+		for i := range 3 {
+			step(s, func() { s.Set("at", i); s.Delete("gone"); session.Update(s, "m", func(m int) int { return m + 1 }) })
+		}
+		return fmt.Sprint(s.Get("n"), s.Get("m"), s.Get("at"))
+	})
+	rec, id := a.get("/other", "")
+	assert.Equal(t, "3 3 2", rec.Body.String())
+	assert.Equal(t, 3, runs, "no other key makes it run again")
+	rec, _ = a.get("/other", id)
+	assert.Equal(t, "6 6 2", rec.Body.String())
+	for name, inside := range map[string]func(s session.Session) func(){
+		"Set": func(s session.Session) func() { return func() { s.Set("n", runs) } },
+		"Update": func(s session.Session) func() {
+			return func() { session.Update(s, "n", func(n int) int { return n + 1 }) }
+		},
+	} {
+		a.Get("/"+name, func(s session.Session) {
+			assert.PanicsWithValue(t, `session: Update: the function changes the key "n" itself: return the new value instead`, func() { step(s, inside(s)) }, name)
+		})
+		a.get("/"+name, id)
+	}
+}

@@ -370,8 +370,12 @@ func mustCompare(key any) {
 	}
 }
 
+// mostUpdates is how often the function of an Update runs before it must be the function
+// itself that changes the key. Other goroutines are done long before.
+const mostUpdates = 1000
+
 // Update sets a key to fn of its value, and returns that. fn runs without a lock, since
-// it may use the session; if something changes meanwhile, or another transaction commits
+// it may use the session; if the value changes meanwhile, or another transaction commits
 // first, it runs again. If the value cannot be decoded, fn does not run, and the next
 // commit fails.
 func (s *Session) Update(key any, fn func(any) any) any {
@@ -379,9 +383,9 @@ func (s *Session) Update(key any, fn func(any) any) any {
 	if s.refuses(key) {
 		return s.Get(key)
 	}
-	for {
-		old, at, edits := s.held(key)
-		old, err := s.store.toUpdate(at, key, old)
+	for range mostUpdates {
+		was, at, edits := s.held(key)
+		old, err := s.store.toUpdate(at, key, was)
 		if err != nil {
 			s.refuse(fmt.Errorf("session: update: %w", err))
 			return nil
@@ -390,13 +394,15 @@ func (s *Session) Update(key any, fn func(any) any) any {
 		val := fn(old)
 
 		s.mu.Lock()
-		if s.edits == edits {
+		now, _ := s.life.get(key)
+		if s.edits == edits || reflect.DeepEqual(now, was) {
 			s.edit().update(key, fn, val)
 			s.mu.Unlock()
 			return val
 		}
 		s.mu.Unlock()
 	}
+	panic(fmt.Sprintf("session: Update: the function changes the key %s itself: return the new value instead", KeyName(key)))
 }
 
 // Destroy ends the session with the next commit. What is set after it starts a new
