@@ -90,8 +90,11 @@ func (c *Changes) get(key any) (val any, known bool) {
 // isIdle reports whether all that it does is to delete what the version does not have.
 func (c *Changes) isIdle(v View) bool {
 	return v != nil && !c.flushed && !slices.ContainsFunc(c.list, func(ch change) bool {
+		if ch.val != nil || ch.updates != nil {
+			return true
+		}
 		_, there := v.Get(ch.key)
-		return there || ch.val != nil || ch.updates != nil
+		return there
 	})
 }
 
