@@ -50,7 +50,7 @@ func TestCipherValueByValue(t *testing.T) {
 
 	_, err = both.Decode(b)
 	assert.ErrorContains(t, err, "sealedB", "a Decoder decodes all or nothing")
-	mixed := newCodec(func(d Data) ([]byte, error) { return GobEncoder(d) }, nil)
+	mixed := newCodec(func(d Data) ([]byte, error) { b, err := GobEncoder(d); return b, err }, nil)
 	_, err = mixed.Unmarshal(plain)
 	assert.ErrorContains(t, err, "sealedB", "and so does a codec with a function of the application")
 }

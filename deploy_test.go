@@ -4,6 +4,7 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -111,7 +112,7 @@ func deployStep(t *testing.T, in []string) {
 		got.Value = fmt.Sprintf("%+v", s.Get(v.Key))
 		session.Update(s, "n", func(n int) int { return n + 1 })
 	})
-	req, rec := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+	req, rec := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
 	req.Header.Set("Cookie", in[4])
 	f.ServeHTTP(rec, req)
 	assert.Equal(t, 200, rec.Code)

@@ -30,7 +30,7 @@ func checkStream(t *testing.T, b []byte) {
 	want, err := plainDecode(through)
 	require.NoError(t, err, "gob refuses %x as %x", b, through)
 	for _, p := range opened {
-		if _, ok := p.Value.(*Raw); ok && p.Key == p.Key {
+		if _, ok := p.Value.(*Raw); ok && isFindable(p.Key) {
 			require.True(t, same(want[p.Key], got[p.Key]), "stream %x as %x\nwant %#v\ngot  %#v", b, through, want, got)
 		}
 	}

@@ -209,3 +209,6 @@ func encodeCommon(pairs []Pair) ([]byte, error) {
 	}
 	return Encode(pairs)
 }
+
+// isFindable reports whether a map finds the key again, which it does not if that is NaN.
+func isFindable(key any) bool { return map[any]bool{key: true}[key] }

@@ -24,8 +24,8 @@ func namedDef(id int64, fields ...any) string {
 // type, the next, an s, for a length, and so it comes upon what the text hides.
 func behindNil(container, containerDef, key, hidden string) string {
 	hidden = key + "\x01a\x00\x00" + hidden // ends the container
-	value, pad := "", 0
-	for {
+	var value string
+	for pad := 0; ; {
 		value = key + "\x06string" + number(idString) + message("\x00", message(strings.Repeat("x", pad)+hidden))
 		more := 2 + 's' - (len(value) - len(hidden))
 		if more == 0 {

@@ -14,8 +14,8 @@ import (
 // a database. What is missing is nobody's. Below a folder that nobody else can enter, only
 // what everybody may write to is refused.
 func Check(path string) error {
-	fi, err := os.Lstat(path)
-	if err != nil {
+	fi, missing := os.Lstat(path)
+	if missing != nil {
 		return nil // Its use says what is wrong.
 	}
 	if uid, own, ok := owner(fi); ok && uid != own {

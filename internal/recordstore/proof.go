@@ -217,7 +217,7 @@ func refused(err, want error) error {
 	case errors.Is(err, want):
 		return nil
 	case err == nil:
-		return fmt.Errorf("it succeeds where the answer has to be %q", want)
+		return fmt.Errorf("it succeeds where the answer has to be %w", want)
 	}
 	return err
 }
