@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,14 +184,14 @@ func TestAbsoluteLifetimeInSeconds(t *testing.T) {
 	})
 	a.Get("/set", func(s session.Session) { s.Set("k", 1) })
 	a.Get("/read", func(s session.Session) string { return fmt.Sprint(s.Get("k")) })
-	b.touches = 0 // Those of the start.
+	b.touches.Store(0) // Those of the start.
 	_, id := a.get("/set", "")
 	now = now.Add(50 * time.Minute)
 	for range 20 {
 		rec, _ := a.get("/read", id)
 		assert.Equal(t, "1", rec.Body.String())
 	}
-	assert.Equal(t, 1, b.touches)
+	assert.EqualValues(t, 1, b.touches.Load())
 	now = now.Add(40 * time.Minute)
 	rec, _ := a.get("/read", id)
 	assert.Equal(t, "<nil>", rec.Body.String())
@@ -199,7 +200,7 @@ func TestAbsoluteLifetimeInSeconds(t *testing.T) {
 // secondsBackend keeps whole seconds, and counts.
 type secondsBackend struct {
 	*mapBackend
-	touches int
+	touches atomic.Int64
 }
 
 func (b *secondsBackend) Create(ctx context.Context, id string, r session.Record) error {
@@ -208,6 +209,6 @@ func (b *secondsBackend) Create(ctx context.Context, id string, r session.Record
 }
 
 func (b *secondsBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
-	b.touches++
+	b.touches.Add(1)
 	return b.mapBackend.Touch(ctx, id, old, expiry.Truncate(time.Second))
 }

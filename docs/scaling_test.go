@@ -1,10 +1,12 @@
 package docs
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,24 +19,68 @@ import (
 )
 
 // countingBackend has one session, and counts what is asked for.
+// countingBackend counts, and keeps what the library stores at its start.
 type countingBackend struct {
-	record          session.Record
-	loads, touches  int
-	session.Backend // Nothing else is called.
+	mu             sync.Mutex
+	records        map[string]session.Record
+	loads, touches int
 }
 
-func (b *countingBackend) Load(context.Context, string) (session.Record, error) {
-	b.loads++
-	return b.record, nil
+// visitor is whose session is there.
+var visitor = strings.Repeat("a", 32)
+
+func (b *countingBackend) Load(_ context.Context, id string) (session.Record, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if id == visitor {
+		b.loads++
+	}
+	r, ok := b.records[id]
+	if !ok {
+		return r, session.ErrNotFound
+	}
+	return r, nil
 }
 
-func (b *countingBackend) Touch(_ context.Context, _ string, _ session.Record, expiry time.Time) error {
-	b.touches++
-	b.record.Expiry = expiry
+func (b *countingBackend) Create(_ context.Context, id string, r session.Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.records[id]; ok {
+		return session.ErrExists
+	}
+	b.records[id] = r
 	return nil
 }
 
-// DeleteExpired is called at a random moment.
+func (b *countingBackend) Replace(ctx context.Context, id string, old, r session.Record) error {
+	return b.Move(ctx, id, id, old, r)
+}
+
+func (b *countingBackend) Move(_ context.Context, id, newID string, old, r session.Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now, ok := b.records[id]; !ok || !bytes.Equal(now.Data, old.Data) {
+		return session.ErrConflict
+	}
+	delete(b.records, id)
+	b.records[newID] = r
+	return nil
+}
+
+func (b *countingBackend) Touch(ctx context.Context, id string, old session.Record, expiry time.Time) error {
+	if id == visitor {
+		b.touches++
+	}
+	return b.Move(ctx, id, id, old, session.Record{Data: old.Data, Expiry: expiry})
+}
+
+func (b *countingBackend) Delete(_ context.Context, id string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.records, id)
+	return nil
+}
+
 func (b *countingBackend) DeleteExpired(context.Context, time.Time, int) (int, error) {
 	return 0, nil
 }
@@ -48,7 +94,7 @@ func TestTouches(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				data, err := session.GobEncoder(session.Data{"k": "v"})
 				require.NoError(t, err)
-				b := &countingBackend{record: session.Record{Data: data, Expiry: time.Now().Add(lifetime + lifetime/20)}}
+				b := &countingBackend{records: map[string]session.Record{visitor: {Data: data, Expiry: time.Now().Add(lifetime + lifetime/20)}}}
 				m, err := session.NewManager(session.Options{
 					Initer: session.BackendIniter(func(context.Context, struct{}) (session.Backend, session.StoreConfig, error) {
 						return b, session.StoreConfig{Lifetime: lifetime}, nil
@@ -65,7 +111,7 @@ func TestTouches(t *testing.T) {
 				for range visits {
 					time.Sleep(pace)
 					req := httptest.NewRequest(http.MethodGet, "/", nil)
-					req.AddCookie(&http.Cookie{Name: "flamego_session", Value: strings.Repeat("a", 32)})
+					req.AddCookie(&http.Cookie{Name: "flamego_session", Value: visitor})
 					f.ServeHTTP(httptest.NewRecorder(), req)
 				}
 				assert.Equal(t, visits, b.loads)

@@ -105,12 +105,12 @@ func (a *app) makeToken(c flamego.Context, r *http.Request, s session.Session, t
 	if err := session.SetOwner(t, user); err != nil {
 		return err
 	}
-	if err := session.Commit(r.Context(), t); err != nil {
-		return err
-	}
 	// From now on, signing out finds the token. If the user has just signed out elsewhere,
 	// this page is nobody's any more, and the token must not stay.
-	err := session.Refresh(r.Context(), s)
+	err := session.Commit(r.Context(), t)
+	if err == nil {
+		err = session.Refresh(r.Context(), s)
+	}
 	if err == nil {
 		return a.show(c, s, t.ID())
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,33 +175,27 @@ func TestOldPasswordMeetsChange(t *testing.T) {
 	memory, _ := findBackend("memory")
 	cfg, a := config{backend: memory, lifetime: time.Hour}, newAccounts(1)
 	opt := userOptions(cfg, s.events)
-	change := func() {}
+	var left atomic.Int64 // calls of the store until the password changes; less than one for never
+	changed := make(chan error, 1)
 	observe := opt.Observe
 	opt.Observe = func(ctx context.Context, e session.Event) {
 		observe(ctx, e)
-		if e.Kind == session.StoreCall {
-			change()
+		if e.Kind == session.StoreCall && left.Add(-1) == 0 {
+			a.setPassword("ann", "battery staple")
+			go func() { changed <- s.users.EndAll(context.Background(), "ann") }()
 		}
 	}
 	s.users = exampletest.Open(t, opt, s.Clock)
 	s.app = newApp(cfg, s.users, s.admins, a, s.events)
-	for calls := range 4 { // The change comes after so many calls of the store.
-		left := calls
-		changed := make(chan error, 1)
+	for calls := range int64(4) {
 		a.setPassword("ann", firstPassword)
-		change = func() {
-			if left--; left == -1 {
-				a.setPassword("ann", "battery staple")
-				go func() { changed <- s.users.EndAll(context.Background(), "ann") }()
-			}
-		}
+		left.Store(calls + 1)
 		b := s.visitor(t)
 		b.Post("/signin", signInAs("Ann"))
-		if left < 0 {
+		if left.Swap(0) < 1 {
 			require.NoError(t, <-changed)
 			assert.False(t, isSignedIn(b), calls)
 		}
-		change = func() {}
 	}
 }
 

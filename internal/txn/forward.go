@@ -287,17 +287,6 @@ func (s *Store) end(ctx context.Context, place, id string) error {
 		if i > 0 {
 			moved, _ = s.load(ctx, t.ids[i])
 		}
-		if s.movesInSteps() {
-			// Somebody whose own move of the same session is in doubt asks where it went. Once
-			// the record is gone, nothing else says that it was here.
-			_, err := s.create(ctx, s.forwardID(t.ids[i]), (&Changes{}).With(forwardKey, endMark), s.Now().Add(forwardFor))
-			if errors.Is(err, driver.ErrExists) { // It has moved, or is about to.
-				_, err = s.close(ctx, t.ids[i])
-			}
-			if err != nil {
-				return err
-			}
-		}
 		gone := s.delete(ctx, t.ids[i])
 		f, err := s.close(ctx, t.ids[i]) // It may be gone all the same.
 		if err = cmp.Or(gone, err); err != nil {
