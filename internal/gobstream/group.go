@@ -195,7 +195,11 @@ func (p *parser) define(list []*typeDef, first int32) (out []byte) {
 	}
 	var room [256]byte
 	for _, d := range list {
-		msg := appendCommon(room[:0], int64(first+d.at), d.kind, string(p.b[d.name:d.nameEnd]))
+		name := string(p.b[d.name:d.nameEnd])
+		if d.kind == kindMap || d.kind == kindSlice || d.kind == kindArray {
+			name = "" // In gob it depends on what the process has met first. Nobody needs it.
+		}
+		msg := appendCommon(room[:0], int64(first+d.at), d.kind, name)
 		switch d.kind {
 		case kindMap:
 			msg = appendInt(append(msg, 1), number(d.key))

@@ -54,6 +54,9 @@ func (b backend) with(ctx context.Context, id string, old driver.Record, do func
 		if errors.Is(err, driver.ErrNotFound) || err == nil && !bytes.Equal(now.Data, old.Data) {
 			return driver.ErrConflict
 		}
+		if err != nil {
+			return err
+		}
 		if err = do(now.Version.(*txn.Version)); !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
