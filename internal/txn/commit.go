@@ -172,7 +172,7 @@ func (s *Session) run(ctx context.Context, p *plan) (at *Version, err error) {
 	}()
 	// 1. Delete the records of destroyed sessions, before anything new is stored.
 	for _, v := range p.doomed {
-		if err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {
+		if err := s.store.end(ctx, s.host.Place(), v); err != nil {
 			return nil, fmt.Errorf("destroy: %w", err)
 		}
 		s.mu.Lock()

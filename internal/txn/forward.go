@@ -280,12 +280,23 @@ func (s *Store) End(ctx context.Context, id string) error {
 
 // end deletes a session, and follows its forward to those that it has moved to. These it
 // takes off their owners' lists as well.
-func (s *Store) end(ctx context.Context, place, id string) error {
-	t := trail{ids: []string{id}}
+func (s *Store) end(ctx context.Context, place string, v *Version) error {
+	t := trail{ids: []string{v.ID}}
 	for i := 0; i < len(t.ids); i++ {
-		var moved *Version
+		was := v
 		if i > 0 {
-			moved, _ = s.load(ctx, t.ids[i])
+			was, _ = s.load(ctx, t.ids[i])
+		}
+		if s.movesInSteps() && was != nil && s.Now().Sub(time.UnixMilli(was.terms.moved)) < forwardFor {
+			// Somebody whose own move of the same session is in doubt asks where it went. Once
+			// the record is gone, nothing else says that it was here.
+			_, err := s.create(ctx, s.forwardID(t.ids[i]), (&Changes{}).With(forwardKey, endMark), s.Now().Add(forwardFor))
+			if errors.Is(err, driver.ErrExists) { // It has moved, or is about to.
+				_, err = s.close(ctx, t.ids[i])
+			}
+			if err != nil {
+				return err
+			}
 		}
 		gone := s.delete(ctx, t.ids[i])
 		f, err := s.close(ctx, t.ids[i]) // It may be gone all the same.
@@ -293,8 +304,8 @@ func (s *Store) end(ctx context.Context, place, id string) error {
 			return err
 		}
 		t.follow(f)
-		if moved != nil {
-			s.unlist(ctx, place, moved)
+		if i > 0 && was != nil {
+			s.unlist(ctx, place, was)
 		}
 	}
 	return nil

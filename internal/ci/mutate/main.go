@@ -146,8 +146,8 @@ var mutants = []mutant{
 
 	// The explorer, too: lines of the core and of what tells the client.
 	{"G6 an ended", "internal/txn/forward.go", "\t\t\treturn err\n\t\t}\n\t\tt.follow(f)\n", "\t\t\treturn err\n\t\t}\n", explorer},
-	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, v.ID); err != nil {", explorer},
-	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v.ID); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
+	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v); err != nil {", "\t\tif err := s.store.Engine.Delete(ctx, v.ID); err != nil {", explorer},
+	{"G6 an ended", "internal/txn/commit.go", "\t\tif err := s.store.end(ctx, s.host.Place(), v); err != nil {", "\t\tif err := error(nil); err != nil {", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\t\tprepared = at.ID\n", "\t\t\tprepared = at.ID\n\t\t\t_ = s.store.Engine.Delete(ctx, s.store.forwardID(at.ID))\n", explorer},
 	{"G6 an ended", "internal/txn/run.go", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n\t\tif errors.Is(err, driver.ErrNotFound) {\n\t\t\treturn s.store.create(ctx, at.ID, &Changes{list: append([]change{{key: \"base\", val: \"base\"}}, ch.list...)}, expiry)\n\t\t}\n", explorer},
 	{"G7 the session", "internal/txn/run.go", "\t\tif moved {\n", "\t\tif moved && err != nil {\n", explorer},
@@ -195,7 +195,7 @@ var mutants = []mutant{
 	{"G17 a failed", "internal/txn/commit.go", "s.store.strike(ctx, p.list, p.at.ID, p.next)", "s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)", owners},
 	{"G17 a failed", "internal/txn/plan.go", " || p.list.isNew && !errors.Is(err, ErrTooMany)", "", owners},
 	{"G17 a failed", "internal/txn/plan.go", "\t\treturn !at.isOwnedBy(p.list.owner, p.list.handle)\n", "\t\treturn false\n", owners},
-	{"G17 a failed", "internal/txn/forward.go", "\t\t\ts.unlist(ctx, place, moved)\n", "\t\t\t_ = moved\n", owners},
+	{"G17 a failed", "internal/txn/forward.go", "\t\t\ts.unlist(ctx, place, was)\n", "\t\t\t_ = was\n", owners},
 	{"G17 a sign-in that began", "internal/txn/owner.go", "return g.now == \"\" || ", "return true || ", owners},
 	{"G6 an ended", "internal/txn/forward.go", "\t\t\ttext += \" \" + endMark\n", "", steps},
 	{"G7 the session", "internal/txn/run.go", "where == here && try == settleTries:", "where == here:", steps},
