@@ -14,10 +14,13 @@ import (
 // a database. What is missing is nobody's. Below a folder that nobody else can enter, only
 // what everybody may write to is refused.
 func Check(path string) error {
-	fi, missing := os.Lstat(path)
-	if missing != nil {
-		return nil // Its use says what is wrong.
+	if fi, err := os.Lstat(path); err == nil { // Otherwise its use says what is wrong.
+		return check(path, fi)
 	}
+	return nil
+}
+
+func check(path string, fi fs.FileInfo) error {
 	if uid, own, ok := owner(fi); ok && uid != own {
 		return fmt.Errorf("%q belongs to user %d, and this process runs as user %d: run `chown -R %d %s`, or choose another place", path, uid, own, own, path)
 	}
