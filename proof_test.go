@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -168,4 +170,29 @@ func TestProofOwed(t *testing.T) {
 		assert.ErrorContains(t, a.errs.last(), "Options.Config")
 		assert.Empty(t, b.records)
 	}
+}
+
+// TestProofHangs has the first call that pays the proof hang. Others wait for it no longer than
+// StoreTimeout, and so do they fail (G14).
+func TestProofHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFaultyBackend()
+		b.fail.Store(true)
+		a := newUserApp(t, b)
+		a.Get("/plain", func() string { return "page" })
+		b.fail.Store(false)
+		b.around = func(ctx context.Context, _, _ string, _ func() error) error { <-ctx.Done(); return ctx.Err() }
+		time.Sleep(time.Minute)
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 2 * time.Second)
+				begin := time.Now()
+				assert.Equal(t, http.StatusInternalServerError, a.ask("/set").Code)
+				assert.LessOrEqual(t, time.Since(begin), 5*time.Second)
+			})
+		}
+		wg.Wait()
+		assert.NoError(t, a.m.Close(t.Context()))
+	})
 }

@@ -18,10 +18,9 @@ import (
 // column of the wrong type or a connection that converts text would otherwise be found by
 // visitors, whose sessions are acknowledged and gone.
 type proof struct {
-	owed atomic.Bool // the start could not reach the storage
-
-	mu   sync.Mutex
-	last time.Time // when it was last tried, and why it failed
+	owed atomic.Bool   // the start could not reach the storage
+	turn chan struct{} // held by who tries; a call waits for it no longer than its context lasts
+	last time.Time     // when it was last tried, and why it failed
 	err  error
 }
 
@@ -41,8 +40,12 @@ func (e *Engine) ready(ctx context.Context) error {
 	if !p.owed.Load() {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if !p.owed.Load() || p.err != nil && time.Since(p.last) < tryAgain {
 		return p.err
 	}
@@ -58,7 +61,7 @@ func (e *Engine) prove(ctx context.Context) (err error) {
 	a, b := e.newTrial(), e.newTrial()
 	a.other, b.other = b, a
 	defer func() {
-		if err != nil {
+		if err != nil && !outage.Is(err) { // Otherwise they expire.
 			a.cleanUp(ctx)
 			b.cleanUp(ctx)
 		}

@@ -37,7 +37,7 @@ type Engine struct {
 
 // New returns the engine of a backend and a codec. Encrypted records are bound to the name.
 func New(b driver.Backend, c codec.Codec, name string) txn.Engine {
-	e := &Engine{backend: b, codec: c, name: name}
+	e := &Engine{backend: b, codec: c, name: name, proof: proof{turn: make(chan struct{}, 1)}}
 	e.call(b)
 	if _, ok := b.(driver.ManyLoader); ok {
 		return manyLoader{e}
