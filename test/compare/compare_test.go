@@ -82,7 +82,7 @@ func TestLoadChecks(t *testing.T) {
 		"counts for everyone": {mixed, write, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := newCrew([]string{strings.TrimPrefix(tt.srv.URL, "http://")}, tt.route, 4, false)
+			c, err := newCrew([]string{strings.TrimPrefix(tt.srv.URL, "http://")}, tt.route, nothing, 4, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +206,7 @@ func TestPublish(t *testing.T) {
 // TestAbove takes the bare route of the same round, so that what slows all down is in
 // no figure.
 func TestAbove(t *testing.T) {
-	c := cell{"memory", read, 8}
+	c := cell{backend: "memory", route: read, conns: 8}
 	f := figures{c: {}}
 	for i := range 9 {
 		busy := float64(100 * i)

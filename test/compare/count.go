@@ -111,7 +111,7 @@ func (b *bench) countTripsOf(ctx context.Context, st *store, p peer, trips map[s
 
 // countOn makes the requests that are counted, after some that are not.
 func countOn[T any](addr, route string, bare bool, during func(work func() error) (T, error)) (n T, err error) {
-	c, err := newCrew([]string{addr}, route, 1, bare)
+	c, err := newCrew([]string{addr}, route, nothing, 1, bare)
 	if err != nil {
 		return n, err
 	}

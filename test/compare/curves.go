@@ -58,7 +58,7 @@ var allCurves = []curve{
 		title: "Bytes in a session", routes: []string{read, write}, show: "cpu",
 		points: []int{100, 1_000, 10_000, 100_000, 1_000_000}, unit: bytes10, on: always,
 		at: func(_ context.Context, s *stage, route string, n int) (*crew, error) {
-			c, err := newCrew([]string{s.procs[0].addr}, route, 8, false)
+			c, err := newCrew([]string{s.procs[0].addr}, route, nothing, 8, false)
 			if err != nil {
 				return nil, err
 			}
@@ -75,7 +75,7 @@ var allCurves = []curve{
 		title: "Connections", routes: []string{read, write}, show: "rate",
 		points: []int{1, 4, 16, 64, 256}, unit: plain, on: always,
 		at: func(_ context.Context, s *stage, route string, n int) (*crew, error) {
-			return newCrew([]string{s.procs[0].addr}, route, n, false)
+			return newCrew([]string{s.procs[0].addr}, route, nothing, n, false)
 		},
 	},
 	{
@@ -93,7 +93,7 @@ var allCurves = []curve{
 			for i := range addrs {
 				addrs[i] = s.procs[i].addr
 			}
-			return newCrew(addrs, route, 64, false)
+			return newCrew(addrs, route, nothing, 64, false)
 		},
 	},
 }
@@ -229,7 +229,7 @@ func (s *stage) measure(ctx context.Context, c *crew, show string) (string, erro
 	if _, err := c.work(d, math.MaxInt); err != nil { // to warm up
 		return "", err
 	}
-	at := cell{s.st.name, c.path, len(c.visitors)}
+	at := cell{backend: s.st.name, route: c.path, conns: len(c.visitors)}
 	f := figures{at: make(map[string][]sample)}
 	for range slices {
 		if err := ctx.Err(); err != nil {

@@ -129,10 +129,17 @@ func dial(addr string) (*visitor, error) {
 	return &visitor{conn: conn, in: bufio.NewReaderSize(conn, 16<<10), last: -1}, nil
 }
 
-// newCrew connects n visitors. Each has a session of its own, but for the routes that
-// are asked for without one. On a program without sessions they send a cookie as well,
+// What a session may hold besides its counter: the path that puts it there.
+const (
+	nothing = ""
+	aStruct = "/cart"
+	aText   = "/fat?n=4096"
+)
+
+// newCrew connects n visitors. Each has a session of its own, which holds something besides,
+// but for the routes that are asked for without one. On a program without sessions they send a cookie as well,
 // which nobody reads.
-func newCrew(addrs []string, path string, n int, bare bool) (*crew, error) {
+func newCrew(addrs []string, path, besides string, n int, bare bool) (*crew, error) {
 	c := &crew{path: path}
 	for i := range n {
 		v, err := dial(addrs[i%len(addrs)])
@@ -157,6 +164,12 @@ func newCrew(addrs []string, path string, n int, bare bool) (*crew, error) {
 			return nil, err
 		}
 		v.cookies, v.last = []string{set}, 1
+		if besides != nothing {
+			if _, _, err := v.ask(besides, set); err != nil {
+				c.close()
+				return nil, err
+			}
+		}
 	}
 	return c, nil
 }
@@ -284,6 +297,7 @@ func check(addr string) error {
 		{browser, fresh, "1"}, {browser, write, "2"}, {browser, write, "3"}, {browser, read, "3"},
 		{stranger, fresh, "1"}, {stranger, read, "0"},
 		{browser, "/fat?n=1000", "ok"}, {browser, read, "3"}, {browser, write, "4"}, {browser, untouched, "ok"}, {browser, read, "4"},
+		{browser, aStruct, "ok"}, {browser, read, "4"}, {browser, write, "5"}, {browser, read, "5"},
 	} {
 		got, err := get(step.c, step.path)
 		if err != nil {

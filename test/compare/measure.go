@@ -14,6 +14,7 @@ import (
 type cell struct {
 	backend, route string
 	conns          int
+	besides        string // what sessions hold besides the counter
 }
 
 // sample is one slice of one peer.
@@ -33,17 +34,28 @@ type plan struct {
 	longest time.Duration // of a slice
 }
 
-// cellsOf: every route with 8 connections, and those that use a session with 1 and 64.
-// Last come those that leave sessions behind.
+// cellsOf: every route with 8 connections, and those that use a session with 1 and 64, and,
+// where all peers are, on larger sessions. Last come those that leave sessions behind.
 func cellsOf(backend string) []cell {
 	var cells []cell
 	for _, route := range []string{read, write} {
 		for _, conns := range []int{1, 8, 64} {
-			cells = append(cells, cell{backend, route, conns})
+			cells = append(cells, cell{backend: backend, route: route, conns: conns})
 		}
 	}
-	return append(cells, cell{backend, untouched, 8}, cell{backend, fresh, 8})
+	if backend != "mysql" && backend != "mongo" {
+		for _, besides := range []string{aStruct, aText} {
+			cells = append(cells, cell{backend, read, 8, besides}, cell{backend, write, 8, besides})
+		}
+	}
+	return append(cells, cell{backend: backend, route: untouched, conns: 8}, cell{backend: backend, route: fresh, conns: 8})
 }
+
+func (c cell) what() string {
+	return routeNames[c.route] + map[string]string{aStruct: " beside a struct", aText: " beside 4 KB"}[c.besides]
+}
+
+func (c cell) String() string { return fmt.Sprintf("%s with %d connections", c.what(), c.conns) }
 
 func peersOf(backend string) []peer {
 	var list []peer
@@ -89,7 +101,7 @@ func (b *bench) measureStore(ctx context.Context, p plan, st *store, d time.Dura
 	}
 	for _, c := range cellsOf(st.name) {
 		if all[c], err = measureCell(ctx, c, list, p.rounds, d); err != nil {
-			return fmt.Errorf("%s with %d connections: %w", c.route, c.conns, err)
+			return fmt.Errorf("%s: %w", c, err)
 		}
 	}
 	return nil
@@ -155,7 +167,7 @@ func measureCell(ctx context.Context, c cell, list []*running, rounds int, d tim
 	}()
 	for i, r := range list {
 		var err error
-		if crews[i], err = newCrew([]string{r.proc.addr}, c.route, c.conns, r.bare); err != nil {
+		if crews[i], err = newCrew([]string{r.proc.addr}, c.route, c.besides, c.conns, r.bare); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.name, err)
 		}
 		if _, err := crews[i].work(d/3, math.MaxInt); err != nil {

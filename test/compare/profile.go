@@ -36,7 +36,7 @@ func (b *bench) profileOne(ctx context.Context, st *store, route, path string) (
 		return err
 	}
 	defer func() { err = errors.Join(err, r.proc.stop(), r.drop()) }()
-	c, err := newCrew([]string{r.proc.addr}, route, 8, false)
+	c, err := newCrew([]string{r.proc.addr}, route, nothing, 8, false)
 	if err != nil {
 		return err
 	}

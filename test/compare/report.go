@@ -154,10 +154,12 @@ func ratio(theirs, ours estimate) string {
 func cpuTable(stores []*store, f figures) string {
 	var rows [][]string
 	for _, st := range stores {
-		for _, route := range []string{untouched, read, write, fresh} {
-			c := cell{st.name, route, 8}
+		for _, c := range cellsOf(st.name) {
+			if c.conns != 8 {
+				continue
+			}
 			ours := f.above(c, peers[0])
-			row := []string{st.title + ", " + routeNames[route], ours.String()}
+			row := []string{st.title + ", " + c.what(), ours.String()}
 			for _, p := range peers[1:] {
 				theirs := f.above(c, p)
 				row = append(row, theirs.String(), ratio(theirs, ours))
@@ -189,14 +191,14 @@ func fullTable(stores []*store, f figures) string {
 		}
 		for _, q := range quantities {
 			for _, n := range conns {
-				row = append(row, q(cell{c.backend, c.route, n}))
+				row = append(row, q(cell{backend: c.backend, route: c.route, conns: n}))
 			}
 		}
 		rows = append(rows, row)
 	}
 	for i, st := range stores {
 		for _, route := range []string{read, write} {
-			c := cell{st.name, route, 8}
+			c := cell{backend: st.name, route: route, conns: 8}
 			if i == 0 && route == read { // Those without sessions, once.
 				for _, p := range bares {
 					line("no sessions, "+p.name, c, p.name, func(c cell) float64 {
@@ -233,8 +235,8 @@ func wrongAnswers(stores []*store, f figures) (notes []string) {
 					}
 				}
 				if wrong > 0 {
-					notes = append(notes, fmt.Sprintf("%s on %s, %s with %d connections: %d of %d answers were wrong (%v)",
-						p.name, st.title, routeNames[c.route], c.conns, wrong, requests, example))
+					notes = append(notes, fmt.Sprintf("%s on %s, %s: %d of %d answers were wrong (%v)",
+						p.name, st.title, c, wrong, requests, example))
 				}
 			}
 		}

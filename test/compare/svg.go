@@ -19,7 +19,7 @@ func picture(stores []*store, f figures) []byte {
 	for _, st := range stores {
 		height := 0
 		for col, route := range []string{read, write} {
-			c := cell{st.name, route, 8}
+			c := cell{backend: st.name, route: route, conns: 8}
 			longest := 0.0
 			for _, p := range peersOf(st.name) {
 				if v := f.above(c, p).value; v > longest {

@@ -6,6 +6,7 @@
 //	GET /write      counts a visit, and answers the new number
 //	GET /new        the same, under another name in the figures: asked for without a cookie
 //	GET /fat?n=     puts n bytes into the session, and answers "ok"
+//	GET /cart       puts a Cart into the session, and answers "ok"
 //
 // A program prints "listening ADDRESS" once it serves, and ends when its standard
 // input does, so that none outlives the command that started it.
@@ -13,6 +14,7 @@ package contract
 
 import (
 	"bufio"
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -195,6 +197,33 @@ type nowhere struct{ header http.Header }
 func (w nowhere) Header() http.Header         { return w.header }
 func (w nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (w nowhere) WriteHeader(int)             {}
+
+// Cart is a struct as shops keep one in a session.
+type Cart struct {
+	Lines   []Line
+	Coupon  string
+	Updated time.Time
+	Notes   map[string]string
+}
+
+// Line is a line of a Cart.
+type Line struct {
+	SKU   string
+	Count int
+	Price float64
+}
+
+func init() { gob.Register(Cart{}) }
+
+// NewCart is what /cart puts into a session, the same each time.
+func NewCart() Cart {
+	return Cart{
+		Lines:   []Line{{"tea", 2, 4.5}, {"cup", 1, 12}, {"spoon", 6, 1.25}},
+		Coupon:  "AUTUMN",
+		Updated: time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC),
+		Notes:   map[string]string{"gift": "yes", "from": "a friend"},
+	}
+}
 
 // Payload is what /fat puts into a session: n bytes, the same ones each time.
 func Payload(n string) (string, error) {

@@ -57,6 +57,10 @@ func open(cfg contract.Config) (http.Handler, func() error, error) {
 		s.Set("payload", p)
 		return http.StatusOK, "ok"
 	})
+	f.Get("/cart", func(s session.Session) string {
+		s.Set("cart", contract.NewCart())
+		return "ok"
+	})
 	return f, nothing, nil
 }
 
@@ -68,7 +72,7 @@ func visit(s session.Session) string {
 
 // bare has the same routes, of a program that knows no sessions.
 func bare(f *flamego.Flame) {
-	for _, path := range []string{"/untouched", "/read", "/write", "/new", "/fat"} {
+	for _, path := range []string{"/untouched", "/read", "/write", "/new", "/fat", "/cart"} {
 		f.Get(path, func() string { return "1" })
 	}
 }

@@ -72,5 +72,11 @@ func openGorilla(backend, dsn string) (http.Handler, func() error, error) {
 			return "ok", true
 		})
 	})
+	mux.HandleFunc("GET /cart", func(w http.ResponseWriter, r *http.Request) {
+		with(w, r, func(values map[any]any) (string, bool) {
+			values["cart"] = contract.NewCart()
+			return "ok", true
+		})
+	})
 	return mux, func() error { return nil }, nil
 }

@@ -31,7 +31,7 @@ func open(cfg contract.Config) (http.Handler, func() error, error) {
 // bare has the same routes, of a program that knows no sessions.
 func bare() http.Handler {
 	mux := http.NewServeMux()
-	for _, path := range []string{"/untouched", "/read", "/write", "/new", "/fat"} {
+	for _, path := range []string{"/untouched", "/read", "/write", "/new", "/fat", "/cart"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { answer(w, "1") })
 	}
 	return mux

@@ -54,6 +54,10 @@ func openSCS(backend, dsn string) (http.Handler, func() error, error) {
 		m.Put(r.Context(), "payload", p)
 		answer(w, "ok")
 	})
+	mux.HandleFunc("GET /cart", func(w http.ResponseWriter, r *http.Request) {
+		m.Put(r.Context(), "cart", contract.NewCart())
+		answer(w, "ok")
+	})
 	return m.LoadAndSave(mux), closeStore, nil
 }
 
