@@ -12,9 +12,14 @@ import (
 	"github.com/flamego/session/internal/yield"
 )
 
-// patience is how long a call waits for others, at most, before it is on its way. Usually
-// one of them returns much earlier.
-const patience = 5 * time.Millisecond
+const (
+	// patience is how long a call waits for others, at most, before it is on its way.
+	// Usually one of them returns much earlier.
+	patience = 5 * time.Millisecond
+	// size is how many calls a round trip carries: all of them wait for the slowest, and on
+	// PostgreSQL they hold their rows until the last one is done.
+	size = 100
+)
 
 // ErrNoAnswer says that the round trip has ended without an answer to anybody. What was
 // asked for may have been done.
@@ -30,9 +35,10 @@ type Calls[Q, A any] struct {
 	yield    func() // lets other requests run
 
 	mu        sync.Mutex
-	trips     int          // under way, or about to start
-	gathering bool         // one is about to start, and takes those that wait along
-	next      *batch[Q, A] // those that wait, or nil
+	trips     int            // under way, or about to start
+	gathering bool           // one is about to start, and takes the first that waits along
+	waiting   []*batch[Q, A] // all full but the last
+	met       bool           // since there was no trip, calls have met
 }
 
 // New returns Calls that are made by one of the functions. together returns an answer to
@@ -70,9 +76,9 @@ type batch[Q, A any] struct {
 // the context, it never does.
 func (s *Calls[Q, A]) Do(ctx context.Context, question Q) (answer A, err error) {
 	until, _ := ctx.Deadline()
-	b, c := s.join(question, until)
+	b, c, alone := s.join(question, until)
 	if b == nil {
-		if b, c = s.gather(question, until); b == nil {
+		if b, c = s.gather(question, until, alone); b == nil {
 			defer s.leave()
 			return s.alone(ctx, question), nil
 		}
@@ -89,23 +95,27 @@ func (s *Calls[Q, A]) Do(ctx context.Context, question Q) (answer A, err error) 
 	return c.answer, nil
 }
 
-// join returns the batch that a call waits in, or nil if a round trip starts with it.
-func (s *Calls[Q, A]) join(question Q, until time.Time) (*batch[Q, A], *call[Q, A]) {
+// join returns the batch that a call waits in, or nil if a round trip starts with it. It
+// tells whether that is alone: no others are about, nor were lately.
+func (s *Calls[Q, A]) join(question Q, until time.Time) (b *batch[Q, A], c *call[Q, A], alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	alone = s.trips == 0 && !s.met
+	s.met = s.trips > 0
 	if !s.gathering && s.trips < s.most {
 		s.trips++
 		s.gathering = true
-		return nil, nil
+		return nil, nil, alone
 	}
-	b := s.next
-	if b == nil {
+	if n := len(s.waiting); n > 0 && len(s.waiting[n-1].calls) < size {
+		b = s.waiting[n-1]
+	} else {
 		b = &batch[Q, A]{done: make(chan struct{}), turn: make(chan struct{}, 1)}
 		b.timer = time.AfterFunc(patience, func() { s.hurry(b) })
-		s.next = b
+		s.waiting = append(s.waiting, b)
 	}
 	b.waiting++
-	return b, b.add(question, until)
+	return b, b.add(question, until), false
 }
 
 func (b *batch[Q, A]) add(question Q, until time.Time) *call[Q, A] {
@@ -116,16 +126,19 @@ func (b *batch[Q, A]) add(question Q, until time.Time) *call[Q, A] {
 
 // gather takes those along that wait, and returns nil if there are none. The requests
 // that could run, but have not had the processor, come first: some of them will make such
-// a call as well.
-func (s *Calls[Q, A]) gather(question Q, until time.Time) (*batch[Q, A], *call[Q, A]) {
-	s.yield()
+// a call as well. Where there are none, that would wake a processor for nothing.
+func (s *Calls[Q, A]) gather(question Q, until time.Time, alone bool) (*batch[Q, A], *call[Q, A]) {
+	if !alone {
+		s.yield()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.next
-	s.gathering, s.next = false, nil
-	if b == nil {
+	s.gathering = false
+	if len(s.waiting) == 0 {
 		return nil, nil
 	}
+	b := s.waiting[0]
+	s.waiting = s.waiting[1:]
 	b.timer.Stop()
 	return b, b.add(question, until)
 }
@@ -157,7 +170,7 @@ func (s *Calls[Q, A]) take(b *batch[Q, A]) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.taken = true
-	return s.next == b
+	return slices.Contains(s.waiting, b)
 }
 
 // depart ends the time in which others may join.
@@ -167,10 +180,14 @@ func (s *Calls[Q, A]) depart(b *batch[Q, A]) {
 	s.detach(b)
 }
 
-func (s *Calls[Q, A]) detach(b *batch[Q, A]) {
-	if s.next == b {
-		s.gathering, s.next = s.gathering && !b.called, nil
+func (s *Calls[Q, A]) detach(b *batch[Q, A]) bool {
+	i := slices.Index(s.waiting, b)
+	if i < 0 {
+		return false
 	}
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	s.gathering = s.gathering && !b.called
+	return true
 }
 
 // giveUp is called by one who waits no longer. If it was the last one, nobody would hear
@@ -197,12 +214,12 @@ func (s *Calls[Q, A]) leave() {
 }
 
 func (s *Calls[Q, A]) end() {
-	if s.next == nil || s.gathering || s.trips > s.most {
+	if len(s.waiting) == 0 || s.gathering || s.trips > s.most {
 		s.trips--
 		return
 	}
 	s.gathering = true
-	s.call(s.next)
+	s.call(s.waiting[0])
 }
 
 func (s *Calls[Q, A]) call(b *batch[Q, A]) {
@@ -215,8 +232,7 @@ func (s *Calls[Q, A]) call(b *batch[Q, A]) {
 func (s *Calls[Q, A]) hurry(b *batch[Q, A]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.next == b && !b.called {
-		s.next = nil
+	if !b.called && s.detach(b) {
 		s.trips++
 		s.call(b)
 	}

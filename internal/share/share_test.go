@@ -138,7 +138,7 @@ func withSlow(t *testing.T, most int, f func(t *testing.T, b *slow, s *Calls[str
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		assert.Zero(t, s.trips)
-		assert.Nil(t, s.next)
+		assert.Empty(t, s.waiting)
 		assert.False(t, s.gathering)
 	})
 }
@@ -169,7 +169,7 @@ func TestShared(t *testing.T) {
 func TestGathered(t *testing.T) {
 	withSlow(t, 2, func(t *testing.T, b *slow, s *Calls[string, result]) {
 		start := make(chan struct{})
-		s.yield = func() { <-start }
+		s.yield, s.met = func() { <-start }, true
 		ends := ask(t.Context(), s, "0", "1", "2", "unknown")
 		require.Empty(t, b.asked())
 		start <- struct{}{}
@@ -204,12 +204,52 @@ func TestGathered(t *testing.T) {
 	})
 }
 
+// TestQuiet checks that nobody makes way for others where there are none: to let them run
+// costs more than the rest of a call.
+func TestQuiet(t *testing.T) {
+	withSlow(t, 2, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		yields := 0
+		s.yield = func() { yields++ }
+		one := func() { ask(t.Context(), s, "0"); b.answerAll() }
+		one()
+		one()
+		assert.Zero(t, yields)
+		ask(t.Context(), s, "0", "1")
+		assert.Equal(t, 1, yields, "one is under way")
+		b.answerAll()
+		one()
+		assert.Equal(t, 2, yields, "others were there a moment ago")
+		one()
+		assert.Equal(t, 2, yields)
+	})
+}
+
+// TestSize checks that a round trip carries no more than it should, and that all are answered.
+func TestSize(t *testing.T) {
+	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
+		ends := ask(t.Context(), s, "0")
+		for range 3*size - 1 {
+			ends = append(ends, ask(t.Context(), s, "1")...)
+		}
+		var sizes []int
+		for calls := b.asked(); len(calls) > 0; calls = b.asked() {
+			require.Len(t, calls, 1)
+			sizes = append(sizes, len(calls[0].ids))
+			answer(nil, calls...)
+		}
+		assert.Equal(t, []int{1, size, size, size - 1}, sizes)
+		for _, end := range ends[1:] {
+			assert.Equal(t, "data of 1", end().data)
+		}
+	})
+}
+
 // TestGatheredInVain checks that those who wait for a round trip that is about to start
 // do not wait for long, and that it then starts without them.
 func TestGatheredInVain(t *testing.T) {
 	withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
 		start := make(chan struct{})
-		s.yield = func() { <-start }
+		s.yield, s.met = func() { <-start }, true
 		ends := ask(t.Context(), s, "0", "1")
 		time.Sleep(patience)
 		assert.Equal(t, 1, b.answerAll())
@@ -222,7 +262,7 @@ func TestGatheredInVain(t *testing.T) {
 		ends = append(ends, ask(t.Context(), s, "2")...)
 		answer(nil, calls...)
 		require.Empty(t, b.asked())
-		s.hurry(s.next) // Its timer may just have fired.
+		s.hurry(s.waiting[0]) // Its timer may just have fired.
 		time.Sleep(patience)
 		require.Empty(t, b.asked())
 		start <- struct{}{}
@@ -322,7 +362,7 @@ func TestLittleTimeLeft(t *testing.T) {
 				start := make(chan struct{}, 1)
 				first := func() []*trip { start <- struct{}{}; return b.asked() }
 				if gathers {
-					s.yield = func() { <-start }
+					s.yield, s.met = func() { <-start }, true
 				} else {
 					zero := ask(t.Context(), s, "0")
 					defer func() { assert.Equal(t, "data of 0", zero[0]().data) }()
@@ -383,8 +423,8 @@ func TestTurn(t *testing.T) {
 	for range 20 { // Which of the two it sees first is up to chance.
 		withSlow(t, 1, func(t *testing.T, b *slow, s *Calls[string, result]) {
 			s.trips = 1
-			waiting, gone := s.join("1", time.Time{})
-			_, stays := s.join("2", time.Time{})
+			waiting, gone, _ := s.join("1", time.Time{})
+			_, stays, _ := s.join("2", time.Time{})
 			s.leave()
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -416,14 +456,14 @@ func TestAllGiveUp(t *testing.T) {
 		// Their turn comes, but nobody hears it.
 		for _, hurried := range []bool{false, true} {
 			s.trips, s.gathering = 1, false
-			waiting, one := s.join("3", time.Time{})
+			waiting, one, _ := s.join("3", time.Time{})
 			if hurried {
 				s.hurry(waiting)
 			} else {
 				s.leave()
 			}
 			s.giveUp(waiting, one)
-			assert.Nil(t, s.next)
+			assert.Empty(t, s.waiting)
 			assert.False(t, s.gathering)
 			if hurried {
 				assert.Equal(t, 1, s.trips)
