@@ -1,4 +1,5 @@
-# make test   everything, as CI runs it
+# make test   every guarantee on every backend with its real server, and the examples
+# make check  all else: race detector, lint, other systems and versions, v1.6.6, the browser, outages
 # make quick  the inner loop: no race detector, few rounds
 # make lint   golangci-lint, built once into .cache/bin
 # make fuzz   each fuzz target for FUZZTIME
@@ -18,10 +19,10 @@ BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 SUM      := $(BIN)/gotestsum-v1.13.0
 
-.PHONY: test quick lint linter vet fuzz explore matrix bench scale compare curves count screenshots
+.PHONY: test check quick lint linter vet fuzz explore matrix bench scale compare curves count screenshots
 
-test: $(SUM)
-	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up -- bash internal/ci/test.sh
+test check: $(SUM)
+	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up -- bash internal/ci/$@.sh
 
 quick:
 	$(GO) vet ./...
