@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,6 +20,7 @@ type BaseSession struct {
 	sid     string
 	data    Data
 	changed bool
+	newID   int // the length of new IDs, 0 for that of the old one
 
 	encoder  Encoder
 	idWriter IDWriter
@@ -45,6 +47,13 @@ func NewBaseSessionWithData(sid string, encoder Encoder, idWriter IDWriter, data
 	return &BaseSession{sid: sid, data: data, encoder: encoder, idWriter: idWriter}
 }
 
+// setIDLength is promoted to an application's session that embeds one.
+func (s *BaseSession) setIDLength(n int) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.newID = n
+}
+
 // ID returns the session ID.
 func (s *BaseSession) ID() string {
 	s.lock.RLock()
@@ -52,15 +61,15 @@ func (s *BaseSession) ID() string {
 	return s.sid
 }
 
-// RegenerateID gives the session a new ID of the same length and tells the client. It
-// leaves the record under the old ID to the Store.
+// RegenerateID gives the session a new ID and tells the client: of the same length, or in a
+// request of Options.IDLength. It leaves the record under the old ID to the Store.
 func (s *BaseSession) RegenerateID(w http.ResponseWriter, r *http.Request) error {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if err := checkID(s.sid); err != nil {
 		return err
 	}
-	s.sid = txn.NewID(len(s.sid))
+	s.sid = txn.NewID(cmp.Or(s.newID, len(s.sid)))
 	if s.idWriter != nil {
 		s.idWriter(w, r, s.sid)
 	}

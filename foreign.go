@@ -210,8 +210,11 @@ func (e *foreignEngine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
 // been stored, not by this writer. If the record is gone later, the application itself
 // has removed it, provided that it still exists now, or that nobody else could have
 // ended it.
-func (e *foreignEngine) chooseID(at *txn.Version, r *http.Request) (string, error) {
+func (e *foreignEngine) chooseID(at *txn.Version, r *http.Request, length int) (string, error) {
 	v := at.View.(*foreignView)
+	if s, ok := v.Session.(interface{ setIDLength(int) }); ok {
+		s.setIDLength(length)
+	}
 	left := e.outer.Exist(r.Context(), at.ID) || e.visits.alone(at.ID)
 	if err := v.RegenerateID(unsent{}, r); err != nil {
 		return "", fmt.Errorf("session: regenerate ID: %w", err)

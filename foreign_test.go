@@ -232,6 +232,19 @@ func TestForeignSessionByValue(t *testing.T) {
 	assert.Equal(t, "1", rec.Body.String())
 }
 
+// TestForeignIDLength rotates a session that v1.6.6 has begun, under a short ID.
+func TestForeignIDLength(t *testing.T) {
+	a, store, _ := foreignApp(t)
+	const old = "0123456789abcdef"
+	row, err := session.GobEncoder(session.Data{"k": 1})
+	assert.NoError(t, err)
+	store.rows[old] = row
+	_, id := a.get("/rotate", old)
+	assert.Len(t, id, 32)
+	rec, _ := a.get("/get/k", id)
+	assert.Equal(t, "1", rec.Body.String())
+}
+
 // TestForeignFlashList has a Store whose encoding keeps no types hand back a list that
 // AddFlash has left: it is still one.
 func TestForeignFlashList(t *testing.T) {

@@ -248,16 +248,17 @@ func (l *live) RegenerateID(_ http.ResponseWriter, r *http.Request) error {
 		defer cancel()
 	}
 	return l.txn.RotateBy(ctx, func(at *txn.Version) (string, error) {
+		id := l.host().NewID()
 		if at == nil {
-			return l.host().NewID(), nil
+			return id, nil
 		}
-		return e.chooseID(at, r)
+		return e.chooseID(at, r, len(id))
 	})
 }
 
 // idChooser is an engine whose sessions choose their new IDs themselves.
 type idChooser interface {
-	chooseID(at *txn.Version, r *http.Request) (string, error)
+	chooseID(at *txn.Version, r *http.Request, length int) (string, error)
 }
 
 func (l *live) host() txn.Host {
