@@ -115,6 +115,13 @@ type Options struct {
 	// called for requests with a session, maybe concurrently; if it panics, the client
 	// gets 500.
 	Passive func(r *http.Request) bool
+	// TakesFlash tells the requests that show flashes. For any other, session.Flash is nil,
+	// and the flashes wait for the next request that shows them; those of AddFlash queue up.
+	// Default is nil: the session's next request takes them, as in v1.6.6, even a poll or a
+	// redirect. Navigation is the rule for sites of ordinary pages. It is called for requests
+	// with a session that are not Passive, maybe concurrently; if it panics, the client gets
+	// 500.
+	TakesFlash func(r *http.Request) bool
 
 	now func() time.Time
 }

@@ -107,13 +107,17 @@ func (q *request) load() (flash any, err error) {
 // begin begins with the session that was found, and returns its flash.
 func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (flash any, err error) {
 	// 2. Take its flash (G5), or slide its expiry (G9).
-	passive, err := q.passive()
+	passive, err := q.ask("Passive", q.m.opt.Passive, false)
+	takes := false
+	if err == nil && !passive {
+		takes, err = q.ask("TakesFlash", q.m.opt.TakesFlash, true)
+	}
 	switch {
 	case err != nil:
 	case passive:
 		q.live.txn.Still()
 	default:
-		v, flash, err = q.m.core.Open(ctx, v)
+		v, flash, err = q.m.core.Open(ctx, v, takes)
 	}
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
@@ -168,17 +172,17 @@ func (o *onDemand) end() {
 	}
 }
 
-// passive reports whether the request only looks at its session.
-func (q *request) passive() (passive bool, err error) {
-	if q.m.opt.Passive == nil {
-		return false, nil
+// ask asks a rule of the application's about the request.
+func (q *request) ask(option string, rule func(*http.Request) bool, without bool) (yes bool, err error) {
+	if rule == nil {
+		return without, nil
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("Options.Passive: panic: %v", p)
+			err = fmt.Errorf("Options.%s: panic: %v", option, p)
 		}
 	}()
-	return q.m.opt.Passive(q.x.r), nil
+	return rule(q.x.r), nil
 }
 
 // mostValues is how many IDs of one request are looked up at most.

@@ -107,7 +107,7 @@ func (p *probe) handler(m *session.Manager) http.Handler {
 			return "set"
 		})
 		f.Get("/take", func(flash session.Flash) string { return show(flash) })
-		f.Get("/addflash", p.addFlash)
+		f.Combo("/addflash").Get(p.addFlash).Post(p.addFlash)
 		f.Get("/flashes", func(s session.Session) string { return fmt.Sprint(session.Flashes(s)) })
 		f.Get("/takekey", p.takeKey)
 		f.Get("/id", func(s session.Session) string { return s.ID() })

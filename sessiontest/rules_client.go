@@ -27,6 +27,7 @@ var inClient = map[string]weaker{
 	"G4_LongRequest":             {nil, "a request cannot know that others have kept the session alive"},
 	"G5_FlashOnce":               {clientFlash, "requests that come at the same time bring the same flash"},
 	"G5_AddFlash":                {clientAddsFlashes, "requests that come at the same time bring the same flashes, and the last response is kept"},
+	"G5_TakesFlash":              {clientTakesFlash, "of requests that come at the same time, the last response is kept"},
 	"G5_Take":                    {clientTakes, copiesAreGood},
 	"G6_Edit":                    {clientEdits, "there is nothing on the server that could be changed"},
 	"G6_Refresh":                 {clientRefreshes, "there is nothing on the server that could be loaded"},

@@ -115,6 +115,7 @@ var rules = []rule{
 	{name: "G5_FlashOnce", test: flashOnce, swap: true, why: "A message that shows twice, or a confirmation that runs twice, confuses; one that never shows is lost."},
 	{name: "G5_AddFlash", test: addFlashes, why: "Messages that requests leave at the same time must all show, and each once."},
 	{name: "G5_FlashVerbs", test: flashVerbs, why: "A message must show on the page that it is meant for, in the order in which it was left, and no more than that."},
+	{name: "G5_TakesFlash", test: takesFlash, why: "A message is for a person: what a person does not see must not use it up."},
 	{name: "G5_Take", test: takes, why: "A code that is good once must be good once, however many requests bring it at the same time."},
 	{name: "G5_NoFlash", test: noFlash, why: "Without a flash the handler gets nil, not some other service."},
 	{name: "G6_EndedStaysEnded", test: staysEnded, why: "A slow request must not bring a signed-out user back (OWASP ASVS 5.0 7.4.1)."},

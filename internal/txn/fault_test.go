@@ -107,7 +107,7 @@ func lifeOf(ctx context.Context, e txn.Engine, report func(error)) error {
 		if id != "" {
 			v, err := store.Find(ctx, id)
 			if err == nil {
-				v, _, err = store.Open(ctx, v)
+				v, _, err = store.Open(ctx, v, true)
 			}
 			if err == nil {
 				s.Begin(v)

@@ -65,12 +65,12 @@ func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
 	return nil, err
 }
 
-// Open prepares a found version for use by a request: it takes the flash, or slides the
-// expiry. The request that removes the flash from the record gets it (G5). Open returns
-// ErrNotFound if the session has ended or moved meanwhile.
-func (s *Store) Open(ctx context.Context, v *Version) (_ *Version, flash any, err error) {
+// Open prepares a found version for use by a request: it takes the flash if that is
+// wanted, or slides the expiry. The request that removes the flash from the record gets it
+// (G5). Open returns ErrNotFound if the session has ended or moved meanwhile.
+func (s *Store) Open(ctx context.Context, v *Version, takesFlash bool) (_ *Version, flash any, err error) {
 	taken := false
-	if v.terms.flash {
+	if takesFlash && v.terms.flash {
 		if v, flash, taken, err = s.takeFlash(ctx, v); err != nil {
 			return v, nil, err
 		}

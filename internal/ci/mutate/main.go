@@ -96,6 +96,7 @@ var mutants = []mutant{
 	{"G5_AddFlash", "flash.go", "join(txn.FlashList(old), txn.Flashes{val})", "join(nil, txn.Flashes{val})", ""},
 	{"G5_FlashVerbs", "internal/codec/flashes.go", "cmp.Compare(flashAt(a), flashAt(b))", "cmp.Compare(a.Key.(string), b.Key.(string))", ""},
 	{"G5_FlashVerbs", "flash.go", "join(txn.FlashList(got), txn.FlashList(old))", "join(txn.FlashList(old), txn.FlashList(got))", ""},
+	{"G5_TakesFlash", "internal/txn/store.go", "\tif takesFlash && v.terms.flash {", "\tif v.terms.flash {", ""},
 	{"G5_Take", "internal/txn/take.go", "\t\tif taken = nil; old == nil", "\t\tif old == nil", ""},
 	{"G6_Edit", "owner.go", "\tl.txn.Abandon() //", "\t//", ""},
 	{"G6_Refresh", "internal/txn/still.go", "\t\ts.settle(&plan{life: l}, nil, ErrEnded)\n\t\treturn ErrEnded\n", "\t\treturn nil\n", ""},
