@@ -6,8 +6,9 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Flash is the value that the session's previous request left with SetFlash, or nil. A
-// handler takes it as a parameter. It is delivered at most once: of all requests that
+// Flash is the value that an earlier request of the session left with SetFlash, or nil, as
+// it is in a request that Options.TakesFlash does not choose. A handler takes it as a
+// parameter. It is delivered at most once: of all requests that
 // arrive at the same time, on any server, one gets it, and if that response is lost, so
 // is the flash.
 //

@@ -87,7 +87,8 @@ type Page struct {
 }
 
 // Get asks for a page by its path and query, or its whole URL, and follows
-// redirects.
+// redirects. Like a browser it says that the page is for a person (session.Navigation),
+// unless Header says otherwise, as {"Sec-Fetch-Mode": {"cors"}} does for a script.
 func (b *Browser) Get(path string) Page {
 	b.t.Helper()
 	return b.Do(b.request(http.MethodGet, path, nil))
@@ -106,6 +107,10 @@ func (b *Browser) request(method, path string, body io.Reader) *http.Request {
 	req, err := http.NewRequest(method, path, body)
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
+	}
+	if b.Header.Get("Sec-Fetch-Mode") == "" {
+		req.Header.Set("Sec-Fetch-Mode", "navigate")
+		req.Header.Set("Sec-Fetch-Dest", "document")
 	}
 	return req
 }

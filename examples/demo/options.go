@@ -23,6 +23,7 @@ func userOptions(cfg config, events *eventLog) session.Options {
 		MaxSize:     8 << 10,          // Nobody fills the store.
 		Observe:     events.observe("site"),
 		Passive:     isStream,
+		TakesFlash:  session.Navigation,
 	}
 }
 

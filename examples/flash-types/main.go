@@ -12,7 +12,7 @@ import (
 
 func main() {
 	f := flamego.Classic()
-	f.Use(session.Sessioner())
+	f.Use(session.Sessioner(session.Options{TakesFlash: session.Navigation}))
 
 	f.Get("/set-simple", func(s session.Session) string {
 		s.SetFlash("Your changes are saved")

@@ -1,5 +1,5 @@
-// Command flash leaves a message for the visitor's next request. It is delivered at most
-// once.
+// Command flash leaves a message for the visitor's next page. It is delivered at most once,
+// and what the browser requests by itself, such as an icon, leaves it alone.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 
 func main() {
 	f := flamego.Classic()
-	f.Use(session.Sessioner())
+	f.Use(session.Sessioner(session.Options{TakesFlash: session.Navigation}))
 	f.Get("/set", func(s session.Session) string {
 		s.SetFlash("Your changes are saved")
 		return "Succeed"

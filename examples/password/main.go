@@ -28,7 +28,7 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 {{end}}`))
 
 func main() {
-	m, err := session.NewManager(session.Options{})
+	m, err := session.NewManager(session.Options{TakesFlash: session.Navigation})
 	if err != nil {
 		panic(err)
 	}

@@ -48,9 +48,10 @@ func main() {
 
 func userOptions(dsn string) session.Options {
 	return session.Options{
-		MaxSize: 4 << 10, // Nobody fills the store with a long name.
-		Initer:  sqlite.Initer(),
-		Config:  sqlite.Config{DSN: dsn, InitTable: true, Lifetime: 8 * time.Hour},
+		MaxSize:    4 << 10, // Nobody fills the store with a long name.
+		TakesFlash: session.Navigation,
+		Initer:     sqlite.Initer(),
+		Config:     sqlite.Config{DSN: dsn, InitTable: true, Lifetime: 8 * time.Hour},
 	}
 }
 
@@ -59,6 +60,7 @@ func userOptions(dsn string) session.Options {
 func adminOptions() session.Options {
 	return session.Options{
 		MaxSize:          4 << 10, // Nobody fills the store with a long name.
+		TakesFlash:       session.Navigation,
 		Config:           session.MemoryConfig{Lifetime: 15 * time.Minute},
 		AbsoluteLifetime: 8 * time.Hour,
 		Cookie:           session.CookieOptions{Name: "admin", SameSite: http.SameSiteStrictMode},

@@ -31,7 +31,10 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 {{end}}`))
 
 func main() {
-	m, err := session.NewManager(session.Options{MaxSize: 4 << 10}) // Nobody fills the store.
+	m, err := session.NewManager(session.Options{
+		TakesFlash: session.Navigation,
+		MaxSize:    4 << 10, // Nobody fills the store.
+	})
 	if err != nil {
 		panic(err)
 	}

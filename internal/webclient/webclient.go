@@ -17,7 +17,7 @@ import (
 // otherwise. It may be used concurrently.
 type Browser struct {
 	http.Client
-	Header http.Header // sent along
+	Header http.Header // sent along; at first it asks for pages, as people do
 
 	t    testing.TB
 	site *url.URL
@@ -39,7 +39,8 @@ func New(t testing.TB, site string) *Browser {
 	// With connections of its own, which end with the test.
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	b := &Browser{t: t, Header: make(http.Header), Client: http.Client{Jar: jar, Transport: transport, Timeout: time.Minute}}
+	page := http.Header{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}
+	b := &Browser{t: t, Header: page, Client: http.Client{Jar: jar, Transport: transport, Timeout: time.Minute}}
 	b.Visit(site)
 	return b
 }
