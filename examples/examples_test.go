@@ -188,7 +188,7 @@ func TestNoneForgotten(t *testing.T) {
 			assert.Contains(t, string(readme), "| ["+name+"]("+name+") |", "README.md does not list it")
 			if own, _ := filepath.Glob(name + "/*_test.go"); len(own) == 0 {
 				assert.Contains(t, programs, name, "no test runs it")
-			} else if !slices.Contains([]string{"demo", "cookie", "csrf", "prometheus"}, name) { // Which their own tests start, or serve.
+			} else if !slices.Contains([]string{"demo", "cookie", "csrf", "move", "prometheus"}, name) { // Which their own tests start, serve, or call.
 				assert.Contains(t, ownTests, name, "no test starts it")
 			}
 		}

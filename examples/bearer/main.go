@@ -45,10 +45,10 @@ func signIn(c flamego.Context, s session.Session) error {
 	if user == "" || len(user) > 100 {
 		return answer(c, http.StatusUnprocessableEntity, map[string]any{"error": "user is missing, or longer than 100 bytes"})
 	}
-	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+	s.Flush()
+	if err := session.SetOwner(s, user); err != nil { // A new ID, on the list of the user's sessions.
 		return err
 	}
-	s.Flush()
 	s.Set("user", user)
 	// The ID is final now. It is also in the response's Authorization header.
 	return answer(c, http.StatusOK, map[string]any{"token": s.ID()})

@@ -84,10 +84,11 @@ func home(c flamego.Context, s session.Session, x csrf.CSRF) error {
 // another user's notes, and the token.
 func signIn(c flamego.Context, s session.Session) error {
 	s.Flush()
-	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+	name := c.Request().PostFormValue("name")
+	if err := session.SetOwner(s, name); err != nil { // A new ID, on the list of the user's sessions.
 		return err
 	}
-	s.Set(keyUser, c.Request().PostFormValue("name"))
+	s.Set(keyUser, name)
 	// The page after the redirect has a token for this user. A token in this response
 	// would be for nobody.
 	c.Redirect("/", http.StatusSeeOther)

@@ -72,12 +72,13 @@ func signIn(c flamego.Context, s session.Session) error {
 		c.Redirect("/login", http.StatusSeeOther)
 		return nil
 	}
-	// Check a password here. Then give the session a new ID: somebody else may know the
-	// old one, and would be signed in too.
-	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+	// Check a password here. Then:
+	s.Flush() // The data may belong to a user who was signed in before.
+	// This gives the session a new ID: somebody else may know the old one, and would be signed
+	// in too.
+	if err := session.SetOwner(s, name); err != nil {
 		return err
 	}
-	s.Flush() // The data may belong to a user who was signed in before.
 	s.Set("username", name)
 
 	// 0 undoes what an earlier sign-in asked for.

@@ -76,10 +76,11 @@ func unread(s session.Session) (int, string) {
 
 // signIn would also check a password.
 func signIn(c flamego.Context, r *http.Request, s session.Session) error {
-	if err := s.RegenerateID(c.ResponseWriter(), r); err != nil {
+	name := r.PostFormValue("name")
+	if err := session.SetOwner(s, name); err != nil { // A new ID, on the list of the user's sessions.
 		return err
 	}
-	s.Set("name", r.PostFormValue("name"))
+	s.Set("name", name)
 	c.Redirect("/", http.StatusSeeOther)
 	return nil
 }

@@ -96,10 +96,11 @@ func signInAdmin(c flamego.Context, as AdminSession) error {
 
 // enter signs in to one of the two sessions. It would also check a password.
 func enter(c flamego.Context, s session.Session, welcome string) error {
-	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+	name := c.Request().PostFormValue("name")
+	if err := session.SetOwner(s, name); err != nil { // A new ID, on the list of the user's sessions.
 		return err
 	}
-	s.Set("name", c.Request().PostFormValue("name"))
+	s.Set("name", name)
 	s.SetFlash(welcome)
 	c.Redirect("/", http.StatusSeeOther)
 	return nil

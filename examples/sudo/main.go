@@ -88,6 +88,9 @@ func enterPassword(now func() time.Time) flamego.Handler {
 		if err := s.RegenerateID(c.ResponseWriter(), r); err != nil {
 			return err
 		}
+		if err := session.SetOwner(s, user); err != nil {
+			return err
+		}
 		s.Set("user", user)
 		s.Set("password at", now())
 		to, ok := session.Pop[string](s, "go on to")

@@ -71,12 +71,12 @@ func signIn(c flamego.Context, s session.Session) error {
 		c.Redirect(session.URL(s, "/"), http.StatusSeeOther)
 		return nil
 	}
-	// This matters even more here: anybody can share a link with an ID that they know.
-	// After this, the signed-in session has another ID.
-	if err := s.RegenerateID(c.ResponseWriter(), c.Request().Request); err != nil {
+	s.Flush()
+	// After this, the session has another ID. That matters even more here: anybody can share a
+	// link with an ID that they know.
+	if err := session.SetOwner(s, name); err != nil {
 		return err
 	}
-	s.Flush()
 	s.Set("username", name)
 	c.Redirect(session.URL(s, "/count"), http.StatusSeeOther) // With the new ID.
 	return nil
