@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 // SetLifetime gives this session an idle timeout of its own instead of
 // Config.Lifetime: short for an administrator, long for a kiosk. It slides with every
 // access. It is kept with the record, so all servers agree, and stays when the ID
-// changes. 0 undoes it. An AbsoluteLifetime still ends the session.
+// changes. 0 undoes it. An absolute timeout still ends the session.
 //
 // It is an error if d is negative, under a second or over 100 years, or if the Store
 // was not made by this library and so decides by itself when a session expires. It may
@@ -25,19 +26,57 @@ func SetLifetime(s Session, d time.Duration) error {
 	return nil
 }
 
+// SetAbsoluteLifetime gives this session an absolute timeout of its own instead of
+// Options.AbsoluteLifetime: it ends d after it began, however busy it is. If the option is
+// not set, d counts from the first call. It is kept with the record, so all servers agree,
+// and stays when the ID changes. 0 undoes it.
+//
+// It is an error if d is negative, under a second or over 100 years, or shorter than what
+// Remember was given. It may be called concurrently. On a Session from outside this library
+// it is a Set.
+func SetAbsoluteLifetime(s Session, d time.Duration) error {
+	err := inRange(d, txn.MaxLifetime, "100 years")
+	if l, ok := s.(*live); ok && err == nil {
+		err = l.outlasts(d, time.Duration(txn.WholeNumber(l.txn.Get(txn.RememberKey)))*time.Second)
+	}
+	if err != nil {
+		return fmt.Errorf("session: set absolute lifetime: %w", err)
+	}
+	setOwn(s, txn.AbsoluteKey, int64(d))
+	return nil
+}
+
+// outlasts returns an error if a session with this absolute timeout of its own, 0 for that of
+// the options, ends before its cookie.
+func (l *live) outlasts(absolute, cookie time.Duration) error {
+	l.use()
+	option := "SetAbsoluteLifetime"
+	if absolute == 0 {
+		absolute, option = l.store.core.Absolute, "Options.AbsoluteLifetime"
+	}
+	if absolute == 0 || cookie <= absolute {
+		return nil
+	}
+	return fmt.Errorf("a cookie for %v, but %s ends the session after %v: remember it for no longer, or call session.SetAbsoluteLifetime with %v first", cookie, option, absolute, cookie)
+}
+
 // Remember makes the session outlive the browser, for "stay signed in": its cookie
 // becomes persistent, with d as its Max-Age, and d becomes its idle timeout, as with
 // SetLifetime. Both count from the last access. Without Remember the cookie ends with
 // the browser, unless CookieOptions.MaxAge is set. 0 undoes it: the session then lasts
-// as if Remember and SetLifetime had never been called. An AbsoluteLifetime still ends
-// the session.
+// as if Remember and SetLifetime had never been called.
 //
 // It is an error if d is negative, under a second or over 400 days, the most that
-// browsers keep a cookie (RFC 6265bis, section 5.5), or if the Store was not made by
-// this library. The cookie is written with the first byte of the response; a later
+// browsers keep a cookie (RFC 6265bis, section 5.5), if d is longer than the session's
+// absolute timeout, which would end it before: see SetAbsoluteLifetime; or if the Store was
+// not made by this library. The cookie ends with the absolute timeout at the latest. The cookie is written with the first byte of the response; a later
 // Remember takes effect when the cookie is next sent. It may be called concurrently.
 func Remember(s Session, d time.Duration) error {
-	if err := canLast(s, d, txn.MaxCookieAge, "400 days"); err != nil {
+	err := canLast(s, d, txn.MaxCookieAge, "400 days")
+	if l, ok := s.(*live); ok && err == nil {
+		err = l.outlasts(time.Duration(txn.WholeNumber(l.txn.Get(txn.AbsoluteKey))), d)
+	}
+	if err != nil {
 		return fmt.Errorf("session: remember: %w", err)
 	}
 	setOwn(s, txn.LifetimeKey, int64(d))
@@ -64,6 +103,13 @@ func Expires(s Session) time.Time {
 }
 
 func canLast(s Session, d, most time.Duration, name string) error {
+	if l, ok := s.(*live); ok && l.store.core.Traits.OwnExpiry {
+		return cmp.Or(inRange(d, most, name), errors.New("this Store decides by itself when a session expires: use a Store made by session.NewStore"))
+	}
+	return inRange(d, most, name)
+}
+
+func inRange(d, most time.Duration, name string) error {
 	switch {
 	case d < 0:
 		return fmt.Errorf("a duration of %v: give 0 to take it back; to end the session use session.Destroy", d)
@@ -71,9 +117,6 @@ func canLast(s Session, d, most time.Duration, name string) error {
 		return fmt.Errorf("a duration of %v: give a second at least", d)
 	case d > most:
 		return fmt.Errorf("a duration of %v is too long: give %s at most", d, name)
-	}
-	if l, ok := s.(*live); ok && l.store.core.Traits.OwnExpiry {
-		return errors.New("this Store decides by itself when a session expires: use a Store made by session.NewStore")
 	}
 	return nil
 }

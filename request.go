@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/flamego/flamego"
 
@@ -350,13 +351,13 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 	st := &q.state
 	switch {
 	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
-		q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
+		q.write(w, q.carrier())
 		if st.Rotated && q.carrier().Param() != "" {
 			// A sign-in that began with somebody's link does not stay in URLs, where the client
 			// keeps cookies.
 			for _, c := range q.m.carriers {
 				if c.Param() == "" {
-					c.Write(w, q.x.r, st.Handle, st.MaxAge)
+					q.write(w, c)
 					break
 				}
 			}
@@ -365,7 +366,7 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 	case st.Handle != "":
 		// A shared cache would hand it to everybody.
 		if !carry.IsPublic(w.Header()) {
-			q.carrier().Write(w, q.x.r, st.Handle, st.MaxAge)
+			q.write(w, q.carrier())
 			carry.Reserve(w.Header(), &q.cache)
 		}
 	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
@@ -373,6 +374,17 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 		carry.NoStore(w.Header(), &q.cache)
 	}
 	return nil
+}
+
+// write tells the client its ID. No cookie outlasts the session.
+func (q *request) write(w http.ResponseWriter, c carry.Carrier) {
+	age := q.state.MaxAge
+	if ends := q.live.txn.Ends(); !ends.IsZero() {
+		if left := max(1, int(ends.Sub(q.m.core.Now())/time.Second)); c.MaxAge(age) > left {
+			age = left
+		}
+	}
+	c.Write(w, q.x.r, q.state.Handle, age)
 }
 
 // param is the query parameter for the ID in this request's URLs, or "".

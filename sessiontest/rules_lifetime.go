@@ -1,6 +1,7 @@
 package sessiontest
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
@@ -66,6 +67,62 @@ func absoluteLater(r rule, f *fleet) {
 	v.busy(r, f, servers, limit-step, lifetime-step)
 	f.clock.advance(step)
 	v.want(r, servers[1], "nothing", "/read", "k", "k")
+}
+
+// ownAbsolute gives sessions absolute timeouts of their own, shorter and longer than that of
+// all, and remembers them. No cookie promises more than the session has.
+func ownAbsolute(r rule, f *fleet) {
+	const limit, short, long = 4 * lifetime, 2 * lifetime, 30 * 24 * time.Hour
+	limited := func(o *session.Options) { o.AbsoluteLifetime, o.Cookie.MaxAge = limit, int(long/time.Second) }
+	servers := []*server{f.start(limited), f.start(limited)}
+	unlimited := []*server{f.start(nil), f.start(nil)}
+	for _, c := range []struct {
+		servers []*server
+		own     time.Duration
+		ends    time.Duration
+	}{{servers, 0, limit}, {servers, short, short}, {servers, 6 * lifetime, 6 * lifetime}, {unlimited, short, short}, {servers, long, long}} {
+		for name, way := range ways {
+			for _, alive := range []bool{true, false} {
+				v := newVisitor(f.t)
+				a := v.do(f, c.servers[0], func(at call) {
+					at.Set("k", "v")
+					if err := session.SetAbsoluteLifetime(at.Session, c.own); err != nil {
+						r.broken(f.t, "SetAbsoluteLifetime: %v", err)
+					}
+					if err := session.Remember(at.Session, c.ends+time.Second); err == nil {
+						r.broken(f.t, "Remember for longer than the absolute timeout of %v is no error", c.ends)
+					}
+					if err := session.Remember(at.Session, c.ends); err != nil {
+						r.broken(f.t, "Remember for the absolute timeout of %v: %v", c.ends, err)
+					}
+					if c.own != 0 && session.SetAbsoluteLifetime(at.Session, c.own-time.Second) == nil {
+						r.broken(f.t, "an absolute timeout that is shorter than the cookie is no error")
+					}
+				})
+				began := f.clock.now()
+				promise := func(a answer, at string) {
+					for _, cookie := range (&http.Response{Header: a.header}).Cookies() {
+						if end := f.clock.now().Add(time.Duration(cookie.MaxAge) * time.Second); end.After(began.Add(c.ends)) {
+							r.broken(f.t, "%s, %s: a Max-Age of %d, which is %v too long", name, at, cookie.MaxAge, end.Sub(began.Add(c.ends)))
+						}
+					}
+				}
+				promise(a, "at first")
+				v.busy(r, f, c.servers, c.ends/2, lifetime-step)
+				way(v, r, f, c.servers[1])
+				promise(v.ok(r, c.servers[0], "/rotate"), "half-way")
+				f.clock.advance(c.ends/2 - step)
+				if !alive {
+					f.clock.advance(step)
+				}
+				for _, s := range c.servers {
+					if got := v.get(s, "/read", "k", "k").body == "v"; got != alive {
+						r.broken(f.t, "%s, an absolute timeout of %v, %v before its end or at it: alive %v, want %v", name, c.ends, step, got, alive)
+					}
+				}
+			}
+		}
+	}
 }
 
 // ownLifetime gives sessions idle timeouts of their own.

@@ -154,7 +154,7 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	}
 	if seconds > 0 {
 		ch.Set(resendKey, s.store.Now().Add(resendAfter(seconds)).UnixMilli())
-	} else if _, changed := ch.get(RememberKey); changed {
+	} else if ch.find(RememberKey) != nil || ch.find(AbsoluteKey) != nil {
 		ch.Delete(resendKey) // The client does not get it now, so the next response sends it.
 	}
 	return seconds > 0

@@ -16,7 +16,7 @@ func (s *Session) Still() { s.still = true }
 func (s *Session) expiry(now time.Time, at *Version, ch *Changes) time.Time {
 	t := at.terms.with(ch)
 	expiry := s.store.expiry(now, t)
-	if s.still && s.store.idle(t) == s.store.idle(at.terms) && at.Record.Expiry.Before(expiry) {
+	if s.still && s.store.idle(t) == s.store.idle(at.terms) && s.store.absolute(t) == s.store.absolute(at.terms) && at.Record.Expiry.Before(expiry) {
 		return at.Record.Expiry
 	}
 	return expiry
@@ -48,6 +48,13 @@ func (s *Session) Expires() time.Time {
 		return last
 	}
 	return end
+}
+
+// Ends returns when the absolute timeout ends the session, or zero for never.
+func (s *Session) Ends() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store.deadline(s.life.at.terms, s.store.Now())
 }
 
 // Refresh loads the session again, slides its expiry, and rebases the pending changes on

@@ -16,6 +16,7 @@ const (
 	FlashKey    = OwnPrefix + "flash"
 	CreatedKey  = OwnPrefix + "created"  // Unix milliseconds
 	LifetimeKey = OwnPrefix + "lifetime" // idle timeout in nanoseconds
+	AbsoluteKey = OwnPrefix + "absolute" // absolute timeout in nanoseconds
 	RememberKey = OwnPrefix + "remember" // Max-Age of the cookie in seconds
 	resendKey   = OwnPrefix + "resend"   // from when a persistent cookie is sent again, in Unix milliseconds
 	placeKey    = OwnPrefix + "place"    // the cookie or header that it was made for, a string
@@ -44,7 +45,7 @@ const MaxLifetime = 100 * 365 * 24 * time.Hour
 // keptKeys belong to the session, not to its contents, so Flush leaves them alone.
 // ownerKeys belong to who is signed in. noteKeys tell what is no session.
 var (
-	keptKeys  = []any{CreatedKey, LifetimeKey, RememberKey, resendKey, placeKey, movedKey, renewedKey, LabelKey, StoredAtKey}
+	keptKeys  = []any{CreatedKey, LifetimeKey, AbsoluteKey, RememberKey, resendKey, placeKey, movedKey, renewedKey, LabelKey, StoredAtKey}
 	ownerKeys = []any{ownerKey, handleKey, listedKey}
 	noteKeys  = []any{forwardKey, listKey, EndedKey}
 	ownKeys   = slices.Concat(keptKeys, ownerKeys, noteKeys)
@@ -61,18 +62,18 @@ func isKept(key any) bool { return isOwn(key) && slices.Contains(keptKeys, key) 
 func KeptKeys() []any { return keptKeys }
 
 func ownKeyError(key any) error {
-	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime, session.Remember, session.SetOwner or session.SetLabel, or a key that does not start with %q", key, OwnPrefix)
+	return fmt.Errorf("session: the key %q is the library's own and cannot be set or deleted: use session.SetLifetime, session.SetAbsoluteLifetime, session.Remember, session.SetOwner or session.SetLabel, or a key that does not start with %q", key, OwnPrefix)
 }
 
 // terms are what a session's own keys say. What they do not say is 0. Most sessions have
 // none of these keys, and share noTerms.
 type terms struct {
-	created, lifetime, remember, resend int64
-	renewed, moved                      int64
-	listed                              int64 // 0 if it has no owner
-	place, note                         string
-	isNote                              bool // it is no session
-	flash                               bool // there is one
+	created, lifetime, absolute, remember, resend int64
+	renewed, moved                                int64
+	listed                                        int64 // 0 if it has no owner
+	place, note                                   string
+	isNote                                        bool // it is no session
+	flash                                         bool // there is one
 }
 
 var noTerms = &terms{}
@@ -106,6 +107,8 @@ func (t *terms) read(name string, val any) {
 		t.created = WholeNumber(val)
 	case LifetimeKey:
 		t.lifetime = WholeNumber(val)
+	case AbsoluteKey:
+		t.absolute = WholeNumber(val)
 	case RememberKey:
 		t.remember = WholeNumber(val)
 	}
@@ -193,16 +196,25 @@ func (s *Store) idle(t *terms) time.Duration {
 	return s.Idle
 }
 
+// absolute is the absolute timeout of one session, or 0 for none.
+func (s *Store) absolute(t *terms) time.Duration {
+	if d := time.Duration(t.absolute); d >= time.Second && d <= MaxLifetime {
+		return d
+	}
+	return s.Absolute
+}
+
 // deadline is when the absolute timeout ends the session, or zero for never. A session
 // without a creation time is about to get the current time.
 func (s *Store) deadline(t *terms, now time.Time) time.Time {
-	if s.Absolute == 0 {
+	d := s.absolute(t)
+	if d == 0 {
 		return time.Time{}
 	}
 	if t.created != 0 {
 		now = time.UnixMilli(t.created)
 	}
-	return now.Add(s.Absolute)
+	return now.Add(d)
 }
 
 // expiry is the expiry of a record that is written or touched now. The extra twentieth
@@ -255,11 +267,11 @@ func (s *Store) expired(v *Version, now time.Time) bool {
 	if !now.Before(v.Record.Expiry) {
 		return true
 	}
-	return s.Absolute != 0 && !now.Before(s.deadline(v.terms, now))
+	return s.absolute(v.terms) != 0 && !now.Before(s.deadline(v.terms, now))
 }
 
 // hasCreated reports whether the session has a creation time, or needs none.
-func (s *Store) hasCreated(t *terms) bool { return s.Absolute == 0 || t.created != 0 }
+func (s *Store) hasCreated(t *terms) bool { return s.absolute(t) == 0 || t.created != 0 }
 
 // CookieDue reports whether a persistent cookie with this Max-Age in seconds has to be
 // sent again: when a twentieth of the Max-Age of the last one has passed, so that an active
