@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/flamego/session"
@@ -25,12 +26,12 @@ import (
 // redirects as net/http's client does, and the test may look at its session and
 // put things into it. There is no network: the handler is called, as if over a TLS
 // connection to https://localhost, or to the Domain of the first Manager's cookie.
-// A Browser must not be used concurrently; several of them are several visitors,
-// and may be.
+// Its methods may be called concurrently, as by the tabs of one browser.
 type Browser struct {
 	// Header is sent with every request that does not set the same itself. A session
 	// that travels in a header is kept here, so to sign out is to delete it; for one
-	// that the application reads by a ReadIDFunc of its own, the test sets it.
+	// that the application reads by a ReadIDFunc of its own, the test sets it. Change it
+	// only while no request is under way.
 	Header http.Header
 
 	*guest
@@ -45,7 +46,9 @@ type guest struct {
 	managers []*session.Manager
 	jar      http.CookieJar
 	host     string
-	at       *url.URL // the latest page
+
+	mu sync.Mutex // also of the Browser's Header
+	at *url.URL   // the latest page
 }
 
 // NewBrowser returns a visitor without a session. The handler is the application;
@@ -145,8 +148,11 @@ func (b *Browser) Do(req *http.Request) Page {
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
 	}
-	b.at = res.Request.URL
-	return Page{Status: res.StatusCode, Header: res.Header, Body: string(body), URL: b.at.RequestURI()}
+	at := res.Request.URL
+	b.mu.Lock()
+	b.at = at
+	b.mu.Unlock()
+	return Page{Status: res.StatusCode, Header: res.Header, Body: string(body), URL: at.RequestURI()}
 }
 
 // repeatable keeps what is read of a body that can be read only once, for a
@@ -182,11 +188,13 @@ func (b *Browser) atServer(req *http.Request) *http.Request {
 	if got.Host == "" {
 		got.Host = req.URL.Host
 	}
+	b.mu.Lock()
 	for name, lines := range b.Header {
 		if _, ok := got.Header[name]; !ok {
 			got.Header[name] = slices.Clone(lines)
 		}
 	}
+	b.mu.Unlock()
 	if got.Body == nil {
 		got.Body = http.NoBody
 	}
@@ -201,6 +209,8 @@ func (b *Browser) atServer(req *http.Request) *http.Request {
 
 // keep takes the headers of a response in which Managers tell an ID, or its end.
 func (b *Browser) keep(h http.Header) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, m := range b.managers {
 		for _, name := range hook.Headers(m) {
 			switch lines, ok := h[name]; {
@@ -222,12 +232,24 @@ func (b *Browser) home(path string) *url.URL {
 // earlier requests had set them.
 func (b *Browser) SetSession(contents map[string]any) {
 	b.t.Helper()
+	b.SignIn("", contents)
+}
+
+// SignIn gives the browser a new session with the given contents and owner, as if the handler
+// that signs in had called session.SetOwner. Managers that cannot list sessions fail the test.
+func (b *Browser) SignIn(owner string, contents map[string]any) {
+	b.t.Helper()
 	sess, err := b.m.Store().Read(context.Background(), strings.ToLower(rand.Text()))
 	if err != nil {
 		b.t.Fatalf("sessiontest: %v", err)
 	}
 	for key, val := range contents {
 		sess.Set(key, val)
+	}
+	if owner != "" {
+		if err := session.SetOwner(sess, owner); err != nil {
+			b.t.Fatalf("sessiontest: %v", err)
+		}
 	}
 	b.save(sess)
 }
@@ -269,7 +291,9 @@ func (b *Browser) save(sess session.Session) {
 // which there may be an ID.
 func (b *Browser) here() *http.Request {
 	u := b.home(hook.Cookie(b.m).Path)
+	b.mu.Lock()
 	u.RawQuery = b.at.RawQuery
+	b.mu.Unlock()
 	req := httptest.NewRequest(http.MethodGet, u.String(), nil)
 	for _, c := range b.jar.Cookies(u) {
 		req.AddCookie(c)

@@ -3,7 +3,51 @@ package sessiontest
 import (
 	"sync"
 	"time"
+
+	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
 )
+
+// Clock is the time as Managers under test see it, so that a test need not wait for a session
+// to expire. It starts at the real time, and stands still until the test moves it. Several
+// Managers may share one. A storage system that removes expired records by itself, as Redis
+// and MongoDB do, goes by its own clock: there, a session may end earlier than the Clock says
+// if that is behind, and Manager.Count counts what expired by the Clock alone. Its methods may
+// be called concurrently.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock returns a Clock that shows the real time.
+func NewClock() *Clock { return &Clock{now: time.Now()} }
+
+// Options returns the options for a Manager that goes by the Clock.
+func (c *Clock) Options(opt session.Options) session.Options {
+	hook.SetClock(&opt, c.Now)
+	return opt
+}
+
+// Now returns the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance lets time go by.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Set sets the time.
+func (c *Clock) Set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
 
 // clock is the time of a fleet in one process. It starts at the real time and
 // only goes forward, so that storage systems which expire records by their own

@@ -14,10 +14,11 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 func start(t *testing.T, observe func(a *app, ctx context.Context, e session.Event)) (site string) {
-	clock, dsn := exampletest.NewClock(), filepath.Join(t.TempDir(), "app.db")
+	clock, dsn := sessiontest.NewClock(), filepath.Join(t.TempDir(), "app.db")
 	a := &app{pages: exampletest.Open(t, pageOptions(dsn), clock)}
 	opt := apiOptions(dsn)
 	if observe != nil {

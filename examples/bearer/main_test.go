@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 // call sends a request as a program does, and returns what the answer says.
@@ -32,7 +33,7 @@ func call(t *testing.T, method, url, token, form string) (*http.Response, map[st
 }
 
 func TestToken(t *testing.T) {
-	site := exampletest.Serve(t, newApp(exampletest.Open(t, options(), exampletest.NewClock())))
+	site := exampletest.Serve(t, newApp(exampletest.Open(t, options(), sessiontest.NewClock())))
 
 	res, _ := call(t, http.MethodGet, site+"/me", "", "")
 	assert.Equal(t, http.StatusUnauthorized, res.StatusCode)

@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 func TestCounterStartsAnew(t *testing.T) {
-	clock := exampletest.NewClock()
+	clock := sessiontest.NewClock()
 	byOption, byHand := exampletest.Open(t, optionsWithLimit(), clock), exampletest.Open(t, optionsWithout(), clock)
 	url := exampletest.Serve(t, newApp(byOption, byHand, clock.Now))
 

@@ -20,7 +20,7 @@ import (
 
 // site is the site under test, which keeps its sessions in memory.
 type site struct {
-	*exampletest.Clock
+	*sessiontest.Clock
 	users, admins *session.Manager
 	events        *eventLog
 	app           http.Handler
@@ -29,7 +29,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	memory, _ := findBackend("memory")
 	cfg := config{backend: memory, lifetime: 90 * time.Minute}
-	s := &site{Clock: exampletest.NewClock(), events: newEventLog()}
+	s := &site{Clock: sessiontest.NewClock(), events: newEventLog()}
 	s.users = exampletest.Open(t, userOptions(cfg, s.events), s.Clock)
 	s.admins = exampletest.Open(t, adminOptions(s.events), s.Clock)
 	s.app = newApp(cfg, s.users, s.admins, newAccounts(1), s.events) // One round: how slow it is matters elsewhere.

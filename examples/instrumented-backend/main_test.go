@@ -44,7 +44,7 @@ func read(t *testing.T, b *exampletest.Browser) (v vars) {
 }
 
 func TestMeasured(t *testing.T) {
-	m := exampletest.Open(t, options(), exampletest.NewClock())
+	m := exampletest.Open(t, options(), sessiontest.NewClock())
 	site := exampletest.Serve(t, newApp(m))
 	phone, laptop := exampletest.NewBrowser(t, site), exampletest.NewBrowser(t, site)
 	for _, b := range []*exampletest.Browser{phone, laptop} {

@@ -11,10 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
-func start(t *testing.T) (*exampletest.Browser, *exampletest.Clock) {
-	clock := exampletest.NewClock()
+func start(t *testing.T) (*exampletest.Browser, *sessiontest.Clock) {
+	clock := sessiontest.NewClock()
 	m := exampletest.Open(t, options(filepath.Join(t.TempDir(), "app.db")), clock)
 	return exampletest.NewBrowser(t, exampletest.Serve(t, newApp(m))), clock
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 // lines is a log, which other goroutines write.
@@ -52,7 +53,7 @@ func parse(t *testing.T, log string) (all []line) {
 
 func TestLog(t *testing.T) {
 	var log lines
-	clock := exampletest.NewClock()
+	clock := sessiontest.NewClock()
 	m := exampletest.Open(t, options(slog.New(slog.NewJSONHandler(&log, nil))), clock)
 	b := exampletest.NewBrowser(t, exampletest.Serve(t, newApp(m)))
 
@@ -109,7 +110,7 @@ func TestDebug(t *testing.T) {
 	var log lines
 	opt := options(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	opt.Initer, opt.Config = session.FileIniter(), session.FileConfig{RootDir: t.TempDir()}
-	b := exampletest.NewBrowser(t, exampletest.Serve(t, newApp(exampletest.Open(t, opt, exampletest.NewClock()))))
+	b := exampletest.NewBrowser(t, exampletest.Serve(t, newApp(exampletest.Open(t, opt, sessiontest.NewClock()))))
 	b.Post("/signin", url.Values{"name": {"ann"}})
 	log.take()
 	assert.Equal(t, "Hello ann", b.Get("/").Body)

@@ -12,11 +12,12 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 // site is the running program.
 type site struct {
-	*exampletest.Clock
+	*sessiontest.Clock
 	t   *testing.T
 	url string
 	dir string
@@ -24,7 +25,7 @@ type site struct {
 }
 
 func start(t *testing.T, change func(*session.Options)) *site {
-	s := &site{Clock: exampletest.NewClock(), t: t, dir: t.TempDir()}
+	s := &site{Clock: sessiontest.NewClock(), t: t, dir: t.TempDir()}
 	opt := options(s.dir)
 	if change != nil {
 		change(&opt)

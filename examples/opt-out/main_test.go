@@ -11,10 +11,11 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
-func start(t *testing.T) (*exampletest.Clock, *session.Manager, *exampletest.Browser) {
-	clock := exampletest.NewClock()
+func start(t *testing.T) (*sessiontest.Clock, *session.Manager, *exampletest.Browser) {
+	clock := sessiontest.NewClock()
 	m := exampletest.Open(t, options(), clock)
 	b := exampletest.NewBrowser(t, exampletest.Serve(t, newApp(m)))
 	require.Contains(t, b.Post("/signin", url.Values{"name": {"ann"}}).Body, "Hello ann")

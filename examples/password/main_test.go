@@ -12,6 +12,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 const old, fresh = "correct horse", "battery staple"
@@ -21,7 +22,7 @@ func signInWith(b *exampletest.Browser, password string) exampletest.Page {
 }
 
 func TestChange(t *testing.T) {
-	m := exampletest.Open(t, session.Options{}, exampletest.NewClock())
+	m := exampletest.Open(t, session.Options{}, sessiontest.NewClock())
 	site := exampletest.Serve(t, newApp(m, newAccounts()))
 	laptop, phone := exampletest.NewBrowser(t, site), exampletest.NewBrowser(t, site)
 
@@ -68,7 +69,7 @@ func TestChangeDuringSignIn(t *testing.T) {
 				assert.NoError(t, m.EndAll(ctx, "ann"))
 			}
 		}}
-		m = exampletest.Open(t, opt, exampletest.NewClock())
+		m = exampletest.Open(t, opt, sessiontest.NewClock())
 		b := exampletest.NewBrowser(t, exampletest.Serve(t, newApp(m, a)))
 		page := signInWith(b, old)
 		require.Equal(t, http.StatusOK, page.Status, page.Body)

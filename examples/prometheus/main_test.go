@@ -17,11 +17,12 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 func start(t *testing.T) (b *exampletest.Browser, dir string) {
 	reg, dir := prometheus.NewRegistry(), filepath.Join(t.TempDir(), "sessions")
-	m := exampletest.Open(t, options(reg, dir), exampletest.NewClock())
+	m := exampletest.Open(t, options(reg, dir), sessiontest.NewClock())
 	return exampletest.NewBrowser(t, exampletest.Serve(t, newApp(m, reg))), dir
 }
 

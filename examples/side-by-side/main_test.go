@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 func TestUsersAndAdministrators(t *testing.T) {
-	clock := exampletest.NewClock()
+	clock := sessiontest.NewClock()
 	dsn := filepath.Join(t.TempDir(), "app.db")
 	admins := exampletest.Open(t, adminOptions(), clock)
 	app := newApp(exampletest.Open(t, userOptions(dsn), clock), admins)

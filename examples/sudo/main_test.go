@@ -13,10 +13,11 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 func TestRecentPassword(t *testing.T) {
-	clock := exampletest.NewClock()
+	clock := sessiontest.NewClock()
 	m := exampletest.Open(t, session.Options{}, clock)
 	b := exampletest.NewBrowser(t, exampletest.Serve(t, newApp(m, clock.Now)))
 	enter := func(password string) exampletest.Page {
@@ -77,7 +78,7 @@ func TestRecentPassword(t *testing.T) {
 
 // Everybody enters the password once a working day, however active.
 func TestWorkingDay(t *testing.T) {
-	clock := exampletest.NewClock()
+	clock := sessiontest.NewClock()
 	b := exampletest.NewBrowser(t, exampletest.Serve(t, newApp(exampletest.Open(t, session.Options{}, clock), clock.Now)))
 	b.Post("/password", url.Values{"name": {"ann"}, "password": {"open sesame"}})
 	for range 15 {
@@ -93,7 +94,7 @@ func TestWorkingDay(t *testing.T) {
 
 // TestGoOnStaysHere follows links whose paths browsers take for another site.
 func TestGoOnStaysHere(t *testing.T) {
-	clock := exampletest.NewClock()
+	clock := sessiontest.NewClock()
 	m := exampletest.Open(t, session.Options{}, clock)
 	f := flamego.New()
 	f.Use(m.Sessioner())

@@ -12,10 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 func start(t *testing.T) string {
-	return exampletest.Serve(t, newApp(exampletest.Open(t, options(), exampletest.NewClock())))
+	return exampletest.Serve(t, newApp(exampletest.Open(t, options(), sessiontest.NewClock())))
 }
 
 // walker has no cookies, and knows of the site what is in its pages.

@@ -4,36 +4,17 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/internal/hook"
+	"github.com/flamego/session/sessiontest"
 )
-
-// Clock is the clock of a program that runs within its test. It starts at the real time,
-// and only Advance moves it. It may be used concurrently.
-type Clock struct {
-	start time.Time
-	off   atomic.Int64
-}
-
-// NewClock returns a new clock.
-func NewClock() *Clock { return &Clock{start: time.Now()} }
-
-// Now returns the current time.
-func (c *Clock) Now() time.Time { return c.start.Add(time.Duration(c.off.Load())) }
-
-// Advance lets time go by.
-func (c *Clock) Advance(d time.Duration) { c.off.Add(int64(d)) }
 
 // Open is session.NewManager with a clock. The Manager is closed at the end of the
 // test.
-func Open(t *testing.T, opt session.Options, c *Clock) *session.Manager {
+func Open(t *testing.T, opt session.Options, c *sessiontest.Clock) *session.Manager {
 	t.Helper()
-	hook.SetClock(&opt, c.Now)
-	m, err := session.NewManager(opt)
+	m, err := session.NewManager(c.Options(opt))
 	if err != nil {
 		t.Fatal(err)
 	}
