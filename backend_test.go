@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -125,8 +126,8 @@ func (b *mapBackend) DeleteExpired(ctx context.Context, now time.Time, limit int
 func (b *mapBackend) Count(ctx context.Context, now time.Time) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, r := range b.records {
-		if r.Expiry.After(now) {
+	for id, r := range b.records {
+		if r.Expiry.After(now) && !driver.OwnID(id) {
 			n++
 		}
 	}

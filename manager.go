@@ -292,9 +292,10 @@ func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFu
 }
 
 // Count returns the number of live sessions in the store, including those of other
-// servers: how many people with a session are online. Expired sessions do not count,
-// swept or not. A session counts twice for five minutes after its ID has changed. An
-// owner's list (see SetOwner) counts like a session, until a week after the last one.
+// servers, and of other Managers if several share a table: how many people with a session
+// are online. Expired sessions do not count, swept or not, nor do the library's own records.
+// Only a session that End, EndAll or MaxPerOwner ends within five minutes of its sign-in, or of
+// a new ID, goes on counting for five minutes.
 //
 // In memory, on files, SQLite, PostgreSQL, MySQL and MongoDB it is exact, and reads an
 // index or the times of all sessions: fine for an admin page, too much for every page

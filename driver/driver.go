@@ -121,7 +121,8 @@ type Backend interface {
 // Counter is a Backend that can count live sessions. It is optional: Manager.Count of
 // package session needs it. A Store of your own may have the method too.
 type Counter interface {
-	// Count returns how many records have an expiry after now. It may be called
+	// Count returns how many records have an expiry after now, without those whose IDs are
+	// OwnIDs: they are no sessions. It may be called
 	// concurrently, and returns an error when the context ends. A backend that cannot
 	// afford to look every time may return an earlier number; its documentation then
 	// says how old that may be.

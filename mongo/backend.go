@@ -223,9 +223,15 @@ func (b *backend) DeleteExpired(ctx context.Context, now time.Time, limit int) (
 	return int(res.DeletedCount), nil
 }
 
+// ownIDs are those of the library's own records.
+var ownIDs = fmt.Sprintf("^%s.{%d}$", driver.OwnIDPrefix, driver.OwnIDLength-len(driver.OwnIDPrefix))
+
 // Count implements driver.Counter. It reads a range of the index.
 func (b *backend) Count(ctx context.Context, now time.Time) (int, error) {
-	n, err := b.sessions.CountDocuments(ctx, bson.D{{Key: "expired_at", Value: bson.D{{Key: "$gt", Value: milliseconds(now)}}}})
+	n, err := b.sessions.CountDocuments(ctx, bson.D{
+		{Key: "expired_at", Value: bson.D{{Key: "$gt", Value: milliseconds(now)}}},
+		{Key: "key", Value: bson.D{{Key: "$not", Value: primitive.Regex{Pattern: ownIDs}}}},
+	})
 	return int(n), fail("count", err)
 }
 

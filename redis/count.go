@@ -128,7 +128,7 @@ func (b *backend) scanNode(ctx context.Context, c redis.Cmdable, total, claimed 
 		}
 		for _, key := range keys {
 			// Other keys are the library's own, or another user's of the prefix.
-			if driver.ValidID(strings.TrimPrefix(key, b.prefix)) {
+			if id := strings.TrimPrefix(key, b.prefix); driver.ValidID(id) && !driver.OwnID(id) {
 				total.Add(1)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver"
 )
 
 // table is the Backend that is measured: yours, and here a map.
@@ -110,8 +111,8 @@ func (t *table) DeleteExpired(ctx context.Context, now time.Time, limit int) (n 
 func (t *table) Count(ctx context.Context, now time.Time) (n int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, r := range t.records {
-		if r.Expiry.After(now) {
+	for id, r := range t.records {
+		if r.Expiry.After(now) && !driver.OwnID(id) {
 			n++
 		}
 	}

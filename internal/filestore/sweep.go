@@ -190,7 +190,7 @@ func (b *Backend) Count(ctx context.Context, now time.Time) (int, error) {
 			return 0, fail("count", err)
 		}
 		err = each(ctx, dir, func(name string) error {
-			if !inPlace(name, place) {
+			if !inPlace(name, place) || driver.OwnID(name) {
 				return nil
 			}
 			expired, err := b.expired(dir, name, now)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -194,7 +195,11 @@ func (sh *shard) count(at int64) (n int) {
 	for i := range sh.tables {
 		t := &sh.tables[i]
 		for j := range t.n {
-			if expiryOf(t.row(j)) > at {
+			row := t.row(j)
+			if expiryOf(row) <= at {
+				continue
+			}
+			if id, _ := split(row); len(id) != driver.OwnIDLength || !driver.OwnID(string(id)) {
 				n++
 			}
 		}

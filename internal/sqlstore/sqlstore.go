@@ -107,7 +107,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	b.touch = b.statement(o.Write, "UPDATE {table} SET expired_at = ? WHERE {key} = ? AND {match}")
 	b.remove = b.statement(o.Write, "DELETE FROM {table} WHERE {key} = ?")
 	b.sweep = b.statement(o.Write, d.Sweep)
-	b.count = b.statement(o.Read, "SELECT COUNT(*) FROM {table} WHERE expired_at > ?")
+	b.count = b.statement(o.Read, fmt.Sprintf("SELECT COUNT(*) FROM {table} WHERE expired_at > ? AND NOT ({key} LIKE '%s%%' AND LENGTH({key}) = %d)", driver.OwnIDPrefix, driver.OwnIDLength))
 
 	if o.InitTable {
 		if err := b.initTable(ctx, o.Write); err != nil {

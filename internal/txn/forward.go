@@ -39,7 +39,7 @@ const (
 	staleFor = 10 * time.Second
 )
 
-func (s *Store) forwardID(id string) string { return derivedID("forward " + s.ref(id)) }
+func (s *Store) forwardID(id string) string { return ownID("forward " + s.ref(id)) }
 
 // ref is how the library's own records name a session.
 func (s *Store) ref(id string) string {
@@ -250,18 +250,9 @@ func (s *Store) findRenewed(ctx context.Context, id string) (found *Version, err
 	}
 }
 
-// End deletes the session under an ID, as the Stores of v1.6.6 do. It leaves the
-// library's own records alone: anybody can work out the ID of an owner's list.
+// End deletes the session under an ID, as the Stores of v1.6.6 do. The ID must be one that a
+// client may present: anybody can work out that of an owner's list.
 func (s *Store) End(ctx context.Context, id string) error {
-	if s.Traits.OwnRecords && len(id) == derivedLength {
-		v, err := s.load(ctx, id)
-		switch {
-		case errors.Is(err, driver.ErrNotFound), err == nil && v.terms.isNote:
-			return nil
-		case err != nil:
-			return err
-		}
-	}
 	if err := s.delete(ctx, id); err != nil {
 		return err
 	}

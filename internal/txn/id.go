@@ -29,13 +29,11 @@ func letter(b []byte) string {
 	return string(b)
 }
 
-// A key is the hash of an ID, under which a storage keeps a record with Options.HashIDs:
-// this prefix with a SHA-256 in 52 characters. The library makes no ID that looks like a
-// key: the letters of its IDs end at v.
-const (
-	keyPrefix = "z"
-	keyLength = len(keyPrefix) + derivedLength
-)
+// A key is not an ID that a client may present: it is that of one of the library's own
+// records, see driver.OwnID, or the hash of an ID, under which a storage keeps a session with
+// Options.HashIDs: this prefix with a SHA-256 in 52 characters. The library makes no ID that
+// looks like a key: the letters of its IDs end at v.
+const keyPrefix = "z"
 
 // KeyOf returns the key for an ID, or for a key, as the library's own records have it.
 func KeyOf(id string) string {
@@ -47,7 +45,7 @@ func KeyOf(id string) string {
 
 // IsKey reports whether the string looks like a key.
 func IsKey(id string) bool {
-	return len(id) == keyLength && strings.HasPrefix(id, keyPrefix) && strings.Trim(id[len(keyPrefix):], letters) == ""
+	return len(id) == driver.OwnIDLength && (id[:1] == keyPrefix || id[:1] == driver.OwnIDPrefix) && strings.Trim(id[1:], letters) == ""
 }
 
 // IsID reports whether a client may present the string as an ID of this length at least.
@@ -57,10 +55,10 @@ func IsID(id string, least int) bool {
 	return len(id) >= least && driver.ValidID(id) && !IsKey(id)
 }
 
-// derivedLength is that of a SHA-256 in base32.
-const derivedLength = 52
+// ownID is the ID of a record of the library's own.
+func ownID(name string) string { return driver.OwnIDPrefix + derivedID(name) }
 
-// derivedID is the ID of a record of the library's own.
+// derivedID is a SHA-256 in base32.
 func derivedID(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))

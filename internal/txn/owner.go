@@ -146,7 +146,7 @@ func (l *Listed) add(id, next string) {
 	l.ids = ids
 }
 
-func listID(place, owner string) string { return derivedID("owner " + place + "\x00" + owner) }
+func listID(place, owner string) string { return ownID("owner " + place + "\x00" + owner) }
 
 // note is a record of the library's own, whose text is under the key.
 type note struct {
