@@ -27,10 +27,13 @@ type exchange struct {
 	r     *http.Request
 	first request // the others follow it
 
+	noted   bool        // before is known
 	settled bool        // the header lines are written
 	begun   atomic.Bool // the response has started, or the handler has taken over the connection
 	closed  atomic.Bool // nothing more may be stored: storing has failed, or a handler has panicked
+	before  http.Header // what those in front have set, which a failure keeps
 	unseen  http.Header // the handler's header, when a failure is sent instead
+	cause   *failure    // why nothing more may be stored, or nil after a panic
 }
 
 // join returns the exchange of the request, and room for this Manager's session on it,
@@ -84,8 +87,7 @@ func (m *Manager) handle(c flamego.Context, as *injection) {
 		flash, err = q.load()
 	}
 	if err != nil {
-		m.report(err)
-		refuse(c, x, func(w http.ResponseWriter) { m.protectURL(w, c.Request().Request) })
+		m.refuse(c, x, err)
 		return
 	}
 	if !outermost {
@@ -122,7 +124,7 @@ func (x *exchange) serve(c flamego.Context) {
 			x.abandon()
 		}
 		if x.closed.Load() {
-			carry.DropTrailers(x.inner.Header())
+			carry.DropTrailers(x.inner.Header(), x.before)
 		}
 		for q := &x.first; q != nil; q = q.next {
 			if q.leave != nil {
@@ -141,7 +143,16 @@ func (x *exchange) Header() http.Header {
 	if x.unseen != nil {
 		return x.unseen
 	}
+	x.note()
 	return x.inner.Header()
+}
+
+// note keeps what those in front have set, before anybody else can change it. It waits until
+// somebody asks for the header, since net/http copies the header of who has asked.
+func (x *exchange) note() {
+	if !x.noted {
+		x.noted, x.before = true, carry.Before(x.first.c, x.inner.Header())
+	}
 }
 
 // WriteHeader stores the sessions, then starts the response. An informational response
@@ -157,7 +168,7 @@ func (x *exchange) WriteHeader(status int) {
 	given := x.closed.Load() // A handler has panicked, and Recovery responds; or this is the failure response.
 	if x.settle(); x.closed.Load() && !given {
 		x.unseen = make(http.Header)
-		carry.SendFailure(x.inner, func(w http.ResponseWriter) { x.render(w) })
+		x.fail(x.inner, func(w http.ResponseWriter) { x.render(w) })
 		return
 	}
 	x.inner.WriteHeader(status)
@@ -211,7 +222,7 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 			err = q.render(x.w())
 		}
 		if err != nil {
-			q.m.report(err)
+			q.report(err)
 			return nil, nil, fmt.Errorf("session: hijack: %w", err)
 		}
 	}
@@ -238,8 +249,7 @@ func (x *exchange) settle() {
 func (x *exchange) seal() bool {
 	for q := &x.first; q != nil; q = q.next {
 		if err := q.seal(); err != nil {
-			q.m.report(err)
-			x.closed.Store(true)
+			x.shut(q, err)
 		}
 	}
 	return !x.closed.Load()
@@ -258,8 +268,7 @@ func (x *exchange) render(w http.ResponseWriter) (ok bool) {
 	ok = true
 	for q := &x.first; q != nil; q = q.next {
 		if err := q.render(w); err != nil {
-			q.m.report(err)
-			x.closed.Store(true)
+			x.shut(q, err)
 			ok = false
 		}
 	}
@@ -275,22 +284,12 @@ func (x *exchange) finish() {
 	if x.begun.Load() {
 		for q := &x.first; q != nil; q = q.next {
 			if err := q.commitLate(); err != nil {
-				q.m.report(err)
+				q.report(err)
 			}
 		}
 		return
 	}
 	if x.settle(); x.closed.Load() {
-		refuse(x.first.c, x, nil)
+		x.fail(finalWriter(x.first.c, x), nil)
 	}
-}
-
-// refuse sends 500. Flamego takes an informational response for the final one, and would
-// send no other.
-func refuse(c flamego.Context, x *exchange, keep func(http.ResponseWriter)) {
-	var w http.ResponseWriter = c.ResponseWriter()
-	if x != nil && isInformational(c.ResponseWriter().Status()) {
-		w = x.slot.Get()
-	}
-	carry.SendFailure(w, keep)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"reflect"
@@ -16,10 +15,8 @@ import (
 	"github.com/flamego/flamego"
 
 	"github.com/flamego/session/internal/carry"
-	"github.com/flamego/session/internal/codec"
 	"github.com/flamego/session/internal/hook"
 	"github.com/flamego/session/internal/outage"
-	"github.com/flamego/session/internal/share"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -36,6 +33,7 @@ type Manager struct {
 	at       string                         // where clients keep the ID
 	placed   atomic.Bool                    // records of an application's own Store say so as well
 	enter    func(id string) (leave func()) // called for every request with a session, or nil
+	setup    setup
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -62,6 +60,7 @@ func NewManager(opts Options) (*Manager, error) {
 		leastID:  min(legacyIDLength, opt.IDLength),
 		at:       opt.place().String(),
 		stopped:  make(chan struct{}),
+		setup:    setup{number: uint16(lastNumber.Add(1))},
 	}
 	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].Write(w, r, sid, 0) })
 	// Exactly what v1.6.6 passed: applications' Initers refuse unknown arguments.
@@ -82,7 +81,7 @@ func NewManager(opts Options) (*Manager, error) {
 	m.core = m.store.core
 	if err := m.check(); err != nil {
 		if closing := m.closeStore(); closing != nil {
-			m.report(closing)
+			m.report(context.Background(), closing)
 		}
 		return nil, fmt.Errorf("session: %w", err)
 	}
@@ -111,6 +110,7 @@ func (m *Manager) check() error {
 	if err := m.prove(); err != nil {
 		return err
 	}
+	m.checkPath()
 	return m.enlist()
 }
 
@@ -125,7 +125,7 @@ func (m *Manager) prove() error {
 	defer cancel()
 	err := e.Prove(ctx)
 	if err != nil && outage.Is(err) {
-		m.report(fmt.Errorf("session: start: %w", err))
+		m.report(ctx, fmt.Errorf("session: start: %w", err))
 		return nil
 	}
 	return err
@@ -211,7 +211,7 @@ func (m *Manager) Close(ctx context.Context) error {
 			m.closing = fmt.Errorf("session: close: %w", ctx.Err())
 			go func() {
 				if err := <-done; err != nil {
-					m.report(err)
+					m.report(ctx, err)
 				}
 			}()
 		}
@@ -243,7 +243,7 @@ func (m *Manager) collect(ctx context.Context) {
 		case <-timer.C:
 		}
 		if err := m.gc(ctx); err != nil && ctx.Err() == nil {
-			m.report(err)
+			m.report(ctx, err)
 		}
 		timer.Reset(m.opt.GCInterval)
 	}
@@ -260,35 +260,9 @@ func (m *Manager) gc(ctx context.Context) (err error) {
 	return m.outer.GC(ctx)
 }
 
-// reportRecord reports a record that cannot be decoded, but not on every request.
-func (m *Manager) reportRecord(err error) {
-	if !codec.IsReported(err) {
-		m.report(fmt.Errorf("session: load: %w", err))
-	}
-}
-
-// report must not panic: nobody would recover it, or the response would become a
-// success.
-func (m *Manager) report(err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			slog.Error("session: Options.ErrorFunc panicked", "panic", p, "error", err)
-		}
-	}()
-	m.opt.ErrorFunc(err)
-}
-
 // deadline bounds a wait for the store.
 func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return m.store.within(ctx, m.opt.StoreTimeout)
-}
-
-// beyond is deadline for work that goes on even if the client disconnects.
-func (m *Manager) beyond(ctx context.Context) (context.Context, context.CancelFunc) {
-	if m.core.Traits.Local && m.opt.Observe == nil { // Nobody asks the context for values.
-		return context.Background(), func() {}
-	}
-	return m.deadline(share.Patient(ctx))
 }
 
 // Count returns the number of live sessions in the store, including those of other
@@ -324,7 +298,7 @@ func (m *Manager) observer() func(context.Context, txn.Event) {
 	return func(ctx context.Context, e txn.Event) {
 		defer func() {
 			if p := recover(); p != nil {
-				m.report(fmt.Errorf("session: Options.Observe panicked: %v", p))
+				m.report(ctx, fmt.Errorf("session: Options.Observe panicked: %v", p))
 			}
 		}()
 		m.opt.Observe(ctx, eventOf(e))

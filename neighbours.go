@@ -25,6 +25,9 @@ func (m *Manager) enlist() error {
 	defer running.mu.Unlock()
 	for _, o := range running.managers {
 		switch {
+		case m.rivals(o):
+			m.setup.rivals.Store(true)
+			o.setup.rivals.Store(true)
 		case !m.sharesStoreWith(o):
 		case m.at != o.at:
 			m.placed.Store(true)

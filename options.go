@@ -44,7 +44,8 @@ type Options struct {
 	// Expired sessions cannot be read, whether or not GC has run.
 	GCInterval time.Duration
 	// ErrorFunc is called with every error that no handler gets. It contains no ID.
-	// Default is to log it with log/slog. It may be called concurrently.
+	// Default is to log it with log/slog, unless Report is set. It may be called
+	// concurrently.
 	ErrorFunc func(err error)
 	// ReadIDFunc is the function to read session ID from the request. Default is
 	// that of Transport. What does not look like an ID counts as none. Nobody else knows
@@ -115,6 +116,19 @@ type Options struct {
 	// called for requests with a session, maybe concurrently; if it panics, the client
 	// gets 500.
 	Passive func(r *http.Request) bool
+	// Report is ErrorFunc with a context, that of the request where there is one: it has
+	// what a middleware in front has put there, such as the ID of a trace, so that the line
+	// in the log can be tied to its request. The default log passes it to log/slog. If
+	// ErrorFunc is set as well, both are called. It may be called concurrently.
+	Report func(ctx context.Context, err error)
+	// FailureFunc answers a request whose session could not be loaded or stored, for example
+	// with a page of your own, JSON, or 503 and Retry-After. The response has nothing of the
+	// handlers' left, only what was set in front of the middleware. What FailureFunc writes
+	// is sent when it returns, as 500 if it sets no status, and no cache keeps it. If it
+	// writes nothing, or panics, and by default, a plain 500 is sent. It is not called once
+	// the response has started, or if the handler has panicked. The error is also reported.
+	// It may be called concurrently, and must not use the session.
+	FailureFunc func(w http.ResponseWriter, r *http.Request, err error)
 	// TakesFlash tells the requests that show flashes. For any other, session.Flash is nil,
 	// and the flashes wait for the next request that shows them; those of AddFlash queue up.
 	// Default is nil: the session's next request takes them, as in v1.6.6, even a poll or a
@@ -139,9 +153,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Initer == nil {
 		o.Initer = MemoryIniter()
-	}
-	if o.ErrorFunc == nil {
-		o.ErrorFunc = func(err error) { slog.Error("session middleware", "error", err) }
 	}
 	if o.GCInterval < time.Second {
 		o.GCInterval = defaultGCInterval

@@ -72,7 +72,7 @@ func (l *live) listing(owner string) (*txn.Version, error) {
 	ctx, cancel := l.store.within(context.Background(), l.store.timeout)
 	if l.req != nil {
 		cancel()
-		ctx, cancel = l.req.m.beyond(l.req.x.r.Context())
+		ctx, cancel = l.req.beyond()
 	}
 	defer cancel()
 	return l.store.core.Listing(ctx, l.host().Place(), owner)

@@ -27,16 +27,16 @@ type request struct {
 	store   Store
 	c       flamego.Context
 
-	placed bool          // its record has to say where it belongs
-	by     carry.Carrier // the one that brought a live ID, nil if none did
-	came   string        // the handle that it brought
-	age    int           // the Max-Age of the client's cookie, 0 for that of the options
-	slid   bool          // the client's handle is old, though still good: its expiry is in it
-	due    bool          // a persistent cookie has to be sent again
-	renew  bool          // the session needs a new ID
-	state  txn.State     // what the client has to learn
-	leave  func()        // called at the end, or nil
+	by    carry.Carrier // the one that brought a live ID, nil if none did
+	came  string        // the handle that it brought
+	age   int           // the Max-Age of the client's cookie, 0 for that of the options
+	state txn.State     // what the client has to learn
+	leave func()        // called at the end, or nil
 
+	placed bool        // its record has to say where it belongs
+	slid   bool        // the client's handle is old, though still good: its expiry is in it
+	due    bool        // a persistent cookie has to be sent again
+	renew  bool        // the session needs a new ID
 	shows  bool        // it was given a flash
 	used   atomic.Bool // a handler used it: the response depends on the cookie
 	linked atomic.Bool // a URL in the response has the ID
@@ -57,7 +57,9 @@ func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Contex
 	q.session, q.store = &q.live, (*boundStore)(q)
 }
 
-// NewID, Place and Sends implement txn.Host.
+// NewID, Context, Place and Sends implement txn.Host.
+func (q *request) Context() context.Context { return q.x.r.Context() }
+
 func (q *request) NewID() string { return txn.NewID(q.m.opt.IDLength) }
 
 func (q *request) Place() string {
@@ -153,26 +155,6 @@ func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (fla
 	return q.live.take(flash), nil
 }
 
-// onDemand is the context of a load. Visitors who bring no ID need none.
-type onDemand struct {
-	q      *request
-	ctx    context.Context
-	cancel context.CancelFunc
-}
-
-func (o *onDemand) context() context.Context {
-	if o.ctx == nil {
-		o.ctx, o.cancel = o.q.m.beyond(o.q.x.r.Context())
-	}
-	return o.ctx
-}
-
-func (o *onDemand) end() {
-	if o.cancel != nil {
-		o.cancel()
-	}
-}
-
 // ask asks a rule of the application's about the request.
 func (q *request) ask(option string, rule func(*http.Request) bool, without bool) (yes bool, err error) {
 	if rule == nil {
@@ -224,13 +206,13 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 				}
 			case err == nil && q.by != nil:
 				q.by = nil
-				q.m.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
+				q.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
 				return "", nil, nil
 			case err == nil:
 				q.by, handle, v = c, value, found
 			case errors.Is(err, driver.ErrUnreadable):
 				q.m.core.Emit(within.context(), txn.Event{Kind: txn.Undecodable, ID: value, Err: err})
-				q.m.reportRecord(err)
+				q.reportRecord(err)
 			case !errors.Is(err, ErrNotFound):
 				return "", nil, err
 			default:
@@ -240,6 +222,7 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 				}
 				q.m.core.Emit(within.context(), txn.Event{Kind: kind, ID: value})
 				q.live.txn.Stale(value)
+				q.m.checkRival(q.x.r, value)
 			}
 		}
 		if q.by != nil {
@@ -266,7 +249,7 @@ func (q *request) seal() error {
 			return nil
 		}
 	}
-	ctx, cancel := q.m.beyond(q.x.r.Context())
+	ctx, cancel := q.beyond()
 	defer cancel()
 	var err error
 	q.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)
@@ -279,7 +262,7 @@ func (q *request) commitLate() error {
 	if !q.live.txn.Dirty() {
 		return nil
 	}
-	ctx, cancel := q.m.beyond(q.x.r.Context())
+	ctx, cancel := q.beyond()
 	defer cancel()
 	return unlessEnded(q.live.txn.Commit(ctx))
 }
@@ -351,6 +334,8 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 	st := &q.state
 	switch {
 	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
+		q.m.checkHost(q.x.r)
+		q.m.issued(st.Handle)
 		q.write(w, q.carrier())
 		if st.Rotated && q.carrier().Param() != "" {
 			// A sign-in that began with somebody's link does not stay in URLs, where the client

@@ -201,7 +201,9 @@ func (s *store) within(ctx context.Context, timeout time.Duration) (context.Cont
 	return context.WithTimeout(ctx, timeout)
 }
 
-// NewID, Place and Sends implement txn.Host.
+// NewID, Context, Place and Sends implement txn.Host.
+func (s *store) Context() context.Context { return context.Background() }
+
 func (s *store) NewID() string { return txn.NewID(defaultIDLength) }
 
 func (s *store) Place() string {

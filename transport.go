@@ -38,7 +38,8 @@ func CookieTransport() Transport { return Transport{} }
 // HeaderTransport uses the header of the given name, in requests and in responses:
 // for programs and apps. A response has the header when the ID is new, and an empty
 // one when the session has ended. A request with more than one such header has no
-// session.
+// session. The name has letters, digits and hyphens only: proxies drop others, above all those
+// with an underscore.
 func HeaderTransport(name string) Transport { return Transport{kind: byHeader, name: name} }
 
 // BearerTransport uses the Bearer scheme of the Authorization header (RFC 6750).
@@ -65,6 +66,9 @@ func (t Transport) check() error {
 	case byHeader:
 		if !isToken(t.name) {
 			return fmt.Errorf("Transport: the header name %q is not a token (RFC 9110, section 5.6.2): use letters, digits and hyphens", t.name)
+		}
+		if strings.Trim(t.name, letters62+"-") != "" {
+			return fmt.Errorf("Transport: the header name %q: proxies such as nginx drop headers with an underscore or other such characters in their names: use letters, digits and hyphens", t.name)
 		}
 		switch name := http.CanonicalHeaderKey(t.name); name {
 		case "Cookie", "Set-Cookie":

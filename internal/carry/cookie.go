@@ -89,14 +89,15 @@ func (c *cookie) put(h http.Header, line string) {
 	kept := make([]string, 0, len(lines)+1)
 	for _, l := range lines {
 		other, err := http.ParseSetCookie(l)
-		if err != nil || other.Name != c.template.Name || other.Path != c.template.Path || !sameDomain(other.Domain, c.template.Domain) {
+		if err != nil || other.Name != c.template.Name || other.Path != c.template.Path || !SameDomain(other.Domain, c.template.Domain) {
 			kept = append(kept, l)
 		}
 	}
 	h["Set-Cookie"] = append(kept, line)
 }
 
-func sameDomain(a, b string) bool {
+// SameDomain reports whether two Domain attributes mean the same to browsers.
+func SameDomain(a, b string) bool {
 	return strings.EqualFold(strings.TrimPrefix(a, "."), strings.TrimPrefix(b, "."))
 }
 

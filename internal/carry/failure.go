@@ -2,6 +2,8 @@ package carry
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -46,45 +48,95 @@ func FindSlot(w http.ResponseWriter) (Slot, error) {
 }
 
 // DropTrailers removes trailers that a handler has put into a header that it took before
-// storing failed.
-func DropTrailers(h http.Header) {
+// storing failed, but not those from before.
+func DropTrailers(h, before http.Header) {
 	for name := range h {
-		if strings.HasPrefix(name, http.TrailerPrefix) {
+		if strings.HasPrefix(name, http.TrailerPrefix) && before[name] == nil {
 			delete(h, name)
 		}
 	}
 }
 
-// SendFailure sends 500 without what the handler prepared. keep adds header lines that
-// still hold.
-func SendFailure(w http.ResponseWriter, keep func(http.ResponseWriter)) {
-	h := w.Header()
-	for name := range h {
-		if !isPolicy(name) {
-			delete(h, name)
-		}
+var writerType = reflect.TypeFor[http.ResponseWriter]()
+
+// Before returns a copy of the header as those in front of the middleware have left it, or
+// nil if it is empty. A failure keeps it: they set it on every response, and without it a
+// browser might not even be able to read the status. If one of them has handlers write to
+// another writer, that is who encodes. A failure does not pass there, and is not encoded.
+func Before(c flamego.Context, h http.Header) http.Header {
+	if len(h) == 0 {
+		return nil
 	}
+	h = maps.Clone(h)
+	if h["Content-Encoding"] != nil && c.Value(writerType).Interface() != any(c.ResponseWriter()) {
+		delete(h, "Content-Encoding")
+	}
+	return h
+}
+
+// Draft is the application's response to a failure. It is sent when whoever writes it is
+// through, so that nothing is sent if that one panics.
+type Draft struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+var _ http.ResponseWriter = (*Draft)(nil)
+
+// NewDraft returns an empty one on top of the header from before.
+func NewDraft(before http.Header) *Draft {
+	d := &Draft{header: before.Clone()}
+	if d.header == nil {
+		d.header = make(http.Header)
+	}
+	return d
+}
+
+// Header implements http.ResponseWriter.
+func (d *Draft) Header() http.Header { return d.header }
+
+// WriteHeader implements http.ResponseWriter. Informational responses are left out.
+func (d *Draft) WriteHeader(status int) {
+	if status < 100 || status > 999 {
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // As net/http does, but in time.
+	}
+	if d.status == 0 && status >= 200 {
+		d.status = status
+	}
+}
+
+// Write implements http.ResponseWriter. Without a status, a failure is no success.
+func (d *Draft) Write(b []byte) (int, error) {
+	d.WriteHeader(http.StatusInternalServerError)
+	d.body = append(d.body, b...)
+	return len(b), nil
+}
+
+// SendFailure sends the draft, if that has anything, or else a plain 500, with the header
+// from before the handlers. keep adds header lines that still hold.
+func SendFailure(w http.ResponseWriter, before http.Header, d *Draft, keep func(http.ResponseWriter)) {
+	if d == nil || d.status == 0 {
+		d = NewDraft(before)
+		d.header.Set("Content-Type", "text/plain; charset=utf-8")
+		d.header.Set("X-Content-Type-Options", "nosniff")
+		_, _ = io.WriteString(d, failureText)
+	}
+	h := w.Header()
+	clear(h)
+	maps.Copy(h, d.header)
 	if keep != nil {
 		keep(w)
 	}
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(failureText)))
-	w.WriteHeader(http.StatusInternalServerError)
-	_, _ = w.Write([]byte(failureText))
-}
-
-// isPolicy reports whether a failure keeps the header: other middleware sets it on every
-// response, and without it a browser might not even be able to read the status.
-func isPolicy(name string) bool {
-	if strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, "Cross-Origin-") {
-		return true
+	NoStore(h, new(Room))
+	switch {
+	case before["Content-Encoding"] != nil:
+		h.Del("Content-Length") // Somebody in front encodes what is sent.
+	case len(d.body) > 0:
+		h.Set("Content-Length", strconv.Itoa(len(d.body)))
 	}
-	switch name {
-	case "Vary", "Strict-Transport-Security", "Content-Security-Policy",
-		"X-Frame-Options", "Referrer-Policy", "Permissions-Policy":
-		return true
+	w.WriteHeader(d.status)
+	if len(d.body) > 0 {
+		_, _ = w.Write(d.body)
 	}
-	return false
 }

@@ -122,7 +122,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 		// The response is fine without it. If another request came first, the next one
 		// tries again.
 		if !errors.Is(err, ErrEnded) && !errors.Is(err, driver.ErrConflict) {
-			s.store.Report(fmt.Errorf("session: refresh the cookie: %w", err))
+			s.store.Report(ctx, fmt.Errorf("session: refresh the cookie: %w", err))
 		}
 		return false, nil
 	case errors.Is(err, ErrEnded), errors.Is(err, ErrTooMany), errors.Is(err, ErrTooLarge):

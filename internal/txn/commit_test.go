@@ -15,6 +15,7 @@ import (
 
 type host struct{}
 
+func (host) Context() context.Context  { return context.Background() }
 func (host) NewID() string             { return txn.NewID(32) }
 func (host) Place() string             { return "" }
 func (host) Sends(bool, int, bool) int { return 0 }

@@ -76,7 +76,7 @@ func TestEveryCallFails(t *testing.T) {
 	for fails := 0; fails <= calls; fails++ {
 		e := &failingEngine{Engine: memstore.New(), fails: fails}
 		var reported []error
-		err := lifeOf(t.Context(), e, func(err error) { reported = append(reported, err) })
+		err := lifeOf(t.Context(), e, func(_ context.Context, err error) { reported = append(reported, err) })
 		if err = errors.Join(append(reported, err)...); fails == 0 {
 			require.NoError(t, err)
 			calls = e.calls
@@ -91,7 +91,7 @@ func TestEveryCallFails(t *testing.T) {
 
 // lifeOf signs in, slides, leaves a flash, rotates, renews, and is found by the old ID,
 // listed and ended. It goes on after errors.
-func lifeOf(ctx context.Context, e txn.Engine, report func(error)) error {
+func lifeOf(ctx context.Context, e txn.Engine, report func(context.Context, error)) error {
 	now, step := time.Unix(1e9, 0), 10*time.Minute
 	store := txn.NewStore(e, time.Hour)
 	store.Now, store.Report = func() time.Time { return now }, report

@@ -170,7 +170,7 @@ func (s *Store) amend(ctx context.Context, n note, change func(text string) (str
 			old = unstored
 		case err == nil:
 		case n.anew && errors.Is(err, driver.ErrUnreadable) && old != nil:
-			s.Report(fmt.Errorf("session: owner: a list starts anew: %w", err)) // Nobody could sign in until it expires.
+			s.Report(ctx, fmt.Errorf("session: owner: a list starts anew: %w", err)) // Nobody could sign in until it expires.
 		default:
 			return err
 		}
@@ -266,7 +266,7 @@ func (s *Store) relist(ctx context.Context, v *Version, expiry time.Time) *listi
 		}
 	}
 	if err != nil {
-		s.Report(fmt.Errorf("session: owner: %w", err)) // The session is there all the same.
+		s.Report(ctx, fmt.Errorf("session: owner: %w", err)) // The session is there all the same.
 	}
 	return nil
 }
@@ -472,7 +472,7 @@ func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
 	ids := slices.DeleteFunc([]string{s.ref(id), s.ref(next)}, func(id string) bool { return id == "" })
 	found, err := s.loadMany(ctx, ids)
 	if err != nil {
-		s.Report(fmt.Errorf("session: owner: %w", err))
+		s.Report(ctx, fmt.Errorf("session: owner: %w", err))
 		return
 	}
 	s.shorten(ctx, l, func(listed []string) []string {
@@ -495,7 +495,7 @@ func (s *Store) shorten(ctx context.Context, l *listing, change func(ids []strin
 		return g.String() + formatList(slices.DeleteFunc(list, func(e Listed) bool { return len(e.ids) == 0 })), nil
 	})
 	if err != nil {
-		s.Report(fmt.Errorf("session: owner: %w", err))
+		s.Report(ctx, fmt.Errorf("session: owner: %w", err))
 	}
 }
 

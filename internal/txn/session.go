@@ -13,6 +13,8 @@ import (
 type Host interface {
 	// NewID returns a new ID.
 	NewID() string
+	// Context is that of the request, for reports.
+	Context() context.Context
 	// Place is the cookie or header that records say they belong to, or "".
 	Place() string
 	// Sends returns how many seconds the client keeps the cookie that it will get after a
@@ -261,7 +263,7 @@ func (s *Session) Owner() (owner, handle string) {
 // Get returns the value of a key as this transaction sees it, or nil.
 func (s *Session) Get(key any) any {
 	val, at, _ := s.held(key)
-	val, _ = s.store.decoded(at, key, val)
+	val, _ = s.store.decoded(s.host.Context(), at, key, val)
 	return val
 }
 
@@ -385,7 +387,7 @@ func (s *Session) Update(key any, fn func(any) any) any {
 	}
 	for range mostUpdates {
 		was, at, edits := s.held(key)
-		old, err := s.store.toUpdate(at, key, was)
+		old, err := s.store.toUpdate(s.host.Context(), at, key, was)
 		if err != nil {
 			s.refuse(fmt.Errorf("session: update: %w", err))
 			return nil

@@ -13,12 +13,12 @@ import (
 // before use; its methods may be called concurrently.
 type Store struct {
 	Engine     Engine
-	Traits     Traits           // of the engine
-	Now        func() time.Time // the clock
-	Idle       time.Duration    // idle timeout of sessions that have none of their own
-	Absolute   time.Duration    // absolute timeout, 0 for none
-	RenewEvery time.Duration    // how old an ID may get, 0 for any age
-	Report     func(error)      // is called with errors that fail no request
+	Traits     Traits                       // of the engine
+	Now        func() time.Time             // the clock
+	Idle       time.Duration                // idle timeout of sessions that have none of their own
+	Absolute   time.Duration                // absolute timeout, 0 for none
+	RenewEvery time.Duration                // how old an ID may get, 0 for any age
+	Report     func(context.Context, error) // is called with errors that fail no request
 
 	Observe func(context.Context, Event) // or nil
 	Counts  Counts
@@ -34,7 +34,7 @@ type Store struct {
 
 // NewStore returns a Store with the system's clock.
 func NewStore(e Engine, idle time.Duration) *Store {
-	return &Store{Engine: e, Traits: e.Traits(), Idle: idle, Now: time.Now, Report: func(error) {}}
+	return &Store{Engine: e, Traits: e.Traits(), Idle: idle, Now: time.Now, Report: func(context.Context, error) {}}
 }
 
 func (s *Store) load(ctx context.Context, handle string) (*Version, error) {
@@ -92,7 +92,7 @@ func (s *Store) slide(ctx context.Context, v *Version) (*Version, error) {
 	}
 	v, err := s.Slide(ctx, v)
 	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		s.Report(fmt.Errorf("session: touch: %w", err)) // The session can still be used.
+		s.Report(ctx, fmt.Errorf("session: touch: %w", err)) // The session can still be used.
 		err = nil
 	}
 	return v, err
@@ -103,7 +103,7 @@ func (s *Store) takeFlash(ctx context.Context, v *Version) (_ *Version, flash an
 	defer turn.end()
 	for {
 		stored, ok := v.View.Get(FlashKey)
-		flash, err := s.decoded(v, FlashKey, stored)
+		flash, err := s.decoded(ctx, v, FlashKey, stored)
 		if !ok || err != nil { // Another server may know how to decode it.
 			return v, nil, false, nil
 		}
@@ -125,22 +125,22 @@ func (s *Store) takeFlash(ctx context.Context, v *Version) (_ *Version, flash an
 
 // decoded decodes a value of the version, and reports it if that cannot be done. It must
 // be called without a lock.
-func (s *Store) decoded(v *Version, key, val any) (any, error) {
+func (s *Store) decoded(ctx context.Context, v *Version, key, val any) (any, error) {
 	val, err := Decoded(val)
 	if err == nil {
 		return val, nil
 	}
 	err = fmt.Errorf("decode: key %s holds %w", KeyName(key), err)
 	if s.bad.Add(v.ID, []byte(KeyName(key))) {
-		s.Report(fmt.Errorf("session: %w", err))
+		s.Report(ctx, fmt.Errorf("session: %w", err))
 	}
 	return nil, err
 }
 
 // toUpdate decodes what an Update is about to change. A flash that cannot be decoded goes
 // into the list of flashes as it is.
-func (s *Store) toUpdate(v *Version, key, val any) (any, error) {
-	old, err := s.decoded(v, key, val)
+func (s *Store) toUpdate(ctx context.Context, v *Version, key, val any) (any, error) {
+	old, err := s.decoded(ctx, v, key, val)
 	if err != nil && key == any(FlashKey) {
 		return val, nil
 	}

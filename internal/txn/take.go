@@ -32,7 +32,7 @@ func (s *Session) Take(ctx context.Context, key any, wanted func(any) bool) (any
 		return nil, nil
 	}
 	old, _ := at.View.Get(key)
-	old, err := s.store.decoded(at, key, old)
+	old, err := s.store.decoded(ctx, at, key, old)
 	if err != nil {
 		return nil, err
 	}

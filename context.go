@@ -1,0 +1,46 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/flamego/session/internal/share"
+)
+
+// beyond is the context of work for the request that goes on even if the client
+// disconnects.
+func (q *request) beyond() (context.Context, context.CancelFunc) {
+	if q.m.core.Traits.Local {
+		return (*lasting)(q), func() {}
+	}
+	return q.m.deadline(share.Patient(q.x.r.Context()))
+}
+
+// lasting is the context of the request without its end. An engine that never waits takes
+// it, and it costs nothing.
+type lasting request
+
+func (l *lasting) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+func (l *lasting) Done() <-chan struct{}                   { return nil }
+func (l *lasting) Err() error                              { return nil }
+func (l *lasting) Value(key any) any                       { return l.x.r.Context().Value(key) }
+
+// onDemand is the context of a load. Visitors who bring no ID need none.
+type onDemand struct {
+	q      *request
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (o *onDemand) context() context.Context {
+	if o.ctx == nil {
+		o.ctx, o.cancel = o.q.beyond()
+	}
+	return o.ctx
+}
+
+func (o *onDemand) end() {
+	if o.cancel != nil {
+		o.cancel()
+	}
+}

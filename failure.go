@@ -1,0 +1,99 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/flamego/flamego"
+
+	"github.com/flamego/session/internal/carry"
+	"github.com/flamego/session/internal/codec"
+)
+
+// failure is why a request fails, and whose session it was.
+type failure struct {
+	m   *Manager
+	err error
+}
+
+// shut reports a failure, and closes the exchange. The first one is answered.
+func (x *exchange) shut(q *request, err error) {
+	q.report(err)
+	if x.closed.Store(true); x.cause == nil {
+		x.cause = &failure{q.m, err}
+	}
+}
+
+// fail sends the failure instead of what the handlers have prepared.
+func (x *exchange) fail(w http.ResponseWriter, keep func(http.ResponseWriter)) {
+	x.note()
+	carry.SendFailure(w, x.before, x.cause.m.draft(x.r, x.before, x.cause.err), keep)
+}
+
+// refuse reports that a session could not be loaded, and sends the failure. So far nobody
+// but those in front has set a header.
+func (m *Manager) refuse(c flamego.Context, x *exchange, err error) {
+	r := c.Request().Request
+	m.report(r.Context(), err)
+	if status := c.ResponseWriter().Status(); status != 0 && !isInformational(status) {
+		return // One of them has responded already.
+	}
+	before := carry.Before(c, c.ResponseWriter().Header())
+	keep := func(w http.ResponseWriter) { m.protectURL(w, r) }
+	carry.SendFailure(finalWriter(c, x), before, m.draft(r, before, err), keep)
+}
+
+// finalWriter is what to send a whole response to. Flamego takes an informational one for
+// the final one, and would send no other.
+func finalWriter(c flamego.Context, x *exchange) http.ResponseWriter {
+	if x != nil && isInformational(c.ResponseWriter().Status()) {
+		return x.slot.Get()
+	}
+	return c.ResponseWriter()
+}
+
+// draft is what the application answers, or nil if it does not.
+func (m *Manager) draft(r *http.Request, before http.Header, err error) (d *carry.Draft) {
+	if m.opt.FailureFunc == nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			d = nil
+			m.report(r.Context(), fmt.Errorf("session: Options.FailureFunc panicked: %v", p))
+		}
+	}()
+	d = carry.NewDraft(before)
+	m.opt.FailureFunc(d, r, err)
+	return d
+}
+
+// report must not panic: nobody would recover it, or the response would become a
+// success.
+func (m *Manager) report(ctx context.Context, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.ErrorContext(ctx, "session: Options.ErrorFunc or Report panicked", "panic", p, "error", err)
+		}
+	}()
+	if m.opt.ErrorFunc == nil && m.opt.Report == nil {
+		slog.ErrorContext(ctx, "session middleware", "error", err)
+	}
+	if m.opt.Report != nil {
+		m.opt.Report(ctx, err)
+	}
+	if m.opt.ErrorFunc != nil {
+		m.opt.ErrorFunc(err)
+	}
+}
+
+func (q *request) report(err error) { q.m.report(q.x.r.Context(), err) }
+
+// reportRecord reports a record that cannot be decoded, but not on every request.
+func (q *request) reportRecord(err error) {
+	if !codec.IsReported(err) {
+		q.report(fmt.Errorf("session: load: %w", err))
+	}
+}

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/flamego/session/internal/carry"
+)
+
+// setup is what has been found out about a wrong set-up. It is not an error at start, since
+// an application may rely on what still works. Each is reported once.
+type setup struct {
+	number uint16       // of the Manager
+	looks  atomic.Int32 // into rivals' stores
+	rivals atomic.Bool  // another Manager of the process has the same cookie for another store
+	host   atomic.Bool  // reported: the cookie is not for the host
+	rival  atomic.Bool  // reported: the other Manager's cookies come here
+}
+
+// setsCookie reports whether the library itself sets the cookie.
+func (m *Manager) setsCookie() bool {
+	return m.opt.WriteIDFunc == nil && slices.ContainsFunc(m.opt.transports(), func(t Transport) bool { return t.kind == byCookie })
+}
+
+// checkPath reports a path that leaves out its own first page.
+func (m *Manager) checkPath() {
+	if path := m.opt.Cookie.Path; path != "/" && strings.HasSuffix(path, "/") && m.setsCookie() {
+		m.report(context.Background(), fmt.Errorf("session: Cookie.Path %q: browsers do not send the cookie to %q, where each request begins a new session: leave out the slash at the end", path, strings.TrimRight(path, "/")))
+	}
+}
+
+// checkHost reports a domain that the host is not in: browsers refuse such a cookie.
+func (m *Manager) checkHost(r *http.Request) {
+	domain := strings.ToLower(strings.TrimPrefix(m.opt.Cookie.Domain, "."))
+	if domain == "" || m.setup.host.Load() {
+		return
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host != domain && !strings.HasSuffix(host, "."+domain) && m.setsCookie() && !m.setup.host.Swap(true) {
+		m.report(r.Context(), fmt.Errorf("session: Cookie.Domain %q does not include the host %q, so browsers refuse the cookie, and each request begins a new session: leave Cookie.Domain out, or have the proxy in front pass on the Host header", domain, host))
+	}
+}
+
+// rivals reports whether the cookies of two Managers replace each other in browsers, and
+// each then finds an ID that its store does not have.
+func (m *Manager) rivals(o *Manager) bool {
+	a, b := m.opt.Cookie, o.opt.Cookie
+	return a.Name == b.Name && a.Path == b.Path && carry.SameDomain(a.Domain, b.Domain) &&
+		m.setsCookie() && o.setsCookie() && !m.sharesStoreWith(o)
+}
+
+// issues are the IDs that rivals have given out of late: a hash, and the number of the Manager.
+var (
+	issues     [1 << 10]atomic.Uint64
+	issueSeed  = maphash.MakeSeed()
+	lastNumber atomic.Uint32
+)
+
+func issueOf(handle string) (slot *atomic.Uint64, sum uint64) {
+	sum = maphash.String(issueSeed, handle)
+	return &issues[sum%uint64(len(issues))], sum &^ 0xffff
+}
+
+// issued notes a new ID, if there is a rival that might get it.
+func (m *Manager) issued(handle string) {
+	if m.setup.rivals.Load() {
+		slot, sum := issueOf(handle)
+		slot.Store(sum | uint64(m.setup.number))
+	}
+}
+
+// mostLooks is how often a Manager looks into a rival's store at most.
+const mostLooks = 32
+
+// checkRival reports an ID that this Manager's store does not have, and a rival's does: they
+// run on one host, for a browser has brought the one's cookie to the other.
+func (m *Manager) checkRival(r *http.Request, handle string) {
+	if !m.setup.rivals.Load() || m.setup.rival.Load() {
+		return
+	}
+	slot, sum := issueOf(handle)
+	got := slot.Load()
+	if got&^0xffff != sum {
+		return
+	}
+	o := m.rival(uint16(got))
+	if o == nil || m.setup.looks.Add(1) > mostLooks {
+		return
+	}
+	ctx, cancel := o.deadline(context.WithoutCancel(r.Context()))
+	defer cancel()
+	// Two Managers may share a store in a way that cannot be seen. Then it is gone there, too.
+	if o.outer.Exist(ctx, handle) && !m.setup.rival.Swap(true) {
+		m.report(r.Context(), fmt.Errorf("session: load: the cookie %q has come with an ID of another Manager on this host, so in browsers the sessions of the two replace each other: set another Cookie.Name for one of them", m.opt.Cookie.Name))
+	}
+}
+
+// rival is the running rival of that number, or nil.
+func (m *Manager) rival(number uint16) *Manager {
+	running.mu.Lock()
+	defer running.mu.Unlock()
+	for _, o := range running.managers {
+		if o != m && o.setup.number == number && m.rivals(o) {
+			return o
+		}
+	}
+	return nil
+}
