@@ -268,9 +268,9 @@ func (q *request) commitLate() error {
 }
 
 // unlessEnded drops ErrEnded: when another request has ended the session, the response
-// still stands (G6).
+// still stands (G6). One that may have lost its changes to the idle timeout is told.
 func unlessEnded(err error) error {
-	if errors.Is(err, ErrEnded) {
+	if errors.Is(err, ErrEnded) && !errors.Is(err, txn.ErrOutlived) {
 		return nil
 	}
 	return err

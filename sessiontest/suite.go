@@ -111,6 +111,7 @@ var rules = []rule{
 	{name: "G4_Update", test: updates, swap: true, why: "A counter that loses counts is no counter."},
 	{name: "G4_Edit", test: edits, why: "What is changed from outside of a request merges with what requests change, as they do with each other."},
 	{name: "G4_LongRequest", test: longRequest, timed: true, why: "A request may take longer than its session would idle: what counts is whether the session lives."},
+	{name: "G4_OutlivesIdleTimeout", test: outlived, timed: true, why: "An upload or a form that took too long is not lost in silence: what a request began in time is stored, unless somebody has ended the session."},
 	{name: "G4_LastSetWins", test: lastSetWins, why: "Of two values for one key one must win, whole."},
 	{name: "G5_FlashOnce", test: flashOnce, swap: true, why: "A message that shows twice, or a confirmation that runs twice, confuses; one that never shows is lost."},
 	{name: "G5_AddFlash", test: addFlashes, why: "Messages that requests leave at the same time must all show, and each once."},

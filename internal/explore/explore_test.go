@@ -171,6 +171,8 @@ func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Sess
 		e.err = session.Commit(ctx, s)
 	case "lifetime":
 		e.err = session.SetLifetime(s, 10*time.Hour)
+	case "sleep": // longer than the idle timeout
+		a.w.pass(2 * time.Hour)
 	case "panic":
 		r.log = append(r.log, e)
 		panic("as planned")

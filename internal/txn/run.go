@@ -104,17 +104,17 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 	next, prepared := p.next, ""
 	for {
 		now := s.store.Now()
-		if s.store.expired(at, now) {
+		if s.store.expired(at, now) && !(s.store.Traits.Client && s.outlives(at)) {
 			// Other requests may have kept it alive since it was loaded.
 			fresh, err := s.store.Find(ctx, at.ID)
-			if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
+			if at, ch, err = s.follow(p, at, fresh, ch, err); err != nil {
 				return nil, err
 			}
 		}
 		if next == "" && ch.isIdle(at.View) {
 			// What it deletes was not there. Is it now?
 			latest, err := s.store.Find(ctx, at.ID)
-			if at, ch, err = s.follow(p, latest, ch, err); err != nil || ch.isIdle(at.View) {
+			if at, ch, err = s.follow(p, at, latest, ch, err); err != nil || ch.isIdle(at.View) {
 				return at, err
 			}
 		}
@@ -156,7 +156,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			return nil, err
 		}
 		fresh, err := turn.next(ctx, s.store, at.ID)
-		if next != "" && errors.Is(err, driver.ErrNotFound) {
+		if next != "" && fresh == nil && errors.Is(err, driver.ErrNotFound) {
 			// Nobody else knows the new ID: an earlier try has moved it before failing.
 			if fresh, err = s.arrived(ctx, at.ID, next); err == nil {
 				next = ""
@@ -165,7 +165,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 		if err == nil && p.salt != "" && fresh.ID != at.ID {
 			next = "" // Another request has renewed it.
 		}
-		if at, ch, err = s.follow(p, fresh, ch, err); err != nil {
+		if at, ch, err = s.follow(p, at, fresh, ch, err); err != nil {
 			return nil, err
 		}
 	}
@@ -184,10 +184,14 @@ func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
 	return s.store.forward(ctx, id, next, p.salt)
 }
 
-// follow rebases on the version that was found, or returns ErrEnded if there is none.
-func (s *Session) follow(p *plan, found *Version, ch *Changes, err error) (*Version, *Changes, error) {
+// follow rebases on the version that was found in the place of at. If there is none, it says
+// how the session has ended.
+func (s *Session) follow(p *plan, at, found *Version, ch *Changes, err error) (*Version, *Changes, error) {
+	if errors.Is(err, ErrExpired) && s.outlives(found) {
+		err = nil
+	}
 	if errors.Is(err, driver.ErrNotFound) {
-		return found, ch, ErrEnded
+		return found, ch, s.gone(at)
 	}
 	if err == nil {
 		ch, err = s.rebase(p, found, ch)

@@ -45,7 +45,8 @@ func (s *Store) load(ctx context.Context, handle string) (*Version, error) {
 }
 
 // Find loads a session that has not expired, or returns ErrNotFound. If the session has
-// been renewed a while ago, it is found by its old ID as well.
+// been renewed a while ago, it is found by its old ID as well. With ErrExpired comes what is
+// still there.
 func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
 	v, err := s.load(ctx, handle)
 	switch {
@@ -54,7 +55,7 @@ func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
 	case err == nil:
 		now := s.Now()
 		if s.expired(v, now) {
-			return nil, ErrExpired
+			return v, ErrExpired
 		}
 		v.due = !s.isFresh(v, now)
 		return v, nil

@@ -264,10 +264,12 @@ func (s *Store) isFresh(v *Version, now time.Time) bool {
 
 // expired reports whether the session has expired.
 func (s *Store) expired(v *Version, now time.Time) bool {
-	if !now.Before(v.Record.Expiry) {
-		return true
-	}
-	return s.absolute(v.terms) != 0 && !now.Before(s.deadline(v.terms, now))
+	return !now.Before(v.Record.Expiry) || s.isOver(v.terms, now)
+}
+
+// isOver reports whether the absolute timeout has ended the session.
+func (s *Store) isOver(t *terms, now time.Time) bool {
+	return s.absolute(t) != 0 && !now.Before(s.deadline(t, now))
 }
 
 // hasCreated reports whether the session has a creation time, or needs none.
