@@ -284,7 +284,7 @@ func (x *exchange) finish() {
 	if x.begun.Load() {
 		for q := &x.first; q != nil; q = q.next {
 			if err := q.commitLate(); err != nil {
-				q.report(err)
+				q.reportFailure(err)
 			}
 		}
 		return

@@ -20,7 +20,7 @@ type failure struct {
 
 // shut reports a failure, and closes the exchange. The first one is answered.
 func (x *exchange) shut(q *request, err error) {
-	q.report(err)
+	q.reportFailure(err)
 	if x.closed.Store(true); x.cause == nil {
 		x.cause = &failure{q.m, err}
 	}

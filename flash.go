@@ -28,14 +28,14 @@ type Flash interface{}
 // any type that Set takes. AddFlash may be called concurrently. On a Session from
 // outside this library it is Get and SetFlash.
 func AddFlash(s Session, val any) {
-	if val != nil {
-		updateFlash(s, func(old any) any { return join(txn.FlashList(old), txn.Flashes{val}) })
+	switch l, ok := s.(*live); {
+	case val == nil:
+	case ok:
+		l.use()
+		l.txn.AddFlash(val)
+	default:
+		s.SetFlash(txn.Join(txn.FlashList(s.Get(txn.FlashKey)), txn.Flashes{val}))
 	}
-}
-
-// join makes a new list: those in the session do not change.
-func join(a, b txn.Flashes) txn.Flashes {
-	return append(append(make(txn.Flashes, 0, len(a)+len(b)), a...), b...)
 }
 
 func updateFlash(s Session, fn func(old any) any) {
@@ -61,7 +61,7 @@ func Flashes(s Session) []any {
 	f := l.flashes()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return join(txn.FlashList(f.got), f.now)
+	return txn.Join(txn.FlashList(f.got), f.now)
 }
 
 // FlashNow adds a flash for this very request, as after a form that was not filled in
@@ -99,7 +99,7 @@ func KeepFlash(s Session) {
 		if old == nil {
 			return got
 		}
-		return join(txn.FlashList(got), txn.FlashList(old))
+		return txn.Join(txn.FlashList(got), txn.FlashList(old))
 	})
 }
 
@@ -128,7 +128,7 @@ func (l *live) take(got any) any {
 	}
 	l.flashes().got = got
 	if list, ok := got.(txn.Flashes); ok {
-		return []any(join(list, nil))
+		return []any(txn.Join(list, nil))
 	}
 	return got
 }

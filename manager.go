@@ -34,6 +34,7 @@ type Manager struct {
 	placed   atomic.Bool                    // records of an application's own Store say so as well
 	enter    func(id string) (leave func()) // called for every request with a session, or nil
 	setup    setup
+	reports  reports
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -242,22 +243,11 @@ func (m *Manager) collect(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		if err := m.gc(ctx); err != nil && ctx.Err() == nil {
+		if err := m.store.GC(ctx); err != nil && ctx.Err() == nil {
 			m.report(ctx, err)
 		}
 		timer.Reset(m.opt.GCInterval)
 	}
-}
-
-// gc turns a panic into an error: nothing above this goroutine would recover it, and
-// the program would end.
-func (m *Manager) gc(ctx context.Context) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("session: sweep: panic: %v", p)
-		}
-	}()
-	return m.outer.GC(ctx)
 }
 
 // deadline bounds a wait for the store.

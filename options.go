@@ -40,12 +40,13 @@ type Options struct {
 	// other lengths, from 16 characters on, are valid while their records exist.
 	IDLength int
 	// GCInterval is the time interval for GC operations, which start at a random
-	// moment within it. Default is 5 minutes, also for anything under a second.
+	// moment within it. Default is 5 minutes, also for anything under a second. A call of
+	// the store that takes longer than that fails, which ErrorFunc and Observe hear of.
 	// Expired sessions cannot be read, whether or not GC has run.
 	GCInterval time.Duration
-	// ErrorFunc is called with every error that no handler gets. It contains no ID.
-	// Default is to log it with log/slog, unless Report is set. It may be called
-	// concurrently.
+	// ErrorFunc is called with every error that no handler gets. It contains no ID. What
+	// one client could cause with each request comes once a minute, with a count. Default
+	// is to log it with log/slog, unless Report is set. It may be called concurrently.
 	ErrorFunc func(err error)
 	// ReadIDFunc is the function to read session ID from the request. Default is
 	// that of Transport. What does not look like an ID counts as none. Nobody else knows

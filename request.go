@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/flamego/flamego"
 
-	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/carry"
 	"github.com/flamego/session/internal/txn"
 )
@@ -166,77 +164,6 @@ func (q *request) ask(option string, rule func(*http.Request) bool, without bool
 		}
 	}()
 	return rule(q.x.r), nil
-}
-
-// mostValues is how many IDs of one request are looked up at most.
-const mostValues = 8
-
-// find loads the live session that the request brings. The first transport with a live
-// ID counts. If there are several live IDs in cookies of the same name, none counts:
-// another host of the domain has set one, and nobody can tell which.
-func (q *request) find(within *onDemand) (handle string, v *txn.Version, err error) {
-	malformed := false
-	var tried [mostValues]string // A megabyte of cookies must not cost more than reading it.
-	looked := 0
-	for _, c := range q.m.carriers {
-		for _, value := range c.Read(q.x.r, q.vary[:0]) {
-			if looked == mostValues {
-				break
-			}
-			// Only what looks like an ID gets as far as the store (G13).
-			if !q.m.core.Engine.Valid(value, q.m.leastID) {
-				if value != "" && !malformed {
-					malformed = true
-					q.m.core.Emit(within.context(), txn.Event{Kind: txn.MalformedID})
-				}
-				continue
-			}
-			if slices.Contains(tried[:looked], value) {
-				continue
-			}
-			tried[looked] = value
-			looked++
-			found, err := q.m.core.Find(within.context(), value)
-			switch {
-			case err == nil && !q.belongs(found):
-				continue
-			case err == nil && q.by != nil && found.ID == v.ID && !q.m.core.Traits.Client:
-				if value == found.ID { // The other one is from before a renewal, in a cookie of another path.
-					handle, v = value, found
-				}
-			case err == nil && q.by != nil:
-				q.by = nil
-				q.report(fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
-				return "", nil, nil
-			case err == nil:
-				q.by, handle, v = c, value, found
-			case errors.Is(err, driver.ErrUnreadable):
-				q.m.core.Emit(within.context(), txn.Event{Kind: txn.Undecodable, ID: value, Err: err})
-				q.reportRecord(err)
-			case !errors.Is(err, ErrNotFound):
-				return "", nil, err
-			default:
-				kind := txn.UnknownID
-				if errors.Is(err, txn.ErrExpired) {
-					kind = txn.Expired
-				}
-				q.m.core.Emit(within.context(), txn.Event{Kind: kind, ID: value})
-				q.live.txn.Stale(value)
-				q.m.checkRival(q.x.r, value)
-			}
-		}
-		if q.by != nil {
-			break
-		}
-	}
-	return handle, v, nil
-}
-
-// belongs reports whether the record was made for this cookie or header. Records of
-// v1.6.6 do not say.
-func (q *request) belongs(v *txn.Version) bool {
-	place := v.Place()
-	return place == q.m.at || place == "" && !(q.placed && q.as.extra)
 }
 
 // seal stores the session, even if the client disconnects (G12), and notes what the

@@ -293,6 +293,12 @@ func (l *live) Flush() {
 	l.txn.Flush()
 }
 
-func (l *live) Encode() ([]byte, error) { return l.txn.Encode() }
+func (l *live) Encode() ([]byte, error) {
+	l.use()
+	return l.txn.Encode()
+}
 
-func (l *live) HasChanged() bool { return l.txn.Changed() }
+func (l *live) HasChanged() bool {
+	l.use()
+	return l.txn.Changed()
+}

@@ -112,8 +112,9 @@ type store struct {
 	core *txn.Store
 
 	// What follows is of the Manager that uses it, and zero without one.
-	place   place
-	timeout time.Duration
+	place        place
+	timeout      time.Duration
+	sweepTimeout time.Duration
 }
 
 var (
@@ -154,7 +155,7 @@ func (s *store) attach(m *Manager) error {
 	if m.opt.now != nil {
 		s.core.Now = m.opt.now
 	}
-	s.timeout = m.opt.StoreTimeout
+	s.timeout, s.sweepTimeout = m.opt.StoreTimeout, m.opt.GCInterval
 	s.core.Absolute, s.core.Report = m.opt.AbsoluteLifetime, m.report
 	s.core.Observe = m.observer()
 	s.core.RenewEvery = m.opt.RenewEvery
@@ -320,7 +321,7 @@ func valuesOf(sess Session) (*txn.Values, error) {
 func (s *store) GC(ctx context.Context) error {
 	for {
 		begin := time.Now()
-		n, err := s.core.Engine.Sweep(ctx, s.core.Now(), sweepLimit)
+		n, err := s.sweep(ctx)
 		if err != nil {
 			return fmt.Errorf("session: sweep: %w", err)
 		}
@@ -331,6 +332,13 @@ func (s *store) GC(ctx context.Context) error {
 			return fmt.Errorf("session: sweep: %w", err)
 		}
 	}
+}
+
+// sweep removes one batch.
+func (s *store) sweep(ctx context.Context) (int, error) {
+	ctx, cancel := s.within(ctx, s.sweepTimeout)
+	defer cancel()
+	return s.core.Sweep(ctx, sweepLimit)
 }
 
 // Close closes what the backend opened.

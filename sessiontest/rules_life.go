@@ -109,7 +109,8 @@ func expiry(r rule, f *fleet) {
 			r.broken(f.t, "idle for %v: Exist says it is there", c.idle)
 		}
 	}
-	// A request that was in the middle when the session ran out does not revive it.
+	// A passive request that was in the middle when the session ran out does not revive it.
+	a = f.start(func(o *session.Options) { o.Passive = func(*http.Request) bool { return true } })
 	v := newVisitor(f.t)
 	v.ok(r, a, "/set", "k", "k", "v", "v")
 	old := v.id(a)

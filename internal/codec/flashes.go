@@ -32,11 +32,18 @@ func unfold(v *txn.Values) *txn.Values {
 			pairs = append(pairs, p)
 		}
 	}
+	taken := make(map[int]bool) // by what could not be decoded
+	for _, p := range pairs {
+		if isFlashPart(p) {
+			taken[flashAt(p)] = true
+		}
+	}
 	at := 0
 	for _, flash := range list {
-		for ; slices.ContainsFunc(pairs, func(p txn.Pair) bool { return isFlashPart(p) && flashAt(p) == at }); at++ {
+		for ; taken[at]; at++ {
 		}
 		pairs = append(pairs, txn.Pair{Key: flashPart + strconv.Itoa(at), Value: flash})
+		at++
 	}
 	return txn.NewValues(pairs)
 }

@@ -47,7 +47,7 @@ func encodeJSON(v *txn.Values) ([]byte, error) {
 				continue
 			}
 		}
-		if n, ok := val.(int64); ok && strings.HasPrefix(key, txn.OwnPrefix) {
+		if n, ok := val.(int64); ok && strings.HasPrefix(key, txn.OwnPrefix) && !strings.HasPrefix(key, txn.FlashKey) {
 			b.WriteString(strconv.FormatInt(n, 10)) // The library's own: see txn.WholeNumber.
 			continue
 		}

@@ -68,6 +68,26 @@ func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.R
 	return found, err
 }
 
+// again looks once more for what LoadMany did not find: it may have moved meanwhile.
+func (h hashed) again(ctx context.Context, ids []string, found map[string]driver.Record) error {
+	var missing []string
+	for _, id := range ids {
+		if _, ok := found[id]; !ok && !txn.IsKey(id) {
+			missing = append(missing, txn.KeyOf(id))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	records, err := h.Backend.(driver.ManyLoader).LoadMany(ctx, missing)
+	for _, id := range ids {
+		if r, ok := records[txn.KeyOf(id)]; ok {
+			found[id] = r
+		}
+	}
+	return err
+}
+
 func (h hashed) Create(ctx context.Context, id string, r driver.Record) error {
 	return h.Backend.Create(ctx, txn.KeyOf(id), r)
 }

@@ -54,9 +54,15 @@ func (e manyLoader) LoadMany(ctx context.Context, ids []string) (_ map[string]*t
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	records, err := e.records.(driver.ManyLoader).LoadMany(ctx, ids)
+	many := e.records.(driver.ManyLoader)
+	records, err := many.LoadMany(ctx, ids)
 	if err != nil {
 		return nil, err
+	}
+	if h, ok := many.(hashed); ok {
+		if err := h.again(ctx, ids, records); err != nil {
+			return nil, err
+		}
 	}
 	found := make(map[string]*txn.Version, len(records))
 	for id, r := range records {

@@ -12,6 +12,9 @@ type change struct {
 	// updates are the functions of Update, in order, if the new value depends on the
 	// stored one. val is then their result on the version that the transaction read.
 	updates []func(any) any
+	// tail are the flashes that AddFlash has put at the end of val. While it is not nil, both
+	// belong to these Changes, which may append to them.
+	tail Flashes
 }
 
 // Changes are what a transaction did to its session. They are separate from the data,
@@ -20,8 +23,9 @@ type change struct {
 type Changes struct {
 	flushed bool // everything before list was deleted
 	list    []change
-	owner   any      // who has signed in again: only that owner's session takes the changes, nil for any
-	began   *Version // the owner's list when the owner signed in
+	index   map[any]int // where a key is in list, if there are many; of no use unless as long as that
+	owner   any         // who has signed in again: only that owner's session takes the changes, nil for any
+	began   *Version    // the owner's list when the owner signed in
 }
 
 // newChanges returns none yet. It has room for one, which usually stays the only one.
@@ -71,12 +75,34 @@ func (c *Changes) find(key any) *change {
 	if c == nil {
 		return nil
 	}
+	if c.isIndexed() {
+		if i, ok := c.index[key]; ok {
+			return &c.list[i]
+		}
+		return nil
+	}
 	for i := range c.list {
 		if c.list[i].key == key {
 			return &c.list[i]
 		}
 	}
 	return nil
+}
+
+// isIndexed reports whether the index is that of the list.
+func (c *Changes) isIndexed() bool {
+	return len(c.list) >= indexFrom && len(c.index) == len(c.list)
+}
+
+// reindex makes the index, if there are enough changes. Only who may add to them calls it.
+func (c *Changes) reindex() {
+	if len(c.list) < indexFrom {
+		return
+	}
+	c.index = make(map[any]int, 2*len(c.list))
+	for i := range c.list {
+		c.index[c.list[i].key] = i
+	}
 }
 
 // get returns the value of a key, and whether the changes alone determine it.
@@ -114,7 +140,13 @@ func (c *Changes) put(ch change) {
 		*old = ch
 		return
 	}
+	indexed := c.isIndexed()
 	c.list = append(c.list, ch)
+	if indexed {
+		c.index[ch.key] = len(c.list) - 1
+	} else {
+		c.reindex()
+	}
 }
 
 // clone returns changes that can be added to without touching c.
@@ -122,7 +154,12 @@ func (c *Changes) clone() *Changes {
 	if c == nil {
 		return newChanges()
 	}
-	return &Changes{flushed: c.flushed, list: slices.Clone(c.list), owner: c.owner, began: c.began}
+	same := &Changes{flushed: c.flushed, list: slices.Clone(c.list), owner: c.owner, began: c.began}
+	if ch := same.find(FlashKey); ch != nil && ch.tail != nil {
+		ch.tail, ch.val = slices.Clip(ch.tail), slices.Clip(ch.val.(Flashes)) // The room is c's.
+	}
+	same.reindex()
+	return same
 }
 
 // With returns the changes and one more.

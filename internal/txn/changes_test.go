@@ -20,8 +20,8 @@ func TestChangesProperty(t *testing.T) {
 		}
 		base := ValuesOf(want)
 		var all, current Changes
-		for range rnd.IntN(12) {
-			key := rnd.IntN(20)
+		for range rnd.IntN(12 << (seed % 4)) { // Some have so many that they are indexed.
+			key := rnd.IntN(40)
 			switch rnd.IntN(8) {
 			case 0:
 				current.Flush()
@@ -94,4 +94,25 @@ func TestValuesIndex(t *testing.T) {
 		assert.False(t, ok)
 		assert.Equal(t, data, v.Map())
 	}
+}
+
+// TestManyChangesAreIndexed checks that a change is found without a search, also in a copy, and
+// after the flashes were dropped.
+func TestManyChangesAreIndexed(t *testing.T) {
+	c := newChanges()
+	for i := range 20000 {
+		c.Set(i, i)
+	}
+	c.Set(FlashKey, 1)
+	assert.True(t, c.isIndexed())
+	assert.True(t, c.clone().isIndexed())
+	s := &Session{life: &life{inflight: c}}
+	s.dropFlashes(&plan{life: s.life})
+	_, known := c.get(FlashKey)
+	assert.False(t, known)
+	c.Set("k", 1)
+	assert.True(t, c.isIndexed())
+	val, known := c.get(19999)
+	assert.True(t, known)
+	assert.Equal(t, 19999, val)
 }

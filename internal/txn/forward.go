@@ -211,11 +211,17 @@ func renewedID(old, salt string) string {
 
 // findRenewed finds the session that had this ID until it was renewed, a while ago. If there
 // are several copies, all but one are about to go.
-func (s *Store) findRenewed(ctx context.Context, id string) (found *Version, err error) {
+func (s *Store) findRenewed(ctx context.Context, f *Found) (found *Version, err error) {
 	for try := 1; ; try++ {
-		forward, err := s.load(ctx, s.forwardID(id))
-		if err != nil {
-			return nil, err
+		if !f.looked || try > 1 {
+			f.forward, err = s.load(ctx, s.forwardID(f.ID))
+			if f.looked = err == nil || errors.Is(err, driver.ErrNotFound); err != nil {
+				return nil, err
+			}
+		}
+		forward := f.forward
+		if forward == nil || forward.View == nil {
+			return nil, driver.ErrNotFound
 		}
 		n, rotated := 0, []string(nil)
 		for _, to := range parseForward(forward.terms.note).to {
@@ -223,7 +229,7 @@ func (s *Store) findRenewed(ctx context.Context, id string) (found *Version, err
 				rotated = append(rotated, to.id)
 				continue
 			}
-			v, err := s.Find(ctx, renewedID(id, to.salt))
+			v, err := s.Find(ctx, renewedID(f.ID, to.salt))
 			switch {
 			case err == nil:
 				v.Superseded = s.isRecent(forward)
@@ -257,7 +263,7 @@ func (s *Store) End(ctx context.Context, id string) error {
 		return err
 	}
 	if s.RenewEvery > 0 { // The ID may be an old one that is still good.
-		v, err := s.findRenewed(ctx, id)
+		v, err := s.findRenewed(ctx, &Found{ID: id})
 		switch {
 		case err == nil:
 			return s.End(ctx, v.ID)
@@ -302,16 +308,27 @@ func (s *Store) end(ctx context.Context, place string, v *Version) error {
 	return nil
 }
 
-// movedLately reports whether the session has left this ID a moment ago.
-func (s *Store) movedLately(ctx context.Context, id string) (bool, error) {
+// movedLately reports whether a session has left one of these dead IDs a moment ago.
+func (s *Store) movedLately(ctx context.Context, dead *Found) (bool, error) {
 	if !s.Traits.OwnRecords {
 		return false, nil
 	}
-	forward, err := s.load(ctx, s.forwardID(id))
-	if isLost(err) {
-		return false, nil
+	var ids []string
+	for d := dead; d != nil; d = d.next {
+		switch {
+		case !d.looked:
+			ids = append(ids, s.forwardID(d.ID))
+		case d.forward != nil && s.isRecent(d.forward):
+			return true, nil
+		}
 	}
-	return err == nil && s.isRecent(forward), err
+	forwards, err := s.loadMany(ctx, ids)
+	for _, f := range forwards {
+		if f.View != nil && s.isRecent(f) {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 func (s *Store) isRecent(forward *Version) bool {

@@ -52,7 +52,7 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 	}
 	switch l.phase {
 	case ended:
-		if !l.pending.Empty() || l.id != "" {
+		if !l.pending.Empty() || l.id != "" || s.lost {
 			p.err, p.life = ErrEnded, s.renew(ended)
 		}
 		return

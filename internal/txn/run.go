@@ -14,8 +14,8 @@ const createTries = 5
 
 // create makes a record under a free ID (G8).
 func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, error) {
-	for dead := s.stale; dead != nil && p.guarded; dead = dead.next {
-		moved, err := s.store.movedLately(ctx, dead.id)
+	if p.guarded && s.stale != nil {
+		moved, err := s.store.movedLately(ctx, s.stale)
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,7 @@ type Host interface {
 type Session struct {
 	store *Store
 	host  Host
-	stale *stale // the dead IDs that the request brought
+	stale *Found // the dead IDs that the request brought
 	adopt bool   // an existing record of the same ID is merged with, not avoided
 
 	committing sync.Mutex // one commit at a time; taken before mu
@@ -89,12 +89,9 @@ func (s *Session) Begin(v *Version) {
 
 // Stale says that the request brought a dead ID. If that session has just moved, nothing
 // is created in its place for a while.
-func (s *Session) Stale(id string) { s.stale = &stale{id, s.stale} }
-
-// stale is a list, since a request may bring several.
-type stale struct {
-	id   string
-	next *stale
+func (s *Session) Stale(dead Found) {
+	dead.next = s.stale
+	s.stale = &dead
 }
 
 // Ended says that the session existed a moment ago, but has moved or ended since.
@@ -380,7 +377,10 @@ const mostUpdates = 1000
 // it may use the session; if the value changes meanwhile, or another transaction commits
 // first, it runs again. If the value cannot be decoded, fn does not run, and the next
 // commit fails.
-func (s *Session) Update(key any, fn func(any) any) any {
+func (s *Session) Update(key any, fn func(any) any) any { return s.update(key, fn, nil) }
+
+// update is Update. If fn puts flashes at the end of a list, tail are these.
+func (s *Session) update(key any, fn func(any) any, tail Flashes) any {
 	mustCompare(key)
 	if s.refuses(key) {
 		return s.Get(key)
@@ -398,7 +398,9 @@ func (s *Session) Update(key any, fn func(any) any) any {
 		s.mu.Lock()
 		now, _ := s.life.get(key)
 		if s.edits == edits || reflect.DeepEqual(now, was) {
-			s.edit().update(key, fn, val)
+			ch := s.edit()
+			ch.update(key, fn, val)
+			ch.find(key).tail = tail
 			s.mu.Unlock()
 			return val
 		}

@@ -44,28 +44,6 @@ func (s *Store) load(ctx context.Context, handle string) (*Version, error) {
 	return withTerms(v, err)
 }
 
-// Find loads a session that has not expired, or returns ErrNotFound. If the session has
-// been renewed a while ago, it is found by its old ID as well. With ErrExpired comes what is
-// still there.
-func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
-	v, err := s.load(ctx, handle)
-	switch {
-	case err == nil && v.terms.isNote:
-		err = driver.ErrNotFound
-	case err == nil:
-		now := s.Now()
-		if s.expired(v, now) {
-			return v, ErrExpired
-		}
-		v.due = !s.isFresh(v, now)
-		return v, nil
-	}
-	if s.RenewEvery > 0 && errors.Is(err, driver.ErrNotFound) {
-		return s.findRenewed(ctx, handle)
-	}
-	return nil, err
-}
-
 // Open prepares a found version for use by a request: it takes the flash if that is
 // wanted, or slides the expiry. The request that removes the flash from the record gets it
 // (G5). Open returns ErrNotFound if the session has ended or moved meanwhile.
@@ -214,6 +192,18 @@ func (s *Store) move(ctx context.Context, old *Version, newID string, ch *Change
 	v, err := s.Engine.Move(ctx, old, newID, ch, expiry)
 	s.called(ctx, "move", begin, err)
 	return withTerms(v, err)
+}
+
+// Sweep deletes some of the expired records, and returns how many.
+func (s *Store) Sweep(ctx context.Context, limit int) (n int, err error) {
+	begin := s.clock()
+	defer func() {
+		if p := recover(); p != nil { // Nobody else would recover it, and the program would end.
+			err = fmt.Errorf("panic: %v", p)
+		}
+		s.called(ctx, "sweep", begin, err)
+	}()
+	return s.Engine.Sweep(ctx, s.Now(), limit)
 }
 
 func withTerms(v *Version, err error) (*Version, error) {

@@ -232,7 +232,8 @@ func (s *Store) expiry(now time.Time, t *terms) time.Time {
 func (s *Store) wanted(now time.Time, t *terms) time.Time {
 	idle := s.idle(t)
 	expiry := now.Add(idle + idle/20)
-	if end := s.deadline(t, now); !end.IsZero() && end.Before(expiry) {
+	// A second more, since old tables keep whole seconds only: isOver is exact.
+	if end := s.deadline(t, now).Add(time.Second); s.Absolute != 0 && end.Before(expiry) {
 		return end
 	}
 	return expiry
@@ -249,8 +250,7 @@ func (s *Store) listUntil(t *terms) (until time.Time, due bool) {
 }
 
 // isFresh reports whether an access now need not slide the expiry. The record must have
-// a whole idle timeout left, or as much as the absolute timeout allows, less the second
-// that an old table truncates. It must not have more than it should, as one written
+// a whole idle timeout left, or as much as the absolute timeout allows. It must not have more than it should, as one written
 // under a longer timeout has.
 func (s *Store) isFresh(v *Version, now time.Time) bool {
 	expiry, idle := v.Record.Expiry, s.idle(v.terms)
@@ -259,7 +259,7 @@ func (s *Store) isFresh(v *Version, now time.Time) bool {
 		return false
 	}
 	end := s.deadline(v.terms, now)
-	return !expiry.Before(whole) || !end.IsZero() && expiry.After(end.Add(-time.Second))
+	return !expiry.Before(whole) || !end.IsZero() && !expiry.Before(end)
 }
 
 // expired reports whether the session has expired.

@@ -1,0 +1,68 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/flamego/session/internal/txn"
+)
+
+// reportEvery is how often ErrorFunc hears of what a client can cause with each request.
+const reportEvery = time.Minute
+
+// reports counts what is not reported, by what it is about.
+type reports struct {
+	mu  sync.Mutex
+	all map[string]*unreported
+}
+
+type unreported struct {
+	since time.Time // the last report
+	n     int       // how many there have been since
+}
+
+// next reports whether it is time for a report, and how many there have been before it.
+func (r *reports) next(about string, now time.Time) (before int, due bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.all[about]
+	switch {
+	case u == nil:
+		if r.all == nil {
+			r.all = make(map[string]*unreported)
+		}
+		r.all[about] = &unreported{since: now}
+		return 0, true
+	case now.Sub(u.since) < reportEvery:
+		u.n++
+		return 0, false
+	}
+	before, *u = u.n, unreported{since: now}
+	return before, true
+}
+
+// reportSome is report for what a client can cause with each request: once a minute, with
+// how many there have been since the last one.
+func (q *request) reportSome(about string, err error) {
+	before, due := q.m.reports.next(about, q.m.core.Now())
+	switch {
+	case !due:
+		return
+	case before > 0:
+		err = fmt.Errorf("%w (and %d more since the last report)", err, before)
+	}
+	q.report(err)
+}
+
+// reportFailure reports why the changes of a request could not be stored.
+func (q *request) reportFailure(err error) {
+	for _, limit := range []error{ErrTooLarge, ErrTooMany, txn.ErrOutlived} {
+		if errors.Is(err, limit) {
+			q.reportSome(limit.Error(), err)
+			return
+		}
+	}
+	q.report(err)
+}
