@@ -32,7 +32,9 @@ type Decoder func([]byte) (Data, error)
 // GobEncoder is a session data encoder using Gob. Types other than Go's own must
 // have been registered with gob.Register, except the common ones that this
 // package registers: time.Time, time.Duration, map[string]string,
-// map[string]any, []any and the like. It may be called concurrently.
+// map[string]any, []any and the like. What would come back as another type, such as a
+// pointer to a type that was not registered as a pointer, is an error that names the key.
+// It may be called concurrently.
 func GobEncoder(data Data) ([]byte, error) {
 	return codec.Gob.Marshal(txn.ValuesOf(data))
 }

@@ -24,7 +24,13 @@ type Codec struct {
 
 // Gob is the library's own.
 var Gob = Codec{
-	Encode: func(v *txn.Values) ([]byte, error) { return gobstream.Encode(v.Pairs) },
+	Encode: func(v *txn.Values) ([]byte, error) {
+		b, err := gobstream.Encode(v.Pairs)
+		if err == nil {
+			err = comeBack(v.Pairs)
+		}
+		return b, err
+	},
 	Decode: func(b []byte) (*txn.Values, error) {
 		pairs, err := gobstream.Open(b)
 		if err != nil {
@@ -64,14 +70,18 @@ func (c Codec) Marshal(v *txn.Values) (_ []byte, err error) {
 	for _, p := range v.Pairs {
 		if _, oneErr := c.Encode(txn.NewValues([]txn.Pair{p})); oneErr != nil {
 			p.Value, _ = txn.Decoded(p.Value) // It was changed in place.
-			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", txn.KeyName(p.Key), p.Value, c.remedy(p), oneErr)
+			return nil, fmt.Errorf("encode: key %s holds a %T: %s (%w)", txn.KeyName(p.Key), p.Value, c.remedy(p, oneErr), oneErr)
 		}
 	}
 	return nil, fmt.Errorf("encode: %w", err)
 }
 
-func (c Codec) remedy(p txn.Pair) string {
-	if c.Remedy != nil {
+func (c Codec) remedy(p txn.Pair, err error) string {
+	var changed *changedType
+	switch {
+	case errors.As(err, &changed):
+		return changed.remedy()
+	case c.Remedy != nil:
 		return c.Remedy(p)
 	}
 	return remedy(p)
