@@ -35,7 +35,7 @@ func (s *Session) Seal(ctx context.Context, refresh, renew bool) (State, error) 
 	refreshed, err := s.commit(ctx, refresh, renew)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sealed = true
+	s.sealed, s.untold = true, errors.Is(err, ErrEnded)
 	st := s.state()
 	st.Refreshed = refreshed
 	return st, err

@@ -52,7 +52,8 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 	}
 	switch l.phase {
 	case ended:
-		if !l.pending.Empty() || l.id != "" || s.lost {
+		if !l.pending.Empty() || l.id != "" || s.untold {
+			s.untold = false
 			p.err, p.life = ErrEnded, s.renew(ended)
 		}
 		return

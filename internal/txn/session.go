@@ -42,6 +42,7 @@ type Session struct {
 	changed bool
 	rotated bool
 	lost    bool // it was ended elsewhere: the client may hold a newer one
+	untold  bool // the handler has not heard that its changes were dropped
 	sealed  bool // it is too late to tell the client anything
 	still   bool // commits do not slide the expiry
 }
