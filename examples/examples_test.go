@@ -153,7 +153,7 @@ func TestPrograms(t *testing.T) {
 // ownTests are the programs that have tests in their own folder, within which
 // time can go by. Here they are only started.
 var ownTests = []string{
-	"api-and-pages", "bearer", "counter", "custom-id", "instrumented-backend", "login", "observe", "online", "opt-out", "password",
+	"api-and-pages", "bearer", "counter", "custom-id", "instrumented-backend", "login", "nethttp", "observe", "online", "opt-out", "password",
 	"side-by-side", "sudo", "url-ids",
 }
 
