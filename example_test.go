@@ -21,7 +21,9 @@ func visit(f *flamego.Flame, paths ...string) {
 	jar, _ := cookiejar.New(nil)
 	client := &http.Client{Jar: jar}
 	for _, path := range paths {
-		res, err := client.Get(srv.URL + path)
+		req, _ := http.NewRequest(http.MethodGet, srv.URL+path, nil)
+		req.Header.Set("Accept", "text/html") // As browsers do for a page.
+		res, err := client.Do(req)
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -79,7 +81,7 @@ func ExampleNewManager_error() {
 
 func ExampleFlash() {
 	f := quietFlame()
-	f.Use(session.Sessioner())
+	f.Use(session.Sessioner(session.Options{TakesFlash: session.Navigation}))
 	f.Get("/save", func(c flamego.Context, s session.Session) {
 		s.SetFlash("Saved.")
 		c.Redirect("/list")

@@ -36,7 +36,8 @@ type Session interface {
 	// set nor deleted, and a commit after such an attempt fails.
 	Set(key, val interface{})
 	// SetFlash sets the flash to be the given value in the session. It is delivered
-	// at most once, as session.Flash, to the next request of the session.
+	// at most once, as session.Flash, to the next request of the session, or to the next
+	// one that Options.TakesFlash chooses.
 	SetFlash(val interface{})
 	// Delete deletes a key from the session.
 	Delete(key interface{})
