@@ -104,6 +104,8 @@ func (m *Manager) check() error {
 		switch {
 		case m.opt.MaxPerOwner > 0:
 			return fmt.Errorf("MaxPerOwner: %w", err)
+		case m.opt.OwnerOf != nil:
+			return fmt.Errorf("OwnerOf: %w", err)
 		case m.opt.RenewEvery > 0:
 			return fmt.Errorf("RenewEvery: %w", err)
 		}

@@ -101,6 +101,15 @@ type Options struct {
 	// was set since the last commit is dropped, so the handler can say why. Without a
 	// Commit in the handler the client gets 500. Default is false.
 	RefuseOverMax bool
+	// OwnerOf names the owner of a session that has none: whose it is by what earlier versions
+	// of the application have put into it, or "". Such a session is put on the owner's list when
+	// a request next uses or stores it, keeps its ID, and is found by Manager.Sessions, End and
+	// EndAll from then on. MaxPerOwner counts it, and ends the oldest for it, also with
+	// RefuseOverMax. What the function changes is not stored. If it panics, ErrorFunc is called,
+	// and the session is not listed. Default is nil. It is called for sessions without an owner
+	// only, maybe concurrently. It needs a Store that can list sessions: see SetOwner. Give all
+	// servers the same function.
+	OwnerOf func(s Session) string
 	// MaxSize is how many bytes a session may have when it is encoded, so that nobody can
 	// fill the store with what your handlers take from a request. A commit that would make
 	// it larger is ErrTooLarge, and what was set since the last one is dropped, so a handler

@@ -78,6 +78,22 @@ func (l *live) listing(owner string) (*txn.Version, error) {
 	return l.store.core.Listing(ctx, l.host().Place(), owner)
 }
 
+// ownerOf calls Options.OwnerOf.
+func (m *Manager) ownerOf(v *txn.Version) (owner string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("Options.OwnerOf: panic: %v", p)
+		}
+	}()
+	l := &live{store: m.store, outside: true}
+	l.txn.New(m.core, m.store)
+	l.txn.Begin(v)
+	if owner = m.opt.OwnerOf(l); !utf8.ValidString(owner) {
+		return "", errors.New("Options.OwnerOf: the name is not UTF-8: encode it, or use the user's ID")
+	}
+	return owner, nil
+}
+
 // Owner returns whose session it is, or "". It may be called concurrently.
 func Owner(s Session) string {
 	owner, _ := ownerOf(s)

@@ -161,6 +161,10 @@ func (s *store) attach(m *Manager) error {
 	s.core.RenewEvery = m.opt.RenewEvery
 	s.core.MaxPerOwner, s.core.RefuseOverMax = m.opt.MaxPerOwner, m.opt.RefuseOverMax
 	s.core.MaxSize = m.opt.MaxSize
+	s.core.Place = s.Place()
+	if m.opt.OwnerOf != nil {
+		s.core.OwnerOf = m.ownerOf
+	}
 	if e, ok := s.core.Engine.(interface{ Attach(place string) error }); ok {
 		return e.Attach(at.String())
 	}

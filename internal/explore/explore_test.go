@@ -53,6 +53,7 @@ type event struct {
 
 	begin, end int    // how many calls had taken effect
 	handle     string // of the session, after a sign-in
+	mine       bool   // the session was the owner's
 }
 
 // app is the application under test, the same for all schedules of a bubble.
@@ -125,7 +126,7 @@ func add(n int) int { return n + 1 }
 
 func (r *request) do(a *app, i int, op string, c flamego.Context, s session.Session) {
 	ctx, m := c.Request().Context(), a.m
-	e := event{op: op, base: s.Get("base") == "base", begin: a.w.tick()}
+	e := event{op: op, base: s.Get("base") == "base", begin: a.w.tick(), mine: session.Owner(s) == owner}
 	key := fmt.Sprint("r", r.n, "o", i)
 	switch op {
 	case "get":
@@ -235,7 +236,7 @@ func (c *chooser) next() bool {
 
 // plan is a set of programs to be run in all their schedules.
 type plan struct {
-	start  string // "visitor", "session", "flash", "owned", or "late"
+	start  string // "visitor", "session", "flash", "owned", "late", or "named": see adopted_test.go
 	progs  [][]string
 	faults int // how many calls may go wrong
 }
@@ -270,6 +271,9 @@ func (a *app) run(p plan, choose *chooser) *result {
 	if p.start == "owned" || p.start == "late" {
 		res.jar = strings.Repeat("b", 32)
 		res.handles = []string{a.own(res.jar, "base"), a.own(otherID, "other")}
+	} else if p.start == "named" {
+		res.jar = strings.Repeat("b", 32)
+		w.records[res.jar] = named(w.now)
 	} else if p.start != "visitor" {
 		res.jar = strings.Repeat("b", 32)
 		s, _ := a.m.Store().Read(context.Background(), res.jar)

@@ -135,7 +135,7 @@ var ownerRules = map[string]func(*result) string{
 			})
 			what := ""
 			res.each("endall", func(e event) {
-				if e.err == nil && signedIn < e.begin {
+				if e.err == nil && signedIn < e.begin && (res.start != "named" || signedIn >= 0) {
 					what = fmt.Sprintf("%.4s lives", id)
 				}
 			})

@@ -102,13 +102,17 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 		return false, p.err
 	}
 	at, err := s.run(ctx, &p)
+	leaves := err == nil && p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew)
+	if err == nil && p.do != nothing {
+		at, _ = s.store.adoptOr(ctx, at) // If it has ended, the next call finds out.
+	}
 	s.settle(&p, at, err)
 	if p.list != nil && p.listedInVain(at, err) && ctx.Err() == nil {
 		s.store.strike(ctx, p.list, p.at.ID, p.next)
 	}
 	switch {
 	case err == nil && p.err == nil:
-		if p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew) {
+		if leaves {
 			s.store.unlist(ctx, s.host.Place(), p.at) // It is somebody else's now, or nobody's.
 		}
 		if p.do == create || p.next != "" {

@@ -202,6 +202,7 @@ type listing struct {
 	place, owner, handle string
 	until                time.Time
 	isNew                bool     // the owner signs in
+	adopts               bool     // the session is from before owners, and is not refused
 	began                *Version // the list as it was then
 }
 
@@ -225,7 +226,7 @@ func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
 		i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle })
 		if i < 0 && l.isNew {
 			var err error
-			if list, err = s.makeRoom(ctx, l.owner, list); err != nil {
+			if list, err = s.makeRoom(ctx, l, list); err != nil {
 				return "", err
 			}
 		}
@@ -274,11 +275,11 @@ func (s *Store) relist(ctx context.Context, v *Version, expiry time.Time) *listi
 // makeRoom drops what has ended from a list, and makes room for one more session. To
 // look at all of them at each sign-in would cost ever more where there is no limit, so
 // then it looks when the list has doubled.
-func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Listed, error) {
+func (s *Store) makeRoom(ctx context.Context, l *listing, list []Listed) ([]Listed, error) {
 	if n := len(list); s.MaxPerOwner == 0 && n&(n-1) != 0 {
 		return list, nil
 	}
-	found, err := s.liveOf(ctx, owner, list)
+	found, err := s.liveOf(ctx, l.owner, list)
 	if err != nil {
 		return nil, err
 	}
@@ -295,14 +296,14 @@ func (s *Store) makeRoom(ctx context.Context, owner string, list []Listed) ([]Li
 	})
 	for s.MaxPerOwner > 0 && len(list) >= s.MaxPerOwner {
 		oldest := 0 // The list is in the order of sign-ins.
-		if s.RefuseOverMax {
+		if s.RefuseOverMax && !l.adopts {
 			// What nobody may ever read again must not keep its owner out.
 			oldest = slices.IndexFunc(list, func(l Listed) bool { return found.unread[l.Handle] })
 		}
 		if oldest < 0 {
 			return nil, ErrTooMany
 		}
-		if err := s.endListed(ctx, Evicted, owner, list[oldest]); err != nil {
+		if err := s.endListed(ctx, Evicted, l.owner, list[oldest]); err != nil {
 			return nil, err
 		}
 		list = slices.Delete(list, oldest, oldest+1)
@@ -420,7 +421,7 @@ func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id str
 			v, err = s.load(ctx, id)
 		}
 		switch {
-		case err == nil && v.isOwnedBy(owner, l.Handle), errors.Is(err, driver.ErrUnreadable):
+		case err == nil && (v.isOwnedBy(owner, l.Handle) || s.named(v) == owner), errors.Is(err, driver.ErrUnreadable):
 			if err := s.delete(ctx, id); err != nil {
 				return err
 			}

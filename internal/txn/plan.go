@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// plan is what one commit will do. It is immutable.
+// plan is what one commit will do. Only what it is made on changes, when another request has
+// come first, and what that has put on an owner's list.
 type plan struct {
 	life     *life      // whose changes
 	doomed   []*Version // records to delete before anything else

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/flamego/session/driver"
 )
@@ -121,6 +122,13 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 		if err := s.store.fits(at, ch); err != nil {
 			return nil, err
 		}
+		if p.list == nil && next != "" { // Another request may have adopted it.
+			if p.list = s.relisting(at.terms.with(ch), at); p.list != nil && prepared == at.ID {
+				if err := s.store.enlist(ctx, p.list, at.ID, next); err != nil {
+					return nil, err
+				}
+			}
+		}
 		if prepared != at.ID {
 			if err := s.prepare(ctx, p, at.ID, next); err != nil {
 				return nil, err
@@ -171,6 +179,15 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 	}
 }
 
+// relisting is what a session that an owner has, and keeps, has to have on the list before it
+// moves, or nil.
+func (s *Session) relisting(t *terms, at *Version) *listing {
+	if t.listed <= unlisted {
+		return nil
+	}
+	return &listing{place: s.host.Place(), owner: at.text(ownerKey), handle: at.text(handleKey), until: time.UnixMilli(t.listed)}
+}
+
 // prepare makes sure, before the session is stored, that it can be found by who ends it.
 func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
 	if p.list != nil {
@@ -207,6 +224,9 @@ func (s *Session) rebase(p *plan, at *Version, ch *Changes) (*Changes, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p.at.terms.listed == 0 && at.ID == p.at.ID {
+		p.at = at // Another request may have adopted it.
+	}
 	if l := p.life; s.life == l {
 		l.at, l.id, l.inflight, l.rebased = at, at.ID, rebased, true
 		s.edits++ // An Update under way has read the old version.

@@ -26,6 +26,9 @@ type Store struct {
 	MaxPerOwner   int  // how many sessions an owner may have, 0 for any number
 	RefuseOverMax bool // a sign-in beyond that is refused, instead of ending the oldest
 
+	Place   string                         // the cookie or header of owners' lists, or ""
+	OwnerOf func(*Version) (string, error) // names the owner of a session that has none, or nil
+
 	MaxSize int // how many bytes a session may have, 0 for any number
 
 	queues Queues
@@ -54,27 +57,26 @@ func (s *Store) Open(ctx context.Context, v *Version, takesFlash bool) (_ *Versi
 			return v, nil, err
 		}
 	}
-	if taken {
-		if _, due := s.listUntil(v.terms); !due {
-			return v, flash, nil
-		}
-		v.due = true // It was stored to end with the owner's list, which has to last longer.
+	if taken { // If it was stored to end with the owner's list, that has to last longer.
+		_, v.due = s.listUntil(v.terms)
 	}
 	v, err = s.slide(ctx, v)
 	return v, flash, err
 }
 
-// slide slides the expiry if that was due when the version was found.
+// slide slides the expiry if that was due when the version was found, and adopts it.
 func (s *Store) slide(ctx context.Context, v *Version) (*Version, error) {
-	if !v.due {
-		return v, nil
+	if v.due {
+		var err error
+		v, err = s.Slide(ctx, v)
+		switch {
+		case errors.Is(err, driver.ErrNotFound):
+			return v, err
+		case err != nil:
+			s.Report(ctx, fmt.Errorf("session: touch: %w", err)) // The session can still be used.
+		}
 	}
-	v, err := s.Slide(ctx, v)
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		s.Report(ctx, fmt.Errorf("session: touch: %w", err)) // The session can still be used.
-		err = nil
-	}
-	return v, err
+	return s.adoptOr(ctx, v)
 }
 
 func (s *Store) takeFlash(ctx context.Context, v *Version) (_ *Version, flash any, taken bool, err error) {
