@@ -150,6 +150,31 @@ type Info struct {
 	LastSeen time.Time
 	// Expires is when the session ends if it is not used any more.
 	Expires time.Time
+
+	at *txn.Version
+}
+
+// Data returns a copy of what the application has put into the session, the flash included, as
+// it was when Sessions returned: for an export of what is stored of a person (GDPR, articles 15
+// and 20). Unlike the rest of Info, it may hold what nobody is to see, such as a token. The
+// error names the keys whose values cannot be decoded; the others are there all the same. It
+// may be called concurrently. With the memory store, the values are those of the session
+// itself: do not change what they point to.
+func (i Info) Data() (Data, error) {
+	data := Data{}
+	if i.at == nil {
+		return data, nil
+	}
+	errs := i.at.Contents(func(key, val any) {
+		if list, ok := val.(txn.Flashes); ok {
+			val = []any(list)
+		}
+		data[key] = val
+	})
+	if errs != nil {
+		return data, fmt.Errorf("session: data: %w", errs)
+	}
+	return data, nil
 }
 
 // Is reports whether it is this session.
@@ -178,6 +203,7 @@ func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 			Created:  o.Since,
 			LastSeen: m.core.LastSeen(&o),
 			Expires:  o.At.Record.Expiry,
+			at:       o.At,
 		}
 	}
 	return list, nil

@@ -89,7 +89,7 @@ func next(old txn.View, ch *txn.Changes) txn.View {
 
 func valuesOf(v txn.View) *txn.Values {
 	if p, ok := v.(*packed); ok {
-		return p.values()
+		return p.Values()
 	}
 	vals, _ := v.(*txn.Values)
 	return vals

@@ -271,8 +271,8 @@ func (p *packed) Own() []txn.Pair {
 	return p.pairs(txn.OwnPrefix)
 }
 
-// values returns the values as everybody else has them.
-func (p *packed) values() *txn.Values { return txn.NewValues(p.pairs("")) }
+// Values returns the values as everybody else has them.
+func (p *packed) Values() *txn.Values { return txn.NewValues(p.pairs("")) }
 
 // pairs returns those in front whose keys have a prefix.
 func (p *packed) pairs(prefix string) (pairs []txn.Pair) {

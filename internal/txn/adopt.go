@@ -11,7 +11,7 @@ import (
 
 // named is the owner that a session without one names, or "". What the application's function
 // does wrong costs the session its place on a list, but nothing else.
-func (s *Store) named(v *Version) string {
+func (s *Store) named(ctx context.Context, v *Version) string {
 	if s.OwnerOf == nil || v.View == nil || v.terms.listed != 0 || v.terms.isNote {
 		return ""
 	}
@@ -30,7 +30,7 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 	var turn turn
 	defer turn.end()
 	for {
-		owner := s.named(v)
+		owner := s.named(ctx, v)
 		if owner == "" {
 			return v, nil
 		}

@@ -421,7 +421,7 @@ func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id str
 			v, err = s.load(ctx, id)
 		}
 		switch {
-		case err == nil && (v.isOwnedBy(owner, l.Handle) || s.named(v) == owner), errors.Is(err, driver.ErrUnreadable):
+		case err == nil && (v.isOwnedBy(owner, l.Handle) || s.named(ctx, v) == owner), errors.Is(err, driver.ErrUnreadable):
 			if err := s.delete(ctx, id); err != nil {
 				return err
 			}

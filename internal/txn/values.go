@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -61,6 +62,30 @@ func Decoded(val any) (any, error) {
 		return r.Value()
 	}
 	return val, nil
+}
+
+// Contents calls fn with all that the application has set. The error names the keys whose
+// values cannot be decoded.
+func (v *Version) Contents(fn func(key, val any)) error {
+	vals := v.values()
+	if p, ok := v.View.(interface{ Values() *Values }); ok {
+		vals = p.Values()
+	}
+	var errs []error
+	for _, p := range vals.Pairs {
+		key, err := Decoded(p.Key)
+		if err != nil || isOwn(key) {
+			errs = append(errs, err)
+			continue
+		}
+		val, err := Decoded(p.Value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("key %s holds %w", KeyName(key), err))
+			continue
+		}
+		fn(key, val)
+	}
+	return errors.Join(errs...)
 }
 
 // Whole returns the same values, all of them decoded.
