@@ -14,13 +14,9 @@ import (
 func outlived(r rule, f *fleet) {
 	const over = lifetime + lifetime/20 + step
 	a, b := f.start(nil), f.start(nil)
-	begin := func() *visitor {
+	for _, path := range []string{"/set", "/add", "/rotate", "/addflash"} {
 		v := newVisitor(f.t)
 		v.ok(r, a, "/set", "k", "k", "v", "before")
-		return v
-	}
-	for _, path := range []string{"/set", "/add", "/rotate", "/addflash"} {
-		v := begin()
 		slow := v.hold(f, a, path, "k", "n", "v", "1")
 		f.clock.advance(over)
 		stranger(f.t, b, v.id(a)).want(r, b, "nothing", "/read", "k", "k") // It has expired for all others.
@@ -39,6 +35,19 @@ func outlived(r rule, f *fleet) {
 	if f.suite.ClientSide {
 		return // A client that keeps a copy can bring it back, and no other has its changes.
 	}
+	outlivedByOthers(r, f, a, b)
+	// Nothing goes on after the absolute timeout.
+	limited := f.start(func(o *session.Options) { o.AbsoluteLifetime = 2 * time.Hour })
+	v := newVisitor(f.t)
+	v.ok(r, limited, "/set", "k", "k", "v", "before")
+	slow := v.hold(f, limited, "/set", "k", "k", "v", "after")
+	f.clock.advance(2 * time.Hour)
+	slow.finish(f.t)
+	v.want(r, limited, "nothing", "/read", "k", "k")
+}
+
+// outlivedByOthers has others do something to the session meanwhile.
+func outlivedByOthers(r rule, f *fleet, a, b *server) {
 	meanwhile := map[string]func(v *visitor){
 		"destroyed":   func(v *visitor) { v.twin(a).ok(r, b, "/destroy") },
 		"rotated":     func(v *visitor) { v.twin(a).ok(r, b, "/rotate") },
@@ -52,7 +61,8 @@ func outlived(r rule, f *fleet) {
 		"out of reach": nil,
 	}
 	for what, act := range meanwhile {
-		v := begin()
+		v := newVisitor(f.t)
+		v.ok(r, a, "/set", "k", "k", "v", "before")
 		id := v.id(a)
 		old := stranger(f.t, a, id)
 		slow := v.hold(f, a, "/set", "k", "n", "v", "late")
@@ -92,12 +102,4 @@ func outlived(r rule, f *fleet) {
 			r.broken(f.t, "%s meanwhile: what was set is lost, and ErrorFunc has heard %v", what, a.errs.all()[heard:])
 		}
 	}
-	// Nothing goes on after the absolute timeout.
-	limited := f.start(func(o *session.Options) { o.AbsoluteLifetime = 2 * time.Hour })
-	v := newVisitor(f.t)
-	v.ok(r, limited, "/set", "k", "k", "v", "before")
-	slow := v.hold(f, limited, "/set", "k", "k", "v", "after")
-	f.clock.advance(2 * time.Hour)
-	slow.finish(f.t)
-	v.want(r, limited, "nothing", "/read", "k", "k")
 }
