@@ -52,10 +52,11 @@ func (m *Manager) checkHost(r *http.Request) {
 }
 
 // rivals reports whether the cookies of two Managers replace each other in browsers, and
-// each then finds an ID that its store does not have.
+// each then finds an ID that its store does not have. What clients keep themselves has
+// another key, and that is not worth a line in the log: anybody can make such a cookie.
 func (m *Manager) rivals(o *Manager) bool {
 	a, b := m.opt.Cookie, o.opt.Cookie
-	return a.Name == b.Name && a.Path == b.Path && carry.SameDomain(a.Domain, b.Domain) &&
+	return !m.core.Traits.Client && !o.core.Traits.Client && a.Name == b.Name && a.Path == b.Path && carry.SameDomain(a.Domain, b.Domain) &&
 		m.setsCookie() && o.setsCookie() && !m.sharesStoreWith(o)
 }
 
