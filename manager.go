@@ -259,9 +259,8 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 
 // Count returns the number of live sessions in the store, including those of other
 // servers, and of other Managers if several share a table: how many people with a session
-// are online. Expired sessions do not count, swept or not, nor do the library's own records.
-// Only a session that End, EndAll or MaxPerOwner ends within five minutes of its sign-in, or of
-// a new ID, goes on counting for five minutes.
+// are online. Expired sessions do not count, nor do the library's own records. Only one that
+// is ended from elsewhere within five minutes of its sign-in or new ID counts for five more.
 //
 // In memory, on files, SQLite, PostgreSQL, MySQL and MongoDB it is exact, and reads an
 // index or the times of all sessions: fine for an admin page, too much for every page

@@ -69,12 +69,18 @@ func adopted(r rule, f *fleet) {
 	f.done(r, b.m.EndAll(ctx, "eve"), "EndAll")
 	eve.lives(r, servers, "")
 
-	// Nobody's session stays that, and what goes wrong in the function loses nothing.
-	nobody := old("")
+}
+
+// namesNobody has sessions whose owner the function does not know, or fails to name.
+func namesNobody(r rule, f *fleet) {
+	a, b := f.start(names), f.start(names)
+	servers := []*server{a, b}
+	nobody := newVisitor(f.t)
 	nobody.ok(r, a, "/add", "k", "n")
 	if got := nobody.ok(r, a, "/handle").body; got != "" {
 		r.broken(f.t, "a session that names nobody has the handle %s", got)
 	}
+	// What goes wrong in the function loses nothing, and is reported.
 	odd := newVisitor(f.t)
 	odd.ok(r, a, "/set", "k", "user", "v", "panics")
 	odd.lives(r, servers, "panics")

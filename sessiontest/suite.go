@@ -173,6 +173,7 @@ var rules = []rule{
 	{name: "G17_MaxOfMany", test: owning(mostOfMany), why: "A limit that concurrent sign-ins can pass is none."},
 	{name: "G17_OwnerOf", test: owning(adopted), why: "Sessions from before there were owners must be found by who signs out everywhere, without a page that fails."},
 	{name: "G17_OwnerOfMeetsEndAll", test: owning(adoptedMeetsEndAll), swap: true, why: "What is just being put on the list must not escape."},
+	{name: "G17_OwnerOfNobody", test: owning(namesNobody), why: "What the application does not know, or gets wrong, must not cost what was to be stored."},
 	{name: "G17_OwnerOfCounts", test: owning(adoptedCount), why: "A limit that sessions from before do not count for is none."},
 	{name: "G17_SetOwnerFails", test: owning(setOwnerFails), why: "A sign-in of which the client can't be told must be an error, not a session that nobody has."},
 	{name: "G17_ListIsNoSession", test: owning(listIsNoSession), why: "The ID of a list can be worked out: it must be worth nothing."},

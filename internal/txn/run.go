@@ -122,12 +122,8 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 		if err := s.store.fits(at, ch); err != nil {
 			return nil, err
 		}
-		if p.list == nil && next != "" { // Another request may have adopted it.
-			if p.list = s.relisting(at.terms.with(ch), at); p.list != nil && prepared == at.ID {
-				if err := s.store.enlist(ctx, p.list, at.ID, next); err != nil {
-					return nil, err
-				}
-			}
+		if err := s.adopted(ctx, p, at, ch, next, prepared == at.ID); err != nil {
+			return nil, err
 		}
 		if prepared != at.ID {
 			if err := s.prepare(ctx, p, at.ID, next); err != nil {
@@ -179,13 +175,18 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 	}
 }
 
-// relisting is what a session that an owner has, and keeps, has to have on the list before it
-// moves, or nil.
-func (s *Session) relisting(t *terms, at *Version) *listing {
-	if t.listed <= unlisted {
+// adopted is for a session that another request has put on a list since this one has loaded it,
+// and that is about to move: the list has to have its new ID.
+func (s *Session) adopted(ctx context.Context, p *plan, at *Version, ch *Changes, next string, prepared bool) error {
+	t := at.terms.with(ch)
+	if p.list != nil || next == "" || t.listed <= unlisted {
 		return nil
 	}
-	return &listing{place: s.host.Place(), owner: at.text(ownerKey), handle: at.text(handleKey), until: time.UnixMilli(t.listed)}
+	p.list = &listing{place: s.host.Place(), owner: at.text(ownerKey), handle: at.text(handleKey), until: time.UnixMilli(t.listed)}
+	if !prepared {
+		return nil // It is about to be.
+	}
+	return s.store.enlist(ctx, p.list, at.ID, next)
 }
 
 // prepare makes sure, before the session is stored, that it can be found by who ends it.
