@@ -93,6 +93,10 @@ func cannotOwn(r rule, f *fleet) {
 	opt.MaxPerOwner = 1
 	_, err = session.NewManager(opt)
 	clear(err, "MaxPerOwner")
+	opt.MaxPerOwner = 0
+	names(&opt)
+	_, err = session.NewManager(opt)
+	clear(err, "OwnerOf")
 }
 
 // member is a visitor who has signed in.
