@@ -34,6 +34,7 @@ func run() error {
 	if !cfg.Bare {
 		app.Register()
 	}
+	app.Legacy = true
 	handler := app.New(session.Sessioner(app.Options(cfg)))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -140,8 +140,14 @@ func stored(name string) Profile {
 	}
 }
 
+// Legacy says that v1.6.6 runs, which stores what comes back as another type.
+var Legacy bool
+
 func fill(s session.Session) {
 	for _, v := range values {
+		if v.got != nil && !Legacy { // The other one returns an error.
+			v.set = v.got
+		}
 		s.Set(v.key, v.set)
 	}
 }
