@@ -69,8 +69,9 @@ func (l *live) outlasts(absolute, cookie time.Duration) error {
 // It is an error if d is negative, under a second or over 400 days, the most that
 // browsers keep a cookie (RFC 6265bis, section 5.5), if d is longer than the session's
 // absolute timeout, which would end it before: see SetAbsoluteLifetime; or if the Store was
-// not made by this library. The cookie ends with the absolute timeout at the latest. The cookie is written with the first byte of the response; a later
-// Remember takes effect when the cookie is next sent. It may be called concurrently.
+// not made by this library. The cookie is written with the first byte of the response, and
+// ends with the absolute timeout at the latest; a later Remember takes effect when the cookie
+// is next sent. It may be called concurrently.
 func Remember(s Session, d time.Duration) error {
 	err := canLast(s, d, txn.MaxCookieAge, "400 days")
 	if l, ok := s.(*live); ok && err == nil {

@@ -65,8 +65,8 @@ type Options struct {
 	Transport Transport
 	// AbsoluteLifetime ends a session this long after it began, however busy it is,
 	// even if its ID has changed since (OWASP ASVS 5.0 7.3.2). Default is 0, which is
-	// never. SetAbsoluteLifetime sets that of one session. The start is kept with the record; a session from before the option was
-	// set counts from its next use.
+	// never. SetAbsoluteLifetime sets that of one session. The start is kept with the
+	// record; a session from before the option was set counts from its next use.
 	AbsoluteLifetime time.Duration
 	// StoreTimeout bounds how long a request waits for the store, once to load its
 	// session and once to store it. Default is 5 seconds.
@@ -220,9 +220,9 @@ type CookieOptions struct {
 	// the cookie to the host that set it.
 	Domain string
 	// MaxAge is the MaxAge attribute of the cookie, in seconds. Default is not set:
-	// the cookie ends with the browser. It is less when an AbsoluteLifetime ends earlier. Otherwise the cookie is sent again when a
-	// twentieth of it has passed. At most 34560000, which is 400 days (RFC
-	// 6265bis).
+	// the cookie ends with the browser. Otherwise the cookie is sent again when a
+	// twentieth of it has passed, and lasts no longer than an absolute timeout of the
+	// session. At most 34560000, which is 400 days (RFC 6265bis).
 	MaxAge int
 	// Secure specifies whether to set Secure for the cookie. It is always set on
 	// requests that came over TLS. Set it if a proxy terminates TLS.

@@ -122,10 +122,9 @@ type Backend interface {
 // package session needs it. A Store of your own may have the method too.
 type Counter interface {
 	// Count returns how many records have an expiry after now, without those whose IDs are
-	// OwnIDs: they are no sessions. It may be called
-	// concurrently, and returns an error when the context ends. A backend that cannot
-	// afford to look every time may return an earlier number; its documentation then
-	// says how old that may be.
+	// OwnIDs: they are no sessions. It may be called concurrently, and returns an error
+	// when the context ends. A backend that cannot afford to look every time may return an
+	// earlier number; its documentation then says how old that may be.
 	Count(ctx context.Context, now time.Time) (int, error)
 }
 
