@@ -85,7 +85,7 @@ func TestFailureKeepsWhatWasBefore(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inFront(w.Header()); a.ServeHTTP(w, r) })
 		},
 		"Flamego": func(a *app) http.Handler {
-			a.Flame.Before(func(w http.ResponseWriter, _ *http.Request) bool { inFront(w.Header()); return false })
+			a.Before(func(w http.ResponseWriter, _ *http.Request) bool { inFront(w.Header()); return false })
 			return a
 		},
 	} {
@@ -192,12 +192,14 @@ func TestFailureFunc(t *testing.T) {
 		body   string
 		plain  bool
 	}{
-		"JSON":           {unavailable, 503, `{"ours":true}`, false},
-		"page":           {func(w http.ResponseWriter, _ *http.Request, _ error) { _, _ = io.WriteString(w, "<h1>Sorry</h1>") }, 500, "<h1>Sorry</h1>", false},
-		"status":         {func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(429) }, 429, "", false},
-		"redirect":       {func(w http.ResponseWriter, r *http.Request, _ error) { http.Redirect(w, r, "/sorry", 303) }, 303, "<a href=\"/sorry\">See Other</a>.\n\n", false},
+		"JSON":   {unavailable, 503, `{"ours":true}`, false},
+		"page":   {func(w http.ResponseWriter, _ *http.Request, _ error) { _, _ = io.WriteString(w, "<h1>Sorry</h1>") }, 500, "<h1>Sorry</h1>", false},
+		"status": {func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusTooManyRequests) }, http.StatusTooManyRequests, "", false},
+		"redirect": {func(w http.ResponseWriter, r *http.Request, _ error) {
+			http.Redirect(w, r, "/sorry", http.StatusSeeOther)
+		}, http.StatusSeeOther, "<a href=\"/sorry\">See Other</a>.\n\n", false},
 		"nothing":        {func(w http.ResponseWriter, _ *http.Request, _ error) { w.Header().Set("Retry-After", "5") }, 500, "Internal Server Error\n", true},
-		"hints only":     {func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(103) }, 500, "Internal Server Error\n", true},
+		"hints only":     {func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusEarlyHints) }, 500, "Internal Server Error\n", true},
 		"panic":          {func(http.ResponseWriter, *http.Request, error) { panic("unavailable") }, 500, "Internal Server Error\n", true},
 		"panic half-way": {func(w http.ResponseWriter, r *http.Request, err error) { unavailable(w, r, err); panic("unavailable") }, 500, "Internal Server Error\n", true},
 		"bad status":     {func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(7) }, 500, "Internal Server Error\n", true},

@@ -108,10 +108,10 @@ func (q *request) load() (flash any, err error) {
 // begin begins with the session that was found, and returns its flash.
 func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (flash any, err error) {
 	// 2. Take its flash (G5), or slide its expiry (G9).
-	passive, err := q.ask("Passive", q.m.opt.Passive, false)
+	passive, err := q.ask("Options.Passive", q.m.opt.Passive, false)
 	takes := false
 	if err == nil && !passive {
-		takes, err = q.ask("TakesFlash", q.m.opt.TakesFlash, true)
+		takes, err = q.ask("Options.TakesFlash", q.m.opt.TakesFlash, true)
 	}
 	switch {
 	case err != nil:
@@ -160,7 +160,7 @@ func (q *request) ask(option string, rule func(*http.Request) bool, without bool
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("Options.%s: panic: %v", option, p)
+			err = fmt.Errorf("%s: panic: %v", option, p)
 		}
 	}()
 	return rule(q.x.r), nil

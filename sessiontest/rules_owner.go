@@ -150,6 +150,19 @@ func (f *fleet) done(r rule, err error, call string) {
 	}
 }
 
+// exports looks at the contents of a listed session: all of them, and nothing else.
+func exports(r rule, f *fleet, servers []*server, ann []member) {
+	ann[0].do(f, servers[0], func(c call) { c.Set("cart", []string{"tea"}); session.AddFlash(c.Session, "hello") })
+	if data, err := f.lists(r, servers, "ann", ann...)[0].Data(); err != nil || !reflect.DeepEqual(data, session.Data{
+		"user": "ann", "cart": []string{"tea"}, "flamego::session::flash": []any{"hello"},
+	}) {
+		r.broken(f.t, "the session holds %v, %v", data, err)
+	}
+	if data, err := (session.Info{}).Data(); err != nil || len(data) != 0 {
+		r.broken(f.t, "an Info of nothing holds %v, %v", data, err)
+	}
+}
+
 func listing(r rule, f *fleet) {
 	servers := f.pool()
 	a, b := servers[0], servers[1]
@@ -208,16 +221,7 @@ func listing(r rule, f *fleet) {
 			r.broken(f.t, "a visitor's session has an owner")
 		}
 	})
-	// What is in them can be exported, and nothing else.
-	ann[0].do(f, a, func(c call) { c.Set("cart", []string{"tea"}); session.AddFlash(c.Session, "hello") })
-	if data, err := f.lists(r, servers, "ann", ann...)[0].Data(); err != nil || !reflect.DeepEqual(data, session.Data{
-		"user": "ann", "cart": []string{"tea"}, "flamego::session::flash": []any{"hello"},
-	}) {
-		r.broken(f.t, "the session holds %v, %v", data, err)
-	}
-	if data, err := (session.Info{}).Data(); err != nil || len(data) != 0 {
-		r.broken(f.t, "an Info of nothing holds %v, %v", data, err)
-	}
+	exports(r, f, servers, ann)
 	// A new label is seen; the same owner again is no new sign-in.
 	before := ann[1].id(a)
 	if again := ann[1].signsIn(r, b, "ann", "label", "tablet"); again.handle != ann[1].handle || again.id(a) != before {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log"
 	"os"
 	"time"
@@ -14,19 +15,16 @@ import (
 )
 
 func main() {
-	ctx := context.Background()
 	db, err := sql.Open("sqlite", "file:"+os.Args[1]+"?mode=ro")
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
 	client := redis.NewClient(&redis.Options{Addr: os.Args[2]})
-	defer func() { _ = client.Close() }()
-	n, err := move(ctx, db, client, "session:")
-	if err != nil {
+	n, err := move(context.Background(), db, client, "session:")
+	log.Printf("copied %d records", n)
+	if err = errors.Join(err, client.Close(), db.Close()); err != nil {
 		log.Fatal(err)
 	}
-	log.Printf("copied %d records", n)
 }
 
 // move copies what has not expired. A record is the same on all backends: its key, its bytes,

@@ -8,10 +8,11 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/examples/internal/exampletest"
+	"github.com/flamego/session/sessiontest"
 )
 
 func start(t *testing.T, opt session.Options) *exampletest.Browser {
-	m := exampletest.Open(t, opt, exampletest.NewClock())
+	m := exampletest.Open(t, opt, sessiontest.NewClock())
 	return exampletest.NewBrowser(t, exampletest.Serve(t, newApp(m)))
 }
 

@@ -268,13 +268,15 @@ func (a *app) run(p plan, choose *chooser) *result {
 	w.records, w.now, w.pending, w.free = make(map[string]session.Record), time.Unix(1e9, 0), nil, false
 	w.unlisted = false
 	res := &result{plan: p, w: w, a: a}
-	if p.start == "owned" || p.start == "late" {
+	switch p.start {
+	case "visitor":
+	case "owned", "late":
 		res.jar = strings.Repeat("b", 32)
 		res.handles = []string{a.own(res.jar, "base"), a.own(otherID, "other")}
-	} else if p.start == "named" {
+	case "named":
 		res.jar = strings.Repeat("b", 32)
 		w.records[res.jar] = named(w.now)
-	} else if p.start != "visitor" {
+	default:
 		res.jar = strings.Repeat("b", 32)
 		s, _ := a.m.Store().Read(context.Background(), res.jar)
 		s.Set("base", "base")
