@@ -22,7 +22,7 @@ func TestLifetimes(t *testing.T) {
 			cfg.IDLength = 16
 			theirs := startLegacy(t, cfg)
 			opt := app.Options(cfg)
-			opt.AbsoluteLifetime = 24 * time.Hour
+			opt.AbsoluteLifetime = 72 * time.Hour
 			opt.ErrorFunc = func(err error) { t.Errorf("ours: %v", err) }
 			m, err := session.NewManager(opt)
 			require.NoError(t, err)
