@@ -136,7 +136,7 @@ func SetLabel(s Session, label string) {
 	}
 }
 
-// Info is one of an owner's live sessions. All of it may be shown in a page.
+// Info is one of an owner's live sessions. Its fields may be shown in a page.
 type Info struct {
 	// Handle names the session for Manager.End. It is not the ID.
 	Handle string
