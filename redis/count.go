@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"iter"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -90,22 +91,71 @@ func (b *backend) claimCount(ctx context.Context) (n int, claimed bool, err erro
 	return n, true, err
 }
 
-// scan reads the keys of every server that has some. It finds each key that is there all
-// the time, some twice if the server resizes its table meanwhile, and no expired ones.
-func (b *backend) scan(ctx context.Context) (int, error) {
-	var total, claimed atomic.Int64
-	claimed.Store(time.Now().UnixNano())
-	node := func(ctx context.Context, c *redis.Client) error { return b.scanNode(ctx, c, &total, &claimed) }
-	var err error
+// scan counts the keys, and renews the claim from time to time.
+func (b *backend) scan(ctx context.Context) (n int, err error) {
+	claimed := time.Now()
+	for id, err := range b.IDs(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		if !driver.OwnID(id) {
+			n++
+		}
+		if n%scanPage == 0 && time.Since(claimed) > claimTTL/5 {
+			claimed = time.Now()
+			if err := b.client.PExpire(ctx, b.prefix+countKey, claimTTL).Err(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// IDs implements driver.Lister. It reads the keys of every server that has some, and finds no
+// expired ones. What is no ID is another user's of the prefix, or the number of sessions.
+func (b *backend) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		nodes, err := b.nodes(ctx)
+		if err != nil {
+			yield("", b.fail("list", "", err))
+			return
+		}
+		pattern := globs.Replace(b.prefix) + "*"
+		for _, node := range nodes {
+			for cursor, more := uint64(0), true; more; more = cursor != 0 {
+				var keys []string
+				if keys, cursor, err = node.Scan(ctx, cursor, pattern, scanPage).Result(); err != nil {
+					yield("", b.fail("list", "", err))
+					return
+				}
+				for _, key := range keys {
+					if id := strings.TrimPrefix(key, b.prefix); driver.ValidID(id) && !yield(id, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// nodes are the servers that have keys.
+func (b *backend) nodes(ctx context.Context) (nodes []redis.Cmdable, err error) {
+	var mu sync.Mutex
+	add := func(_ context.Context, c *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		nodes = append(nodes, c)
+		return nil
+	}
 	switch c := b.client.(type) {
 	case cluster: // It has shards as well, with the replicas in them.
-		err = c.ForEachMaster(ctx, node)
+		err = c.ForEachMaster(ctx, add)
 	case ring:
-		err = c.ForEachShard(ctx, node)
+		err = c.ForEachShard(ctx, add)
 	default:
-		err = b.scanNode(ctx, c, &total, &claimed)
+		nodes = append(nodes, c)
 	}
-	return int(total.Load()), err
+	return nodes, err
 }
 
 // Clients that spread the keys over servers, possibly embedded in a type of the user's.
@@ -117,31 +167,6 @@ type (
 		ForEachShard(context.Context, func(context.Context, *redis.Client) error) error
 	}
 )
-
-// scanNode reads the keys of one server, and renews the claim from time to time.
-func (b *backend) scanNode(ctx context.Context, c redis.Cmdable, total, claimed *atomic.Int64) error {
-	pattern := globs.Replace(b.prefix) + "*"
-	for cursor := uint64(0); ; {
-		keys, next, err := c.Scan(ctx, cursor, pattern, scanPage).Result()
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			// Other keys are the library's own, or another user's of the prefix.
-			if id := strings.TrimPrefix(key, b.prefix); driver.ValidID(id) && !driver.OwnID(id) {
-				total.Add(1)
-			}
-		}
-		if cursor = next; cursor == 0 {
-			return nil
-		}
-		if last := claimed.Load(); time.Since(time.Unix(0, last)) > claimTTL/5 && claimed.CompareAndSwap(last, time.Now().UnixNano()) {
-			if err := b.client.PExpire(ctx, b.prefix+countKey, claimTTL).Err(); err != nil {
-				return err
-			}
-		}
-	}
-}
 
 // globs escapes the special characters of a pattern.
 var globs = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`)

@@ -159,6 +159,7 @@ var rules = []rule{
 	{name: "G17_Listing", test: owning(listing), why: "Where am I signed in? All of it, nothing else, and nothing that signs in whoever sees the page."},
 	{name: "G17_End", test: owning(endOne), why: "Who ends a session on another device ends that one, and only their own (OWASP ASVS 5.0 7.5.2)."},
 	{name: "G17_EndAll", test: owning(endAll), why: "After a change of password, whoever was signed in elsewhere must not stay (OWASP ASVS 5.0 7.4.3)."},
+	{name: "G17_EndEverybody", test: owning(endEverybody), why: "After a leak nobody may stay signed in (OWASP ASVS 5.0 7.4.5), and nobody else's visitors go."},
 	{name: "G17_EndedStoresNothing", test: owning(ownerEndedStoresNothing), why: "A slow request must not bring back a session that was ended from elsewhere."},
 	{name: "G17_SignInMeetsEndAll", test: owning(signInMeetsEndAll), why: "A thief who signs in at the very moment must not be the one who stays."},
 	{name: "G17_SignInBeforeEndAll", test: owning(signInBeforeEndAll), why: "Who has just been let in with the old password must not stay after it was changed."},

@@ -5,6 +5,7 @@ package memstore
 import (
 	"context"
 	"hash/maphash"
+	"iter"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -206,6 +207,23 @@ func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
 		n += e.shards[i].count(at)
 	}
 	return n, nil
+}
+
+// IDs implements driver.Lister.
+func (e *Engine) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for i := range e.shards {
+			if err := ctx.Err(); err != nil {
+				yield("", err)
+				return
+			}
+			for _, id := range e.shards[i].ids() {
+				if !yield(id, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Encode implements txn.Engine.

@@ -189,6 +189,19 @@ func (sh *shard) shrink() {
 }
 
 // count returns how many have not expired.
+func (sh *shard) ids() (all []string) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for i := range sh.tables {
+		t := &sh.tables[i]
+		for j := range t.n {
+			id, _ := split(t.row(j))
+			all = append(all, string(id))
+		}
+	}
+	return all
+}
+
 func (sh *shard) count(at int64) (n int) {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
