@@ -54,6 +54,16 @@ func endEverybody(r rule, f *fleet) {
 	}
 	newVisitor(f.t).signsIn(r, a, "ann").lives(r, servers, "ann")
 
+	// A sign-in that has begun meets it as it meets EndAll.
+	late := newVisitor(f.t)
+	late.do(f, a, func(c call) {
+		c.Set("user", "ann")
+		err := session.SetOwner(c.Session, "ann")
+		f.done(r, err, "SetOwner")
+		f.done(r, b.m.EndEverybody(ctx), "EndEverybody")
+	})
+	late.lives(r, servers, "")
+
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	if err := a.m.EndEverybody(cancelled); !errors.Is(err, context.Canceled) {
