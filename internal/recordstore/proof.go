@@ -67,6 +67,7 @@ func (e *Engine) prove(ctx context.Context) (err error) {
 		}
 	}()
 	for _, step := range trialSteps {
+		stepBegin := time.Now()
 		var errs [2]error
 		var wg sync.WaitGroup
 		for i, t := range []*trial{a, b} {
@@ -80,6 +81,7 @@ func (e *Engine) prove(ctx context.Context) (err error) {
 			})
 		}
 		wg.Wait()
+		fmt.Println(step.name, time.Since(stepBegin))
 		for _, err := range errs {
 			if err != nil && outage.Is(err) {
 				return err
@@ -124,6 +126,9 @@ var trialSteps = []struct {
 	}},
 	{"load what another connection has created", func(t *trial, ctx context.Context) error { return t.other.check(ctx, t.other.id) }},
 	{"refuse an ID that is taken", func(t *trial, ctx context.Context) error {
+		if t.id < t.other.id { // One is enough: some systems take as long for it as for all the rest.
+			return nil
+		}
 		return refused(t.records.Create(ctx, t.id, record(2)), driver.ErrExists)
 	}},
 	{"replace the record", func(t *trial, ctx context.Context) error {
