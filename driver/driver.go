@@ -124,8 +124,7 @@ type Backend interface {
 type Counter interface {
 	// Count returns how many records have an expiry after now, without those whose IDs are
 	// OwnIDs: they are no sessions. It may be called concurrently, and returns an error
-	// when the context ends. A backend that cannot afford to look every time may return an
-	// earlier number; its documentation then says how old that may be.
+	// when the context ends.
 	Count(ctx context.Context, now time.Time) (int, error)
 }
 

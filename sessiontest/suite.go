@@ -28,12 +28,11 @@ type Suite struct {
 	// Corrupt spoils the stored record of a session, so that it cannot be decoded
 	// any more. Without it, what it is for is left out, and the log says so.
 	Corrupt func(t *testing.T, id string)
-	// Recount makes a store forget how many sessions it has counted, if it is one
-	// that remembers that for a while. Such a store counts by a clock of its own, so
-	// that sessions which have only expired by the test's may be among them. Without
-	// it, Manager.Count must be exact. A Backend that is no session.Counter is not
-	// tested for it, and the log says so.
-	Recount func(t *testing.T)
+	// OwnClock says that the storage system removes expired records by itself, by a
+	// clock of its own, so that Manager.Count counts sessions which have expired only by
+	// that of the test. Without it, Count must be exact. A Backend that is no
+	// session.Counter is not tested for it, and the log says so.
+	OwnClock bool
 	// ForeignStore says that the Initer returns a Store of its own making, not one
 	// of NewStore. Such a Store promises less, see the guide on writing a backend:
 	// what needs compare-and-swap is tested with a single server, and the clock is
