@@ -67,7 +67,6 @@ func (e *Engine) prove(ctx context.Context) (err error) {
 		}
 	}()
 	for _, step := range trialSteps {
-		stepBegin := time.Now()
 		var errs [2]error
 		var wg sync.WaitGroup
 		for i, t := range []*trial{a, b} {
@@ -81,7 +80,6 @@ func (e *Engine) prove(ctx context.Context) (err error) {
 			})
 		}
 		wg.Wait()
-		fmt.Println(step.name, time.Since(stepBegin))
 		for _, err := range errs {
 			if err != nil && outage.Is(err) {
 				return err
