@@ -10,6 +10,7 @@ import (
 
 	"github.com/flamego/session/internal/carry"
 	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/outage"
 )
 
 // failure is why a request fails, and whose session it was.
@@ -79,7 +80,7 @@ func (m *Manager) report(ctx context.Context, err error) {
 		}
 	}()
 	if m.opt.ErrorFunc == nil && m.opt.Report == nil {
-		slog.ErrorContext(ctx, "session middleware", "error", err)
+		m.log(ctx, err)
 	}
 	if m.opt.Report != nil {
 		m.opt.Report(ctx, err)
@@ -87,6 +88,18 @@ func (m *Manager) report(ctx context.Context, err error) {
 	if m.opt.ErrorFunc != nil {
 		m.opt.ErrorFunc(err)
 	}
+}
+
+// log is what happens to an error if the application does not say. While the store is down,
+// all that need it fail for the same reason.
+func (m *Manager) log(ctx context.Context, err error) {
+	if outage.Is(err) {
+		var due bool
+		if err, due = m.reports.some("the store is down", m.core.Now(), err); !due {
+			return
+		}
+	}
+	slog.ErrorContext(ctx, "session middleware", "error", err)
 }
 
 func (q *request) report(err error) { q.m.report(q.x.r.Context(), err) }

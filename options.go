@@ -46,7 +46,8 @@ type Options struct {
 	GCInterval time.Duration
 	// ErrorFunc is called with every error that no handler gets. It contains no ID. What
 	// one client could cause with each request comes once a minute, with a count. Default
-	// is to log it with log/slog, unless Report is set. It may be called concurrently.
+	// is to log it with log/slog, unless Report is set, and while the store cannot be reached
+	// once a minute, with a count. It may be called concurrently.
 	ErrorFunc func(err error)
 	// ReadIDFunc is the function to read session ID from the request. Default is
 	// that of Transport. What does not look like an ID counts as none. Nobody else knows

@@ -9,7 +9,8 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// reportEvery is how often ErrorFunc hears of what a client can cause with each request.
+// reportEvery is how often ErrorFunc hears of what a client can cause with each request, and
+// the default log of an outage.
 const reportEvery = time.Minute
 
 // reports counts what is not reported, by what it is about.
@@ -43,17 +44,20 @@ func (r *reports) next(about string, now time.Time) (before int, due bool) {
 	return before, true
 }
 
-// reportSome is report for what a client can cause with each request: once a minute, with
-// how many there have been since the last one.
-func (q *request) reportSome(about string, err error) {
-	before, due := q.m.reports.next(about, q.m.core.Now())
-	switch {
-	case !due:
-		return
-	case before > 0:
+// some returns an error that is due, with how many there have been since the last one.
+func (r *reports) some(about string, now time.Time, err error) (_ error, due bool) {
+	before, due := r.next(about, now)
+	if before > 0 {
 		err = fmt.Errorf("%w (and %d more since the last report)", err, before)
 	}
-	q.report(err)
+	return err, due
+}
+
+// reportSome is report for what a client can cause with each request: once a minute.
+func (q *request) reportSome(about string, err error) {
+	if err, due := q.m.reports.some(about, q.m.core.Now(), err); due {
+		q.report(err)
+	}
 }
 
 // reportFailure reports why the changes of a request could not be stored.

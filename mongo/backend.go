@@ -314,13 +314,18 @@ func fail(op string, err error, ids ...string) error {
 		return err
 	}
 	unavailable := isUnavailable(err)
+	var answer mongo.ServerError
+	denied := errors.As(err, &answer) && answer.HasErrorCode(codeUnauthorized)
 	for _, id := range ids {
 		if strings.Contains(err.Error(), id) {
 			err = errors.New(strings.ReplaceAll(err.Error(), id, "…"))
 		}
 	}
-	if unavailable {
+	switch {
+	case unavailable:
 		err = outage.Mark(err)
+	case denied:
+		err = fmt.Errorf("%w: the user in Config.Options or Config.Client needs the role readWrite", err)
 	}
 	return fmt.Errorf("mongo: %s: %w", op, err)
 }

@@ -237,3 +237,10 @@ func TestSizes(t *testing.T) {
 	assert.True(t, loadData(t, b, id) == string(full("2").Data))
 	require.NoError(t, b.Delete(ctx, id))
 }
+
+// The role that a user lacks while the server runs is named. FerretDB checks no roles.
+func TestDenied(t *testing.T) {
+	err := fail("load", mongo.CommandError{Code: codeUnauthorized, Message: "not authorized on app, the key is aaa"}, "aaa")
+	assert.ErrorContains(t, err, "the user in Config.Options or Config.Client needs the role readWrite")
+	assert.NotContains(t, err.Error(), "aaa")
+}

@@ -97,6 +97,8 @@ func class(err error) sqlstore.Class {
 		return sqlstore.Busy
 	case 1146:
 		return sqlstore.NoTable
+	case 1142, 1143, 1044: // a statement, a column, a database
+		return sqlstore.Denied
 	case 1040, 1203, 1226, // too many connections
 		1053, 1927, 1047, 3168, // shutting down, connection killed, node not ready, server not available
 		1290, 1792, 1836, // read-only, as a replica is

@@ -23,6 +23,17 @@ import (
 
 // testWrongConfig checks that every wrong configuration is found at start, and
 // that the message names the field and the remedy.
+// testWithdrawn has a user that may not create tables, and then may do nothing at all.
+func testWithdrawn(t *testing.T, dsn string) {
+	table := backendtest.FreshTable()
+	cfg, err := mysql.ParseDSN(dsn)
+	require.NoError(t, err)
+	cfg.User, cfg.Passwd = table, "secret"
+	backendtest.Withdrawn(t, "mysql", dsn, open, Config{DSN: cfg.FormatDSN(), Table: table}, table,
+		"CREATE TABLE {table} (`key` VARBINARY(128) PRIMARY KEY, data MEDIUMBLOB NOT NULL, expired_at DATETIME(6) NOT NULL)",
+		"CREATE USER '{table}'@'%' IDENTIFIED BY 'secret'", "GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO '{table}'@'%'", "REVOKE SELECT ON {table} FROM '{table}'@'%'")
+}
+
 func testWrongConfig(t *testing.T, dsn string) {
 	backendtest.NoConfig(t, Initer(), "mysql.Config")
 	other := func(change func(c *mysql.Config)) string {

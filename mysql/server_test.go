@@ -16,6 +16,7 @@ func all(t *testing.T, dsn string) {
 	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
 	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })
 	t.Run("Encryption", func(t *testing.T) { testRawStorage(t, dsn) })
+	t.Run("Withdrawn", func(t *testing.T) { testWithdrawn(t, dsn) })
 	t.Run("WrongConfig", func(t *testing.T) { testWrongConfig(t, dsn) })
 	t.Run("Connections", func(t *testing.T) { testConnections(t, dsn) })
 	t.Run("Autocommit", func(t *testing.T) { testAutocommit(t, dsn) })

@@ -202,6 +202,8 @@ func class(err error) sqlstore.Class {
 		return sqlstore.Busy
 	case "42P01":
 		return sqlstore.NoTable
+	case "42501":
+		return sqlstore.Denied
 	case "57P01", "57P02", "57P03", "57P05", // shut down, crashed, starting up, idle for too long
 		"25006", "53300", "57014", "55P03": // read-only, as a standby is; too many connections; time-outs
 		return sqlstore.Unavailable

@@ -22,6 +22,14 @@ import (
 
 // testWrongConfig checks that every wrong configuration is found at start, and
 // that the message names the field and the remedy.
+// testWithdrawn has a user that may not create tables, and then may do nothing at all.
+func testWithdrawn(t *testing.T, dsn string) {
+	table := backendtest.FreshTable()
+	backendtest.Withdrawn(t, "pgx", dsn, open, Config{DSN: withParameter(t, dsn, "role", table), Table: table}, table,
+		"CREATE TABLE {table} (key TEXT PRIMARY KEY, data BYTEA NOT NULL, expired_at TIMESTAMPTZ NOT NULL)",
+		"CREATE ROLE {table}", "GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {table}", "REVOKE SELECT ON {table} FROM {table}")
+}
+
 func testWrongConfig(t *testing.T, dsn string) {
 	backendtest.NoConfig(t, Initer(), "postgres.Config")
 	pool, err := pgxpool.New(t.Context(), dsn)

@@ -13,6 +13,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("Conformance", func(t *testing.T) { testConformance(t, dsn) })
 	t.Run("Processes", func(t *testing.T) { testProcesses(t, dsn) })
 	t.Run("Encryption", func(t *testing.T) { testRawStorage(t, dsn) })
+	t.Run("Withdrawn", func(t *testing.T) { testWithdrawn(t, dsn) })
 	t.Run("WrongConfig", func(t *testing.T) { testWrongConfig(t, dsn) })
 	t.Run("StartBlocksNobody", func(t *testing.T) { testStartBlocksNobody(t, dsn) })
 	t.Run("ReadOnly", func(t *testing.T) { testReadOnly(t, dsn) })

@@ -203,6 +203,9 @@ func (b *backend) fail(op, id string, err error) error {
 	if passes(err) {
 		return fmt.Errorf("redis: %s: %w: %w", op, driver.ErrUnavailable, hide(id, err))
 	}
+	if strings.HasPrefix(err.Error(), "NOPERM") {
+		err = fmt.Errorf("%w: allow the user in Config.Options the commands in docs/backends/redis.md, on the keys of Config.KeyPrefix", err)
+	}
 	return fmt.Errorf("redis: %s: %w", op, hide(id, err))
 }
 

@@ -69,6 +69,24 @@ func TestConfig(t *testing.T) {
 	})
 }
 
+// A right that is withdrawn while the server runs is an error that says what to do.
+func TestRightWithdrawn(t *testing.T) {
+	s := ownServer(t)
+	ctx, admin := t.Context(), s.admin(t)
+	user := "user-" + s.Prefix
+	t.Cleanup(func() { admin.Do(context.WithoutCancel(ctx), "acl", "deluser", user) })
+	require.NoError(t, admin.Do(ctx, "acl", "setuser", user, "on", ">secret", "~*", "+@all").Err())
+	o := s.options()
+	o.Username, o.Password = user, "secret"
+	b, _, err := open(ctx, Config{Options: o, KeyPrefix: s.Prefix})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, b.Close()) }()
+	require.NoError(t, admin.Do(ctx, "acl", "setuser", user, "-set").Err())
+	err = b.Create(ctx, "aaa", record("1"))
+	require.ErrorContains(t, err, "NOPERM")
+	require.ErrorContains(t, err, "allow the user in Config.Options the commands in docs/backends/redis.md")
+}
+
 // The permissions in docs/backends/redis.md are enough, and needed.
 func TestACL(t *testing.T) {
 	guide, err := os.ReadFile("../docs/backends/redis.md")

@@ -257,6 +257,9 @@ func fail(op string, err error) error {
 			return known
 		}
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: FileConfig.RootDir and all in it have to belong to the user of this process: chown them", bare(err))
+	}
 	return fmt.Errorf("file: %s: %w", op, bare(err))
 }
 

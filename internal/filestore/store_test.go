@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -347,4 +348,12 @@ func TestErrorsHideIDs(t *testing.T) {
 		assert.EqualError(t, got, "file: load: permission denied")
 		assert.True(t, errors.Is(got, fs.ErrPermission))
 	}
+}
+
+// TestDenied checks that an error says what to do about rights, and names no file: that
+// would be an ID.
+func TestDenied(t *testing.T) {
+	err := fail("load", &fs.PathError{Op: "open", Path: "secret", Err: syscall.EACCES})
+	assert.EqualError(t, err, "file: load: permission denied: FileConfig.RootDir and all in it have to belong to the user of this process: chown them")
+	assert.ErrorIs(t, err, fs.ErrPermission)
 }

@@ -247,7 +247,18 @@ func (b *Backend) fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %s: %w", b.d.Name, op, b.mark(err))
+	return fmt.Errorf("%s: %s: %w", b.d.Name, op, b.explain(err))
+}
+
+// explain is mark, and says what to do about what does not pass by itself.
+func (b *Backend) explain(err error) error {
+	switch b.d.Class(err) {
+	case Denied:
+		return fmt.Errorf("%w: GRANT SELECT, INSERT, UPDATE, DELETE ON %s to the user of the connection", err, b.table)
+	case NoTable:
+		return fmt.Errorf("%w: the table %s (Config.Table) is gone: create it, or restart with Config.InitTable", err, b.table)
+	}
+	return b.mark(err)
 }
 
 // mark makes an error a driver.ErrUnavailable if it passes by itself. database/sql returns

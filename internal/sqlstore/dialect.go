@@ -73,6 +73,8 @@ const (
 	Busy
 	// NoTable means that there is no such table.
 	NoTable
+	// Denied means that the database user may not do that.
+	Denied
 	// Unavailable means that waiting helps: see driver.ErrUnavailable. What package outage
 	// recognizes by itself may be Other.
 	Unavailable

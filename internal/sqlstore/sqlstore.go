@@ -122,7 +122,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	case d.Class(err) == NoTable:
 		return nil, fmt.Errorf("%s: there is no table %s: set Config.InitTable to create it, or Config.Table to the name of yours: %w", d.Name, table, err)
 	}
-	return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, b.mark(err))
+	return nil, fmt.Errorf("%s: the table %s (Config.Table) cannot be used: %w", d.Name, table, b.explain(err))
 }
 
 // statement fills in the template of a statement: {table}, {key} and {match},

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/sqlstore"
 	"github.com/flamego/session/sessiontest"
 )
 
@@ -53,6 +54,36 @@ func ChangeRow(t *testing.T, driver, dsn, query string, args ...any) {
 	n, err := res.RowsAffected()
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n)
+}
+
+// Withdrawn takes the rights from the user of a Backend that is running, and then its table:
+// each error says what to do. statements run as the administrator; the last one is the revoke.
+func Withdrawn[C any](t *testing.T, driver, dsn string, open func(context.Context, C) (*sqlstore.Backend, session.StoreConfig, error), cfg C, table string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	require.NoError(t, err)
+	defer func() { _ = db.Close() }()
+	run := func(statements ...string) {
+		t.Helper()
+		for _, s := range statements {
+			_, err := db.ExecContext(t.Context(), strings.ReplaceAll(s, "{table}", table))
+			require.NoError(t, err)
+		}
+	}
+	last := len(statements) - 1
+	run(statements[:last]...)
+	b, _, err := open(t.Context(), cfg)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, b.Close()) }()
+	_, err = b.Load(t.Context(), "aaa")
+	require.ErrorIs(t, err, session.ErrNotFound)
+	run(statements[last])
+	_, err = b.Load(t.Context(), "aaa")
+	require.ErrorContains(t, err, "GRANT SELECT, INSERT, UPDATE, DELETE ON")
+	require.ErrorContains(t, err, table)
+	run(strings.NewReplacer("REVOKE", "GRANT", " FROM ", " TO ").Replace(statements[last]), "DROP TABLE {table}")
+	_, err = b.Load(t.Context(), "aaa")
+	require.ErrorContains(t, err, "(Config.Table) is gone: create it, or restart with Config.InitTable")
 }
 
 // SweepTogether has several servers sweep at once. fill makes the sessions when
