@@ -1,3 +1,7 @@
+// Package sessiontest helps to test handlers that use sessions. It is for authors of
+// applications. A Browser visits the application without a network, keeps cookies,
+// follows redirects, and can be signed in by the test; a Clock lets time go by, so that
+// no test has to wait for a session to expire.
 package sessiontest
 
 import (

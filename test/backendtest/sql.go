@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 var tables atomic.Int64
@@ -31,7 +31,7 @@ func FreshTable() string {
 func SQLConformance(t *testing.T, driver, dsn, corrupt string, server func(arg string) session.Options) {
 	t.Helper()
 	var table string
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(*testing.T) func() session.Options {
 			table = FreshTable()
 			return func() session.Options { return server(table + " " + dsn) }

@@ -60,7 +60,7 @@ var mutants = []mutant{
 	{"G9_AbsoluteLifetimeLater", "internal/txn/commit.go", "\t\treturn !s.store.hasCreated(l.at.terms)\n", "\t\treturn false\n", ""},
 	{"G9_SetAbsoluteLifetime", "request.go", "c.MaxAge(age) > left {", "c.MaxAge(age) < left {", ""},
 	{"G17_OwnerOf", "internal/txn/adopt.go", "\t\tch.Set(handleKey, l.handle)\n", "", ""},
-	{"Count", "internal/memstore/shard.go", "len(id) != driver.OwnIDLength || ", "true || ", "./sessiontest TestMemory/Count"},
+	{"Count", "internal/memstore/shard.go", "len(id) != driver.OwnIDLength || ", "true || ", "./driver/drivertest TestMemory/Count"},
 	{"Count", "internal/filestore/sweep.go", " || driver.OwnID(name)", "", ". TestFileSuite/Count"},
 	{"Count", "internal/sqlstore/sqlstore.go", " AND NOT ({key} LIKE '%s%%' AND LENGTH({key}) = %d)", " AND NOT ({key} LIKE '%s%%' AND LENGTH({key}) = %d AND 1 = 0)", ""},
 	{"G9_SetLifetime", "internal/txn/terms.go", "return name != \"\" && name != FlashKey }", "return false }", ""},

@@ -1,15 +1,4 @@
-// Package sessiontest tests session backends, and helps to test handlers that
-// use sessions.
-//
-// For who writes a backend: Backend tests what a session.Backend promises, call by
-// call and where calls meet. Run is the conformance suite, with one named subtest for
-// each guarantee of the library, over real HTTP, with several servers that
-// share the store. A failure says which rule was broken and why it matters.
-// Processes runs the rules about concurrency and crashes against real processes.
-//
-// For who writes an application: Browser is a client that keeps cookies, follows
-// redirects, and can be given a session or a flash to start with.
-package sessiontest
+package drivertest
 
 import (
 	"fmt"
@@ -45,12 +34,6 @@ type Suite struct {
 	// such a store cannot promise is left out or tested in a weaker form, and the log
 	// says why.
 	ClientSide bool
-}
-
-// Run runs the suite on a store with default expectations.
-func Run(t *testing.T, open func(t *testing.T) func() session.Options) {
-	t.Helper()
-	Suite{Open: open}.Run(t)
 }
 
 // Run runs the suite.

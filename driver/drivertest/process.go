@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	envStore = "SESSIONTEST_STORE"
-	envArg   = "SESSIONTEST_ARG"
+	envStore = "DRIVERTEST_STORE"
+	envArg   = "DRIVERTEST_ARG"
 )
 
 // Main is for the TestMain of a package that calls Processes: in a process that
@@ -33,11 +33,11 @@ func Main(m *testing.M, stores map[string]func(arg string) session.Options) {
 	}
 	open := stores[name]
 	if open == nil {
-		fmt.Fprintf(os.Stderr, "sessiontest: Main has no store %q\n", name)
+		fmt.Fprintf(os.Stderr, "drivertest: Main has no store %q\n", name)
 		os.Exit(2)
 	}
 	if err := serve(open(os.Getenv(envArg))); err != nil {
-		fmt.Fprintln(os.Stderr, "sessiontest:", err)
+		fmt.Fprintln(os.Stderr, "drivertest:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -78,7 +78,7 @@ func startProcess(t *testing.T, store, arg string) *process {
 	line := p.Line()
 	url, ok := strings.CutPrefix(line, "listening ")
 	if !ok {
-		t.Fatalf("the server process does not start: %q: does TestMain call sessiontest.Main?", line)
+		t.Fatalf("the server process does not start: %q: does TestMain call drivertest.Main?", line)
 	}
 	p.url, p.name = url, "flamego_session"
 	t.Cleanup(func() { _ = p.End() }) // The gentle way.

@@ -1,17 +1,17 @@
-package sessiontest_test
+package drivertest_test
 
 import (
 	"context"
 	"testing"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 // TestMemory has several Managers share one memory, as one process would with
 // several.
 func TestMemory(t *testing.T) {
-	sessiontest.Suite{
+	drivertest.Suite{
 		InProcess: true,
 		Open: func(t *testing.T) func() session.Options {
 			var shared session.Store

@@ -1,4 +1,4 @@
-package sessiontest_test
+package drivertest_test
 
 import (
 	"context"
@@ -10,17 +10,17 @@ import (
 	"testing"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 // mutantEnv names the mutant to a test process of its own.
-const mutantEnv = "SESSIONTEST_MUTANT"
+const mutantEnv = "DRIVERTEST_MUTANT"
 
 // TestRevisions runs the contract on a Backend that compares revisions, or on one of
 // its mutants.
 func TestRevisions(t *testing.T) {
 	mutant := os.Getenv(mutantEnv)
-	sessiontest.Backend(t, func(*testing.T) func() session.Backend {
+	drivertest.Backend(t, func(*testing.T) func() session.Backend {
 		shared := newRevisions()
 		return func() session.Backend {
 			return &revisionBackend{revisions: shared, mutant: mutant, cache: make(map[string]session.Record)}
@@ -30,14 +30,14 @@ func TestRevisions(t *testing.T) {
 
 // TestRevisionsSuite checks that the library works on one as well.
 func TestRevisionsSuite(t *testing.T) {
-	sessiontest.Run(t, func(*testing.T) func() session.Options {
+	drivertest.Suite{Open: func(*testing.T) func() session.Options {
 		b := &revisionBackend{revisions: newRevisions()}
 		return func() session.Options {
 			return session.Options{Config: struct{}{}, Initer: session.BackendIniter(func(context.Context, struct{}) (session.Backend, session.StoreConfig, error) {
 				return b, session.StoreConfig{}, nil
 			})}
 		}
-	})
+	}}.Run(t)
 }
 
 // TestMutants checks that the contract's tests notice what an author may get wrong.
