@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -102,4 +103,131 @@ func clientTakesFlash(r rule, f *fleet) {
 	if got := v.as(a, navigation, http.MethodGet, "/flashes").body; got != "[one two]" {
 		r.broken(f.t, "the page shows %q, want both flashes", got)
 	}
+}
+
+// addFlashes has a crowd add a flash each, and another one ask for them.
+func addFlashes(r rule, f *fleet) {
+	servers := f.pool()
+	v := newVisitor(f.t)
+	v.ok(r, servers[0], "/set", "k", "k", "v", "v")
+	answers := gather(f.t, servers, func(i int, s *server, hold string) answer {
+		return v.get(s, "/addflash", "v", strconv.Itoa(i), "hold", hold)
+	})
+	for i, a := range answers {
+		if a.status != http.StatusOK {
+			r.broken(f.t, "AddFlash %d: status %d, %v", i, a.status, a.err)
+		}
+	}
+	got := make([]string, crowd/2)
+	together(len(got), func(i int) { got[i] = v.get(servers[i%len(servers)], "/flashes").body })
+	seen := strings.Fields(strings.Trim(strings.ReplaceAll(strings.Join(got, " "), "] [", " "), "[]"))
+	slices.Sort(seen)
+	if n := len(slices.Compact(slices.Clone(seen))); n != crowd || len(seen) != crowd {
+		r.broken(f.t, "of %d flashes added at once %d were shown, %d times in all", crowd, n, len(seen))
+	}
+	v.want(r, servers[0], "[]", "/flashes")
+}
+
+// flashPage is a visitor with whom flashes are tried out.
+type flashPage struct {
+	r rule
+	f *fleet
+	v *visitor
+}
+
+// ask has a handler do something, and returns what it is shown after that.
+func (p flashPage) ask(s *server, fn func(call)) (res answer, list []any, single any) {
+	res = p.v.do(p.f, s, func(c call) {
+		if fn != nil {
+			fn(c)
+		}
+		list, single = session.Flashes(c.Session), c.flash
+	})
+	return res, list, single
+}
+
+// want is ask, and fails the test unless the handler is shown this.
+func (p flashPage) want(s *server, when string, fn func(call), single any, list ...any) {
+	p.f.t.Helper()
+	_, got, one := p.ask(s, fn)
+	if fmt.Sprintf("%#v", one) != fmt.Sprintf("%#v", single) {
+		p.r.broken(p.f.t, "%s: session.Flash is %#v, want %#v", when, one, single)
+	}
+	if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", list) && len(got)+len(list) > 0 {
+		p.r.broken(p.f.t, "%s: Flashes returns %#v, want %#v", when, got, list)
+	}
+}
+
+func addsFlashes(vals ...any) func(call) {
+	return func(c call) {
+		for _, val := range vals {
+			session.AddFlash(c.Session, val)
+		}
+	}
+}
+
+// flashVerbs goes through what handlers do with flashes.
+func flashVerbs(r rule, f *fleet) {
+	a, b := f.start(nil), f.start(nil)
+	v := flashPage{r, f, newVisitor(f.t)}
+	v.want(a, "SetFlash", func(c call) { c.SetFlash("one") }, nil)
+	v.want(b, "after SetFlash", nil, "one", "one")
+	v.want(a, "AddFlash", addsFlashes("one"), nil)
+	v.want(b, "after one AddFlash", nil, []any{"one"}, "one")
+	v.want(a, "AddFlash", addsFlashes("one", nil, 2, meeting{Text: "three"}), nil)
+	v.want(b, "after several", addsFlashes("four"), []any{"one", 2, meeting{Text: "three"}}, "one", 2, meeting{Text: "three"})
+	v.want(a, "after those", nil, []any{"four"}, "four")
+	v.want(b, "once more", nil, nil)
+	v.want(a, "a slice", func(c call) { c.SetFlash([]string{"one", "two"}) }, nil)
+	v.want(b, "after a slice", nil, []string{"one", "two"}, []string{"one", "two"})
+	v.want(a, "both", func(c call) { c.SetFlash("one"); session.AddFlash(c.Session, "two") }, nil)
+	v.want(b, "after both", nil, []any{"one", "two"}, "one", "two")
+	v.want(a, "replaced", func(c call) { session.AddFlash(c.Session, "two"); c.SetFlash("one") }, nil)
+	v.want(b, "after it was replaced", nil, "one", "one")
+	v.want(a, "flushed", func(c call) { session.AddFlash(c.Session, "one"); c.Flush(); c.Set("k", "v") }, nil)
+	v.want(b, "after Flush", nil, nil)
+
+	// More than ten, which are not in the order of their names.
+	var many []any
+	for i := range 25 {
+		many = append(many, i)
+	}
+	v.want(a, "many", addsFlashes(many...), nil)
+	v.want(b, "after many", nil, many, many...)
+
+	// AddFlash makes a session, as SetFlash does.
+	w := flashPage{r, f, newVisitor(f.t)}
+	w.want(a, "a new visitor", addsFlashes("hello"), nil)
+	w.want(b, "the same visitor", nil, []any{"hello"}, "hello")
+	flashPages(r, f, a, b)
+}
+
+// flashPages has flashes that are meant for this page, or for the page after the next.
+func flashPages(r rule, f *fleet, a, b *server) {
+	v := flashPage{r, f, newVisitor(f.t)}
+	keeps := func(c call) { session.KeepFlash(c.Session) }
+	v.want(a, "SetFlash", func(c call) { c.SetFlash("one") }, nil)
+	v.want(b, "KeepFlash", func(c call) { keeps(c); keeps(c) }, "one", "one")
+	v.want(a, "KeepFlash again", func(c call) { addsFlashes("two")(c); keeps(c); addsFlashes("three")(c) }, "one", "one")
+	v.want(b, "a list kept", keeps, []any{"one", "two", "three"}, "one", "two", "three")
+	v.want(a, "after a list kept", nil, []any{"one", "two", "three"}, "one", "two", "three")
+	v.want(b, "nothing to keep", keeps, nil)
+	v.want(b, "after nothing", nil, nil)
+
+	now := func(c call) { session.FlashNow(c.Session, "now") }
+	v.want(a, "FlashNow", func(c call) { now(c); addsFlashes("next")(c) }, nil, "now")
+	v.want(b, "FlashNow with others", func(c call) { now(c); keeps(c) }, []any{"next"}, "next", "now")
+	v.want(a, "after FlashNow", nil, []any{"next"}, "next")
+	res, list, _ := flashPage{r, f, newVisitor(f.t)}.ask(a, now)
+	if res.cookie() != "" || len(list) != 1 {
+		r.broken(f.t, "FlashNow for a visitor without a session: a cookie %v, %v", res.cookie() != "", list)
+	}
+}
+
+func clientAddsFlashes(r rule, f *fleet) {
+	a, b := f.start(nil), f.start(nil)
+	v := newVisitor(f.t)
+	v.ok(r, a, "/addflash", "v", "one")
+	v.want(r, b, "[one]", "/flashes")
+	v.want(r, a, "[]", "/flashes")
 }
