@@ -1,18 +1,17 @@
-package drivertest_test
+package drivertest
 
 import (
 	"context"
 	"testing"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/driver/drivertest"
 )
 
 // TestMemory has several Managers share one memory, as one process would with
 // several.
 func TestMemory(t *testing.T) {
-	drivertest.Suite{
-		InProcess: true,
+	Suite{
+		inProcess: true,
 		Open: func(t *testing.T) func() session.Options {
 			var shared session.Store
 			return func() session.Options {

@@ -161,6 +161,29 @@ func exports(r rule, f *fleet, servers []*server, ann []member) {
 	}
 }
 
+// isOne compares what is listed in the given place with the sessions of all members. Its
+// handle is worth nothing as an ID.
+func isOne(r rule, f *fleet, servers []*server, ann []member, info session.Info, i int) {
+	f.t.Helper()
+	for j, m := range ann {
+		if m.id(servers[0]) == info.Handle {
+			r.broken(f.t, "a handle is the ID, which would go into a page")
+		}
+		res := m.do(f, servers[(i+j)%2], func(c call) {
+			if info.Is(c.Session) != (i == j) {
+				r.broken(f.t, "Is says that session %d is session %d", i, j)
+			}
+			if session.Owner(c.Session) != "ann" {
+				r.broken(f.t, "the owner is %q", session.Owner(c.Session))
+			}
+		})
+		if res.status != http.StatusOK {
+			r.broken(f.t, "status %d", res.status)
+		}
+	}
+	stranger(f.t, servers[0], info.Handle).lives(r, servers, "")
+}
+
 func listing(r rule, f *fleet) {
 	servers := f.pool()
 	a, b := servers[0], servers[1]
@@ -196,23 +219,7 @@ func listing(r rule, f *fleet) {
 		if d := info.Expires.Sub(last); d < lifetime-step || d > lifetime+lifetime/20+step {
 			r.broken(f.t, "Expires is %v after the last access, with a lifetime of %v", d, lifetime)
 		}
-		for j, m := range ann {
-			if m.id(a) == info.Handle {
-				r.broken(f.t, "a handle is the ID, which would go into a page")
-			}
-			res := m.do(f, servers[(i+j)%2], func(c call) {
-				if info.Is(c.Session) != (i == j) {
-					r.broken(f.t, "Is says that session %d is session %d", i, j)
-				}
-				if session.Owner(c.Session) != "ann" {
-					r.broken(f.t, "the owner is %q", session.Owner(c.Session))
-				}
-			})
-			if res.status != http.StatusOK {
-				r.broken(f.t, "status %d", res.status)
-			}
-		}
-		stranger(f.t, a, info.Handle).lives(r, servers, "")
+		isOne(r, f, servers, ann, info, i)
 	}
 	newVisitor(f.t).do(f, a, func(c call) {
 		if (session.Info{}).Is(c.Session) || session.Owner(c.Session) != "" || session.Handle(c.Session) != "" {
@@ -236,7 +243,7 @@ func listIsNoSession(r rule, f *fleet) {
 	a, b, ctx := servers[0], servers[1], context.Background()
 	m := newVisitor(f.t).signsIn(r, a, "ann")
 	place := "cookie " + a.name
-	if f.suite.InProcess { // Its records do not say where they belong.
+	if f.suite.inProcess { // Its records do not say where they belong.
 		place = ""
 	}
 	sum := sha256.Sum256([]byte("owner " + place + "\x00ann"))
@@ -281,7 +288,7 @@ func listIsNoSession(r rule, f *fleet) {
 
 // placesApart has two applications share the storage.
 func placesApart(r rule, f *fleet) {
-	if f.suite.InProcess {
+	if f.suite.inProcess {
 		f.t.Skip("a memory belongs to one Manager")
 	}
 	other := func(o *session.Options) { o.Cookie.Name = "other_session" }

@@ -37,7 +37,7 @@ func (s *storing) GobDecode(b []byte) error {
 // store encodes nothing, it happens before the request.
 func (f *fleet) whileStored(v *visitor, s *server, change func(call), do func()) answer {
 	name := f.name() + f.t.Name()
-	if f.suite.InProcess {
+	if f.suite.inProcess {
 		do()
 	} else {
 		whileStoring.Store(name, do)
@@ -70,11 +70,11 @@ func signInMeetsEndAll(r rule, f *fleet) {
 			r.broken(f.t, "a sign-in that was ended: status %d", res.status)
 		}
 		other.lives(r, servers, "")
-		if !f.suite.InProcess {
+		if !f.suite.inProcess {
 			v.lives(r, servers, "")
 			f.lists(r, servers, "ann")
 		}
-		if visited && !f.suite.InProcess {
+		if visited && !f.suite.inProcess {
 			v.want(r, b, "1", "/read", "k", "cart")
 		}
 		m := newVisitor(f.t).signsIn(r, a, "ann") // Only now has it begun.
@@ -93,11 +93,10 @@ func signInMeetsEndAll(r rule, f *fleet) {
 // signInBeforeEndAll ends all after SetOwner, before anything of the sign-in is stored.
 func signInBeforeEndAll(r rule, f *fleet) {
 	servers := f.pool()
-	a, b, ctx := servers[0], servers[1], context.Background()
-	end := func(except ...string) { f.done(r, b.m.EndAll(ctx, "ann", except...), "EndAll") }
+	a, b := servers[0], servers[1]
 	for _, visited := range []bool{false, true} {
 		for _, listed := range []bool{false, true} {
-			begin := func(then func(c call)) *visitor {
+			endsBefore(r, f, servers, visited, func(then func(c call)) *visitor {
 				v := newVisitor(f.t)
 				if visited {
 					v.ok(r, a, "/set", "k", "cart", "v", "1")
@@ -114,55 +113,63 @@ func signInBeforeEndAll(r rule, f *fleet) {
 					r.broken(f.t, "a sign-in: status %d", res.status)
 				}
 				return v
-			}
-			refused := func(v *visitor) {
-				f.t.Helper()
-				v.lives(r, servers, "")
-				f.lists(r, servers, "ann")
-				if visited {
-					v.want(r, b, "1", "/read", "k", "cart")
-				}
-			}
-			refused(begin(func(call) { end() }))
-			refused(begin(func(call) { end("nobody"); end() }))
-			var err error
-			refused(begin(func(c call) { end(); err = session.Commit(ctx, c.Session) }))
-			if !errors.Is(err, session.ErrEnded) {
-				r.broken(f.t, "SetOwner, then EndAll, then Commit: %v, want ErrEnded", err)
-			}
-			refused(begin(func(call) {
-				end()
-				f.clock.advance(lifetime - step)
-				f.done(r, a.m.Store().GC(ctx), "GC")
-			}))
-			// It may go on to end all others, or to sign in once more.
-			stands := func(v *visitor) {
-				f.t.Helper()
-				v.lives(r, servers, "ann")
-				f.lists(r, servers, "ann", member{v, v.ok(r, b, "/handle").body})
-				end()
-				v.lives(r, servers, "")
-			}
-			stands(begin(func(c call) {
-				for range 2 {
-					f.done(r, a.m.EndAll(ctx, "ann", session.Handle(c.Session)), "EndAll")
-				}
-			}))
-			stands(begin(func(c call) {
-				end()
-				_ = session.Commit(ctx, c.Session)
-				f.done(r, session.SetOwner(c.Session, "ann"), "SetOwner")
-				c.Set("user", "ann")
-			}))
-			// The end of a single session is none of all.
-			v := begin(func(call) {
-				other := newVisitor(f.t).signsIn(r, b, "ann")
-				f.done(r, b.m.End(ctx, "ann", other.handle), "End")
 			})
-			v.lives(r, servers, "ann")
-			end()
 		}
 	}
+}
+
+// endsBefore has sign-ins end all, each in its own way. begin starts one, and calls a
+// function in its handler after SetOwner.
+func endsBefore(r rule, f *fleet, servers []*server, visited bool, begin func(then func(c call)) *visitor) {
+	f.t.Helper()
+	a, b, ctx := servers[0], servers[1], context.Background()
+	end := func(except ...string) { f.done(r, b.m.EndAll(ctx, "ann", except...), "EndAll") }
+	refused := func(v *visitor) {
+		f.t.Helper()
+		v.lives(r, servers, "")
+		f.lists(r, servers, "ann")
+		if visited {
+			v.want(r, b, "1", "/read", "k", "cart")
+		}
+	}
+	refused(begin(func(call) { end() }))
+	refused(begin(func(call) { end("nobody"); end() }))
+	var err error
+	refused(begin(func(c call) { end(); err = session.Commit(ctx, c.Session) }))
+	if !errors.Is(err, session.ErrEnded) {
+		r.broken(f.t, "SetOwner, then EndAll, then Commit: %v, want ErrEnded", err)
+	}
+	refused(begin(func(call) {
+		end()
+		f.clock.advance(lifetime - step)
+		f.done(r, a.m.Store().GC(ctx), "GC")
+	}))
+	// It may go on to end all others, or to sign in once more.
+	stands := func(v *visitor) {
+		f.t.Helper()
+		v.lives(r, servers, "ann")
+		f.lists(r, servers, "ann", member{v, v.ok(r, b, "/handle").body})
+		end()
+		v.lives(r, servers, "")
+	}
+	stands(begin(func(c call) {
+		for range 2 {
+			f.done(r, a.m.EndAll(ctx, "ann", session.Handle(c.Session)), "EndAll")
+		}
+	}))
+	stands(begin(func(c call) {
+		end()
+		_ = session.Commit(ctx, c.Session)
+		f.done(r, session.SetOwner(c.Session, "ann"), "SetOwner")
+		c.Set("user", "ann")
+	}))
+	// The end of a single session is none of all.
+	v := begin(func(call) {
+		other := newVisitor(f.t).signsIn(r, b, "ann")
+		f.done(r, b.m.End(ctx, "ann", other.handle), "End")
+	})
+	v.lives(r, servers, "ann")
+	end()
 }
 
 func setOwnerFails(r rule, f *fleet) {

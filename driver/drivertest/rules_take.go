@@ -36,7 +36,21 @@ func takes(r rule, f *fleet) {
 		v.want(r, b, "nothing", "/read", "k", "code")
 	}
 	v.want(r, b, "1", "/read", "k", "first")
+	takesOwn(r, f, v, a, b)
 
+	// An ended session hands out nothing.
+	tab := v.twin(a)
+	v.do(f, a, func(c call) {
+		tab.ok(r, b, "/destroy")
+		if got, ok, err := session.Take[string](context.Background(), c.Session, "first"); ok || !errors.Is(err, session.ErrEnded) {
+			r.broken(f.t, "Take from a session that has ended: %q, %v", got, err)
+		}
+	})
+}
+
+// takesOwn has one request take what is not there, and what it has changed itself.
+func takesOwn(r rule, f *fleet, v *visitor, a, b *server) {
+	f.t.Helper()
 	ctx := context.Background()
 	v.do(f, a, func(c call) {
 		if _, ok, err := session.Take[int](ctx, c.Session, "first"); ok || err != nil {
@@ -63,15 +77,6 @@ func takes(r rule, f *fleet) {
 	v.want(r, b, "1", "/read", "k", "other")
 	v.want(r, b, "nothing", "/read", "k", "own")
 	v.want(r, b, "7", "/read", "k", "n")
-
-	// An ended session hands out nothing.
-	tab := v.twin(a)
-	v.do(f, a, func(c call) {
-		tab.ok(r, b, "/destroy")
-		if got, ok, err := session.Take[string](ctx, c.Session, "first"); ok || !errors.Is(err, session.ErrEnded) {
-			r.broken(f.t, "Take from a session that has ended: %q, %v", got, err)
-		}
-	})
 }
 
 func clientTakes(r rule, f *fleet) {

@@ -7,36 +7,37 @@ import (
 	"github.com/flamego/session"
 )
 
-// Suite says what Run needs to know of the store under test.
+// Suite tests the library's guarantees on one store. Its fields say what the store is
+// like.
 type Suite struct {
-	// Open prepares an empty store and returns a function that gives the options of
-	// one more server on it. It is called for each subtest, the function for each
-	// server; Lifetime is to be left at its default of an hour. Everything that
-	// needs cleaning up goes into t.Cleanup. It is required.
+	// Open prepares an empty store, and returns a function that returns the options
+	// for one more server on it. Open is called for each subtest, the function for each
+	// server. The options must leave Lifetime at its default of an hour. Clean up with
+	// t.Cleanup. Open is required.
 	Open func(t *testing.T) func() session.Options
-	// Corrupt spoils the stored record of a session, so that it cannot be decoded
-	// any more. Without it, what it is for is left out, and the log says so.
+	// Corrupt damages the stored record of a session, so that it can no longer be
+	// decoded. Without it, the rule about such records is skipped, and the log says so.
 	Corrupt func(t *testing.T, id string)
-	// Recount makes a store forget how many sessions it has counted, if it is one
-	// that remembers that for a while. Such a store counts by a clock of its own, so
-	// that sessions which have only expired by the test's may be among them. Without
-	// it, Manager.Count must be exact. A Backend that is no session.Counter is not
-	// tested for it, and the log says so.
+	// Recount makes the store count its sessions anew, if it reuses a count for a while.
+	// Such a store goes by its own clock, so its count may include sessions that have
+	// expired by the test's clock alone. Without Recount, Manager.Count must be exact. A
+	// Backend that is no session.Counter is not tested for it, and the log says so.
 	Recount func(t *testing.T)
-	// ForeignStore says that the Initer returns a Store of its own making, not one
-	// of NewStore. Such a Store promises less, see the guide on writing a backend:
-	// what needs compare-and-swap is tested with a single server, and the clock is
-	// not the test's.
+	// ForeignStore is for an Initer that returns a Store of its own, rather than one of
+	// session.NewStore. Such a Store promises less, as docs/writing-a-backend.md says:
+	// what needs compare-and-swap across servers or the test's clock is skipped.
 	ForeignStore bool
-	// InProcess says that the store never waits, and so knows no outage.
-	InProcess bool
-	// ClientSide says that clients keep the sessions, as with package cookie. What
-	// such a store cannot promise is left out or tested in a weaker form, and the log
-	// says why.
+	// ClientSide is for sessions that are kept by their clients, as with package cookie.
+	// What they cannot promise is skipped or tested in a weaker form, and the log says
+	// why.
 	ClientSide bool
+
+	// The library's own memory store encodes nothing, never waits, and belongs to a
+	// single Manager.
+	inProcess bool
 }
 
-// Run runs the suite.
+// Run runs the suite, with one subtest for each guarantee.
 func (s Suite) Run(t *testing.T) {
 	t.Helper()
 	for _, r := range rules {
@@ -53,7 +54,7 @@ func (s Suite) Run(t *testing.T) {
 				}
 				t.Log("in a weaker form, where clients keep the sessions: " + w.why)
 				r.test = w.test
-			} else if r.outage && (s.InProcess || s.ForeignStore) {
+			} else if r.outage && (s.inProcess || s.ForeignStore) {
 				t.Skip("this store can't be made too slow")
 			}
 			f := &fleet{t: t, clock: new(clock), suite: s}
