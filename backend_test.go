@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -132,6 +135,19 @@ func (b *mapBackend) Count(ctx context.Context, now time.Time) (n int, err error
 		}
 	}
 	return n, ctx.Err()
+}
+
+func (b *mapBackend) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		b.mu.Lock()
+		ids := slices.Collect(maps.Keys(b.records))
+		b.mu.Unlock()
+		for _, id := range ids {
+			if err := ctx.Err(); !yield(id, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // faultyBackend counts calls, fails on demand, and lets a test meddle with them.

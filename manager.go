@@ -262,10 +262,8 @@ func (m *Manager) deadline(ctx context.Context) (context.Context, context.Cancel
 // are online. Expired sessions do not count, nor do the library's own records. Only one that
 // is ended from elsewhere within five minutes of its sign-in or new ID counts for five more.
 //
-// In memory, on files, SQLite, PostgreSQL, MySQL and MongoDB it is exact, and reads an
-// index or the times of all sessions: fine for an admin page, too much for every page
-// of a busy site. On Redis it reads the keys, then caches the number in Redis for all
-// servers: it is up to 10 seconds old, or fifty times as long as reading took.
+// It reads an index, the times of all sessions or, on Redis, all keys: fine for an admin
+// page, too much for every page of a busy site.
 //
 // Only the context bounds the wait, not Options.StoreTimeout. If the Store is not a
 // Counter, the error is errors.ErrUnsupported. Count may be called concurrently.

@@ -247,6 +247,29 @@ func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) er
 	return nil
 }
 
+// EndEverybody ends all sessions of this Manager, with and without an owner, on every server:
+// after a leak, say. Sessions that other Managers have in the same store stay; what nobody can
+// decode is ended. It reads every record, and deletes sessions one by one, some thousand in a
+// second: a million take minutes to an hour.
+//
+// What was stored when it was called has ended when it returns nil. What is stored meanwhile
+// may stand: a new visitor's session, or one without an owner that gets a new ID twice. After
+// an error some may have ended; try again.
+//
+// Options.StoreTimeout bounds the work on fifty sessions, and the context all of it. If the
+// backend is no Lister, as with a Store of your own, the error is errors.ErrUnsupported; with
+// package cookie there is an error, too. It may be called concurrently.
+func (m *Manager) EndEverybody(ctx context.Context) error {
+	err := canOwn(m.core)
+	if err == nil {
+		err = m.core.EndEverybody(ctx, m.store.Place(), m.deadline)
+	}
+	if err != nil {
+		return fmt.Errorf("session: end everybody: %w", err)
+	}
+	return nil
+}
+
 var errEditCreates = errors.New("session: edit: what was set after Destroy is not stored: Edit creates no session")
 
 // Edit changes a session from outside of its requests, such as to put a new role into

@@ -24,6 +24,9 @@ type (
 	// Counter is a Backend that can count live sessions. It is optional: Manager.Count
 	// needs it. A Store of your own may have the method too.
 	Counter = driver.Counter
+	// Lister is a Backend that can list its records. It is optional: Manager.EndEverybody
+	// needs it.
+	Lister = driver.Lister
 	// ManyLoader is a Backend that can load several records in one round trip. It is
 	// optional: Manager.Sessions is faster with it.
 	ManyLoader = driver.ManyLoader

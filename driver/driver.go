@@ -34,12 +34,13 @@
 //
 // One call should cost one round trip. Optional abilities are interfaces, found by type
 // assertion: io.Closer, if there are connections or goroutines to end, ManyLoader,
-// LoadSharer, OneStepMover and Counter.
+// LoadSharer, OneStepMover, Counter and Lister.
 package driver
 
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 )
 
@@ -123,9 +124,19 @@ type Backend interface {
 type Counter interface {
 	// Count returns how many records have an expiry after now, without those whose IDs are
 	// OwnIDs: they are no sessions. It may be called concurrently, and returns an error
-	// when the context ends. A backend that cannot afford to look every time may return an
-	// earlier number; its documentation then says how old that may be.
+	// when the context ends.
 	Count(ctx context.Context, now time.Time) (int, error)
+}
+
+// Lister is a Backend that can list its records. It is optional: Manager.EndEverybody of
+// package session needs it.
+type Lister interface {
+	// IDs yields the ID of every record that is there all the time until the last one. It
+	// may yield others that are there for a part of it, and expired ones, and any ID twice,
+	// in any order. Meanwhile the one who ranges over it may call any method. An error is the
+	// last thing that it yields, at once if the context has ended. It may be called
+	// concurrently.
+	IDs(ctx context.Context) iter.Seq2[string, error]
 }
 
 // ManyLoader is a Backend that can load several records in one round trip. It is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -233,6 +234,35 @@ func (b *backend) Count(ctx context.Context, now time.Time) (int, error) {
 		{Key: "key", Value: bson.D{{Key: "$not", Value: primitive.Regex{Pattern: ownIDs}}}},
 	})
 	return int(n), fail("count", err)
+}
+
+// listPage is how many IDs are listed at a time.
+const listPage = 1000
+
+var list = options.Find().SetSort(bson.D{{Key: "key", Value: 1}}).SetLimit(listPage).SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "key", Value: 1}})
+
+// IDs implements driver.Lister. Each page begins after the last ID of the one before, so no
+// cursor stays open meanwhile.
+func (b *backend) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for last, n := "", listPage; n == listPage; {
+			var page []document
+			found, err := b.sessions.Find(ctx, bson.D{{Key: "key", Value: bson.D{{Key: "$gt", Value: last}}}}, list)
+			if err == nil {
+				err = found.All(ctx, &page)
+			}
+			if err != nil {
+				yield("", fail("list", err))
+				return
+			}
+			for _, doc := range page {
+				if last = doc.Key; !yield(last, nil) {
+					return
+				}
+			}
+			n = len(page)
+		}
+	}
 }
 
 // insist repeats a change that FerretDB gave up, and so did not make: PostgreSQL finds

@@ -23,8 +23,6 @@ type backend struct {
 	own    bool
 	slots  atomic.Bool // a script cannot have two keys, although there is one address
 	writes *share.Calls[onceCmd, struct{}]
-
-	countLives time.Duration
 }
 
 var (

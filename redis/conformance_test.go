@@ -61,7 +61,7 @@ func conformance(t *testing.T, server setup) {
 			require.NoError(t, err)
 			require.True(t, res)
 		},
-		Recount: func(t *testing.T) { require.NoError(t, admin.Del(t.Context(), s.Prefix+countKey).Err()) },
+		OwnClock: true,
 	}.Run(t)
 }
 

@@ -73,7 +73,7 @@ func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {
 	sc := session.StoreConfig{Lifetime: cfg.Lifetime, Encoder: cfg.Encoder, Decoder: cfg.Decoder, Name: cmp.Or(cfg.KeyPrefix, "session:")}
-	b := &backend{prefix: cmp.Or(cfg.KeyPrefix, "session:"), grace: time.Minute, countLives: countLives}
+	b := &backend{prefix: cmp.Or(cfg.KeyPrefix, "session:"), grace: time.Minute}
 	if cfg.Lifetime >= time.Second {
 		b.grace = min(b.grace, cfg.Lifetime/2)
 	}

@@ -174,6 +174,13 @@ func endedContext(c *contract) {
 			_, err := b.Count(ctx, time.Now())
 			c.refused(err, ctx.Err(), "Count")
 		}
+		if b, ok := c.a.(session.Lister); ok {
+			var last error
+			for _, err := range b.IDs(ctx) {
+				last = err
+			}
+			c.refused(last, ctx.Err(), "IDs")
+		}
 		if b, ok := c.a.(session.ManyLoader); ok {
 			_, err := b.LoadMany(ctx, []string{id, newID})
 			c.refused(err, ctx.Err(), "LoadMany")

@@ -163,7 +163,7 @@ func sweep(r rule, f *fleet) {
 	f.clock.advance(lifetime)
 	kept.ok(r, a, "/set", "k", "k", "v", "v")
 	f.clock.advance(lifetime / 2)
-	there := late.m.Store().Exist(ctx, old.id(a)) && f.suite.Recount == nil && !f.suite.ClientSide
+	there := late.m.Store().Exist(ctx, old.id(a)) && !f.suite.OwnClock && !f.suite.ClientSide
 	if err := a.m.Store().GC(ctx); err != nil {
 		r.broken(f.t, "GC: %v", err)
 	}

@@ -87,6 +87,7 @@ func cannotOwn(r rule, f *fleet) {
 	clear(err, "Sessions")
 	clear(a.m.End(ctx, "ann", "handle"), "End")
 	clear(a.m.EndAll(ctx, "ann"), "EndAll")
+	clear(a.m.EndEverybody(ctx), "EndEverybody")
 	opt := f.open()
 	opt.MaxPerOwner = 1
 	_, err = session.NewManager(opt)

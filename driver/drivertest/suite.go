@@ -18,11 +18,11 @@ type Suite struct {
 	// Corrupt damages the stored record of a session, so that it can no longer be
 	// decoded. Without it, the rule about such records is skipped, and the log says so.
 	Corrupt func(t *testing.T, id string)
-	// Recount makes the store count its sessions anew, if it reuses a count for a while.
-	// Such a store goes by its own clock, so its count may include sessions that have
-	// expired by the test's clock alone. Without Recount, Manager.Count must be exact. A
-	// Backend that is no session.Counter is not tested for it, and the log says so.
-	Recount func(t *testing.T)
+	// OwnClock is for a storage system that removes expired records by itself, by its own
+	// clock, so that Manager.Count includes sessions that have expired by the test's clock
+	// alone. Without it, Count must be exact. A Backend that is no session.Counter is not
+	// tested for it, and the log says so.
+	OwnClock bool
 	// ForeignStore is for an Initer that returns a Store of its own, rather than one of
 	// session.NewStore. Such a Store promises less, as docs/writing-a-backend.md says:
 	// what needs compare-and-swap across servers or the test's clock is skipped.
@@ -143,6 +143,7 @@ var rules = []rule{
 	{name: "G17_Listing", test: owning(listing), why: "Where am I signed in? All of it, nothing else, and nothing that signs in whoever sees the page."},
 	{name: "G17_End", test: owning(endOne), why: "Who ends a session on another device ends that one, and only their own (OWASP ASVS 5.0 7.5.2)."},
 	{name: "G17_EndAll", test: owning(endAll), why: "After a change of password, whoever was signed in elsewhere must not stay (OWASP ASVS 5.0 7.4.3)."},
+	{name: "G17_EndEverybody", test: owning(endEverybody), why: "After a leak nobody may stay signed in (OWASP ASVS 5.0 7.4.5), and nobody else's visitors go."},
 	{name: "G17_EndedStoresNothing", test: owning(ownerEndedStoresNothing), why: "A slow request must not bring back a session that was ended from elsewhere."},
 	{name: "G17_SignInMeetsEndAll", test: owning(signInMeetsEndAll), why: "A thief who signs in at the very moment must not be the one who stays."},
 	{name: "G17_SignInBeforeEndAll", test: owning(signInBeforeEndAll), why: "Who has just been let in with the old password must not stay after it was changed."},

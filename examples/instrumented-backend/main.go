@@ -41,7 +41,7 @@ func begin(ctx context.Context, op string) (context.Context, func(error)) {
 }
 
 // measured embeds the table itself and not a session.Backend, so that it has the optional
-// methods too: LoadMany, Count and, if there is one, Close.
+// methods too: LoadMany, Count, IDs and, if there is one, Close.
 type measured struct{ *table }
 
 func (b measured) Load(ctx context.Context, id string) (r session.Record, err error) {

@@ -20,6 +20,7 @@ import (
 var (
 	_ session.ManyLoader = measured{}
 	_ session.Counter    = measured{}
+	_ session.Lister     = measured{}
 )
 
 // The wrapper keeps every promise of what it wraps.

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +23,7 @@ var (
 	_ session.Backend    = (*table)(nil)
 	_ session.ManyLoader = (*table)(nil)
 	_ session.Counter    = (*table)(nil)
+	_ session.Lister     = (*table)(nil)
 )
 
 func newTable() *table { return &table{records: make(map[string]session.Record)} }
@@ -117,6 +121,19 @@ func (t *table) Count(ctx context.Context, now time.Time) (n int, err error) {
 		}
 	}
 	return n, ctx.Err()
+}
+
+func (t *table) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		t.mu.Lock()
+		ids := slices.Collect(maps.Keys(t.records))
+		t.mu.Unlock()
+		for _, id := range ids {
+			if err := ctx.Err(); !yield(id, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // put and unchanged are called with the lock held.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"sync/atomic"
 	"time"
@@ -172,14 +173,13 @@ func (b *Backend) expired(dir folder, name string, now time.Time) (bool, error) 
 	return !fi.mtime.Add(b.lifetime).After(now), nil
 }
 
-// Count implements driver.Counter. It looks at the time of each file, and opens none. A
-// folder that cannot be read is an error, since the number would be too low.
-func (b *Backend) Count(ctx context.Context, now time.Time) (int, error) {
+// all calls do for the name of each session, until do fails. A folder that cannot be read is
+// an error.
+func (b *Backend) all(ctx context.Context, do func(dir folder, name string) error) error {
 	root, err := b.root.current()
 	if err != nil {
-		return 0, fail("count", err)
+		return err
 	}
-	total := 0
 	for i := range folders {
 		place := placeOf(i)
 		dir, err := openFolder(root, place)
@@ -187,25 +187,53 @@ func (b *Backend) Count(ctx context.Context, now time.Time) (int, error) {
 			continue
 		}
 		if err != nil {
-			return 0, fail("count", err)
+			return err
 		}
 		err = each(ctx, dir, func(name string) error {
-			if !inPlace(name, place) || driver.OwnID(name) {
+			if !inPlace(name, place) {
 				return nil
 			}
-			expired, err := b.expired(dir, name, now)
-			if err == nil && !expired {
-				total++
-			}
-			if errors.Is(err, driver.ErrNotFound) { // It has ended since the folder was read.
-				return nil
-			}
-			return err
+			return do(dir, name)
 		})
 		shut(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // The folder may have gone.
-			return 0, fail("count", err)
+			return err
 		}
 	}
-	return total, fail("count", ctx.Err())
+	return ctx.Err()
+}
+
+// Count implements driver.Counter. It looks at the time of each file, and opens none.
+func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
+	err = b.all(ctx, func(dir folder, name string) error {
+		if driver.OwnID(name) {
+			return nil
+		}
+		expired, err := b.expired(dir, name, now)
+		if err == nil && !expired {
+			n++
+		}
+		if errors.Is(err, driver.ErrNotFound) { // It has ended since the folder was read.
+			return nil
+		}
+		return err
+	})
+	return n, fail("count", err)
+}
+
+var errEnough = errors.New("nobody wants more")
+
+// IDs implements driver.Lister.
+func (b *Backend) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		err := b.all(ctx, func(_ folder, name string) error {
+			if !yield(name, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield("", fail("list", err))
+		}
+	}
 }

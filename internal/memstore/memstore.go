@@ -1,10 +1,15 @@
 // Package memstore is the engine for sessions in this process. It keeps Go values as
-// they are; those that nobody can tell from a copy, as bytes.
+// they are.
 package memstore
 
 import (
 	"context"
 	"hash/maphash"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -14,19 +19,38 @@ import (
 
 const shardCount = 256 // A power of two.
 
-// Engine implements txn.Engine. Its views are immutable: *packed if the values can be,
-// otherwise *txn.Values.
+// Engine implements txn.Engine. Its views are *txn.Values, which do not change, so
+// compare-and-swap compares pointers.
 type Engine struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
+}
+
+// shard is a part of the sessions with its own lock.
+type shard struct {
+	mu       sync.RWMutex
+	sessions map[string]*stored
+	most     int // sessions that there have been since the map was made
+
+	_ [64]byte // A neighbour's lock on the same cache line would slow this one.
+}
+
+// stored is one session. The expiry is in Unix nanoseconds, which take less memory than a
+// time.Time.
+type stored struct {
+	values *txn.Values
+	expiry int64
+}
+
+func (s *stored) version(id string) *txn.Version {
+	return &txn.Version{ID: id, View: s.values, Record: driver.Record{Expiry: time.Unix(0, s.expiry)}}
 }
 
 // New returns an engine without sessions.
 func New() *Engine {
 	e := &Engine{seed: maphash.MakeSeed()}
 	for i := range e.shards {
-		sh := &e.shards[i]
-		sh.seed, sh.index, sh.values = e.seed, make(map[uint64]place), make(map[uint64]*txn.Values)
+		e.shards[i].sessions = make(map[string]*stored)
 	}
 	return e
 }
@@ -40,104 +64,70 @@ func (e *Engine) MovesInOneStep() bool { return true }
 // Valid implements txn.Engine.
 func (e *Engine) Valid(id string, least int) bool { return txn.IsID(id, least) }
 
-// key is an ID and a hash of it that nobody outside can know.
-type key struct {
-	id   string
-	hash uint64
-}
-
-func (e *Engine) shard(id string) (*shard, key) {
-	k := key{id, maphash.String(e.seed, id)}
-	return &e.shards[k.hash%shardCount], k
+func (e *Engine) shard(id string) *shard {
+	return &e.shards[maphash.String(e.seed, id)%shardCount]
 }
 
 // Load implements txn.Engine.
 func (e *Engine) Load(_ context.Context, id string) (*txn.Version, error) {
-	sh, k := e.shard(id)
+	sh := e.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	p, row, ok := sh.lookup(k)
+	s, ok := sh.sessions[id]
 	if !ok {
 		return nil, driver.ErrNotFound
 	}
-	return version(id, sh.view(k, p, row), time.Unix(0, expiryOf(row))), nil
-}
-
-func version(id string, v txn.View, expiry time.Time) *txn.Version {
-	p, ok := v.(*packed)
-	if !ok || p.in.View != nil { // It is in another version already.
-		return &txn.Version{ID: id, View: v, Record: driver.Record{Expiry: expiry}}
-	}
-	p.in.ID, p.in.View, p.in.Record.Expiry = id, v, expiry
-	return &p.in
-}
-
-// next returns what follows a View, which is nil for a new session.
-func next(old txn.View, ch *txn.Changes) txn.View {
-	p, _ := old.(*packed)
-	if old == nil || p != nil {
-		if next := p.with(ch); next != nil {
-			return next
-		}
-	}
-	vals := ch.Apply(valuesOf(old))
-	if p := pack(vals); p != nil {
-		return p
-	}
-	return vals
+	return s.version(id), nil
 }
 
 func valuesOf(v txn.View) *txn.Values {
-	if p, ok := v.(*packed); ok {
-		return p.Values()
-	}
 	vals, _ := v.(*txn.Values)
 	return vals
 }
 
+// next returns what follows a View, which is nil for a new session.
+func next(old txn.View, ch *txn.Changes, expiry time.Time) *stored {
+	return &stored{ch.Apply(valuesOf(old)), expiry.UnixNano()}
+}
+
 // Create implements txn.Engine.
 func (e *Engine) Create(_ context.Context, id string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
-	v := next(nil, ch)
-	sh, k := e.shard(id)
+	s, sh := next(nil, ch, expiry), e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.has(k) {
+	if _, ok := sh.sessions[id]; ok {
 		return nil, driver.ErrExists
 	}
-	sh.put(k, place{}, nil, v, expiry)
-	return version(id, v, expiry), nil
+	return sh.add(id, s), nil
 }
 
 // Replace implements txn.Engine.
 func (e *Engine) Replace(_ context.Context, old *txn.Version, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
-	v := next(old.View, ch)
-	sh, k := e.shard(old.ID)
+	s, sh := next(old.View, ch, expiry), e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	p, row, ok := sh.find(k, old)
-	if !ok {
+	was := sh.same(old)
+	if was == nil {
 		return nil, driver.ErrConflict
 	}
-	sh.put(k, p, row, v, expiry)
-	return version(old.ID, v, expiry), nil
+	*was = *s
+	return s.version(old.ID), nil
 }
 
 // Move implements txn.Engine.
 func (e *Engine) Move(_ context.Context, old *txn.Version, newID string, ch *txn.Changes, expiry time.Time) (*txn.Version, error) {
-	v := next(old.View, ch)
-	from, k := e.shard(old.ID)
-	to, newKey := e.shard(newID)
+	s := next(old.View, ch, expiry)
+	from, to := e.shard(old.ID), e.shard(newID)
 	unlock := e.lockBoth(from, to)
 	defer unlock()
-	if _, _, ok := from.find(k, old); !ok {
+	if from.same(old) == nil {
 		return nil, driver.ErrConflict
 	}
-	if to.has(newKey) {
+	if _, ok := to.sessions[newID]; ok {
 		return nil, driver.ErrExists
 	}
-	from.drop(k.hash)
-	to.put(newKey, place{}, nil, v, expiry)
-	return version(newID, v, expiry), nil
+	delete(from.sessions, old.ID)
+	return to.add(newID, s), nil
 }
 
 // lockBoth takes two locks in the order of the shards, so that two moves cannot
@@ -157,48 +147,68 @@ func (e *Engine) lockBoth(a, b *shard) (unlock func()) {
 
 // Extend implements txn.Engine.
 func (e *Engine) Extend(_ context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
-	sh, k := e.shard(old.ID)
+	sh := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	_, row, ok := sh.find(k, old)
-	if !ok {
+	s := sh.same(old)
+	if s == nil {
 		return nil, driver.ErrConflict
 	}
-	setExpiry(row, expiry)
-	return version(old.ID, old.View, expiry), nil
+	s.expiry = expiry.UnixNano()
+	return s.version(old.ID), nil
 }
 
 // Delete implements txn.Engine.
 func (e *Engine) Delete(_ context.Context, id string) error {
-	sh, k := e.shard(id)
+	sh := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if _, _, ok := sh.lookup(k); ok {
-		sh.drop(k.hash)
+	delete(sh.sessions, id)
+	return nil
+}
+
+// same returns what is stored under the ID of a version, or nil if that is another one.
+func (sh *shard) same(v *txn.Version) *stored {
+	if s, ok := sh.sessions[v.ID]; ok && s.values == v.View {
+		return s
 	}
 	return nil
 }
 
-// Sweep goes through all shards once, in steps that hold a lock for a fraction of a
-// millisecond. It deletes everything that has expired, so it returns 0.
+// add stores a session under an ID, which it copies: it may be part of a whole request.
+func (sh *shard) add(id string, s *stored) *txn.Version {
+	sh.sessions[strings.Clone(id)] = s
+	sh.most = max(sh.most, len(sh.sessions))
+	return s.version(id)
+}
+
+// Sweep goes through all shards once. It deletes everything that has expired, so it
+// returns 0.
 func (e *Engine) Sweep(ctx context.Context, now time.Time, _ int) (int, error) {
 	at := now.UnixNano()
 	for i := range e.shards {
-		sh := &e.shards[i]
-		for c, more := (cursor{}), true; more; {
-			if err := ctx.Err(); err != nil {
-				return 0, err
-			}
-			c, more = sh.sweep(c, at)
+		if err := ctx.Err(); err != nil {
+			return 0, err
 		}
+		e.shards[i].sweep(at)
 	}
 	return 0, nil
 }
 
-// Count implements driver.Counter. It goes through the shards as Sweep does, but does not
-// block readers.
-func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
-	n, at := 0, now.UnixNano()
+func (sh *shard) sweep(at int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	maps.DeleteFunc(sh.sessions, func(_ string, s *stored) bool { return s.expiry <= at })
+	if n := len(sh.sessions); n < sh.most/4 { // A map never gives back what it needed for many more.
+		fewer := make(map[string]*stored, n)
+		maps.Copy(fewer, sh.sessions)
+		sh.sessions, sh.most = fewer, n
+	}
+}
+
+// Count implements driver.Counter. It does not block readers.
+func (e *Engine) Count(ctx context.Context, now time.Time) (n int, err error) {
+	at := now.UnixNano()
 	for i := range e.shards {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -206,6 +216,40 @@ func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {
 		n += e.shards[i].count(at)
 	}
 	return n, nil
+}
+
+func (sh *shard) count(at int64) (n int) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for id, s := range sh.sessions {
+		if s.expiry > at && !driver.OwnID(id) {
+			n++
+		}
+	}
+	return n
+}
+
+// IDs implements driver.Lister.
+func (e *Engine) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for i := range e.shards {
+			if err := ctx.Err(); err != nil {
+				yield("", err)
+				return
+			}
+			for _, id := range e.shards[i].ids() {
+				if !yield(id, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (sh *shard) ids() []string {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return slices.Collect(maps.Keys(sh.sessions))
 }
 
 // Encode implements txn.Engine.

@@ -124,6 +124,9 @@ var trialSteps = []struct {
 	}},
 	{"load what another connection has created", func(t *trial, ctx context.Context) error { return t.other.check(ctx, t.other.id) }},
 	{"refuse an ID that is taken", func(t *trial, ctx context.Context) error {
+		if t.id < t.other.id { // One is enough: some systems take as long for it as for all the rest.
+			return nil
+		}
 		return refused(t.records.Create(ctx, t.id, record(2)), driver.ErrExists)
 	}},
 	{"replace the record", func(t *trial, ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/flamego/session/driver"
@@ -254,6 +255,9 @@ func (e *Engine) Encode(v txn.View, ch *txn.Changes) ([]byte, error) {
 	_, vals := old.Next(ch, "", time.Time{})
 	return e.codec.Marshal(vals)
 }
+
+// IDs implements driver.Lister, if the backend does.
+func (e *Engine) IDs(ctx context.Context) iter.Seq2[string, error] { return txn.IDs(ctx, e.backend) }
 
 // Count implements driver.Counter, if the backend does.
 func (e *Engine) Count(ctx context.Context, now time.Time) (int, error) {

@@ -7,6 +7,7 @@ import (
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -186,10 +187,39 @@ func (b *Backend) Count(ctx context.Context, now time.Time) (n int, err error) {
 	return n, b.fail("count", err)
 }
 
+// listPage is how many IDs one statement lists.
+const listPage = 1000
+
+// IDs implements driver.Lister. Each page begins after the last ID of the one before.
+func (b *Backend) IDs(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for last, n := "", listPage; n == listPage; {
+			var page []string
+			err := Retry(ctx, b.d.Class, func() error {
+				page = page[:0]
+				return b.list.Each(ctx, []any{last}, func(scan func(...any) error) error {
+					page = append(page, "")
+					return scan(&page[len(page)-1])
+				})
+			})
+			if err != nil {
+				yield("", b.fail("list", err))
+				return
+			}
+			for _, id := range page {
+				if last = id; !yield(id, nil) {
+					return
+				}
+			}
+			n = len(page)
+		}
+	}
+}
+
 // Close closes the statements, and the pools if they are the library's.
 func (b *Backend) Close() error {
 	var errs []error
-	for _, s := range []Statement{b.load, b.loadSome, b.loadMany, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count} {
+	for _, s := range []Statement{b.load, b.loadSome, b.loadMany, b.create, b.replace, b.move, b.touch, b.remove, b.sweep, b.count, b.list} {
 		errs = append(errs, s.Close())
 	}
 	if b.end != nil {

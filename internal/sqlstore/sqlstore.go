@@ -50,7 +50,7 @@ type Backend struct {
 	maxData int
 	end     func() error
 
-	load, loadSome, loadMany, create, replace, move, touch, remove, sweep, count Statement
+	load, loadSome, loadMany, create, replace, move, touch, remove, sweep, count, list Statement
 }
 
 var (
@@ -107,6 +107,7 @@ func open(ctx context.Context, d Dialect, o Options) (*Backend, error) {
 	b.touch = b.statement(o.Write, "UPDATE {table} SET expired_at = ? WHERE {key} = ? AND {match}")
 	b.remove = b.statement(o.Write, "DELETE FROM {table} WHERE {key} = ?")
 	b.sweep = b.statement(o.Write, d.Sweep)
+	b.list = b.statement(o.Read, fmt.Sprintf("SELECT {key} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT %d", listPage))
 	b.count = b.statement(o.Read, fmt.Sprintf("SELECT COUNT(*) FROM {table} WHERE expired_at > ? AND NOT ({key} LIKE '%s%%' AND LENGTH({key}) = %d)", driver.OwnIDPrefix, driver.OwnIDLength))
 
 	if o.InitTable {

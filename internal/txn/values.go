@@ -67,12 +67,8 @@ func Decoded(val any) (any, error) {
 // Contents calls fn with all that the application has set. The error names the keys whose
 // values cannot be decoded.
 func (v *Version) Contents(fn func(key, val any)) error {
-	vals := v.values()
-	if p, ok := v.View.(interface{ Values() *Values }); ok {
-		vals = p.Values()
-	}
 	var errs []error
-	for _, p := range vals.Pairs {
+	for _, p := range v.values().Pairs {
 		key, err := Decoded(p.Key)
 		if err != nil || isOwn(key) {
 			errs = append(errs, err)
