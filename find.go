@@ -44,7 +44,7 @@ func (q *request) gather(b *brought, within *onDemand) {
 // find loads the live session that the request brings. The first transport with a live
 // ID counts. If there are several live IDs in cookies of the same name, none counts:
 // another host of the domain has set one, and nobody can tell which.
-func (q *request) find(within *onDemand) (handle string, v *txn.Version, err error) {
+func (q *request) find(within *onDemand) (token txn.Token, v *txn.Version, err error) {
 	var b brought
 	switch q.gather(&b, within); b.n {
 	case 0:
@@ -68,21 +68,21 @@ func (q *request) find(within *onDemand) (handle string, v *txn.Version, err err
 		case err == nil && !q.belongs(found):
 		case err == nil && q.by != nil && found.ID == v.ID && !q.m.core.Traits.Client:
 			if value == found.ID { // The other one is from before a renewal, in a cookie of another path.
-				handle, v = value, found
+				token, v = txn.Token(value), found
 			}
 		case err == nil && q.by != nil:
 			q.by = nil
 			q.reportSome("two live sessions", fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
 			return "", nil, nil
 		case err == nil:
-			q.by, handle, v = c, value, found
+			q.by, token, v = c, txn.Token(value), found
 		default:
 			if err := q.missed(within, b.all[i]); err != nil {
 				return "", nil, err
 			}
 		}
 	}
-	return handle, v, nil
+	return token, v, nil
 }
 
 // missed notes an ID that leads to no session. An error is that of the store.

@@ -354,7 +354,7 @@ func init() {
 		m := manager.(*Manager)
 		if l, ok := sess.(*live); ok && m.core.Traits.Client {
 			err := l.txn.Commit(ctx) // Not Save, which cannot reach the client.
-			return l.txn.State().Handle, err
+			return string(l.txn.State().Token), err
 		}
 		s := sess.(Session)
 		return s.ID(), m.outer.Save(ctx, s)

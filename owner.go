@@ -54,7 +54,7 @@ func SetOwner(s Session, owner string) error {
 		newID = l.req.NewID()
 	case moves && l.req != nil:
 		return fmt.Errorf("session: set owner: %w", errRotateLate)
-	case moves && l.txn.State().Handle != "":
+	case moves && l.txn.State().Token != "":
 		return errors.New("session: set owner: the session gets a new ID, of which only a request of its own can tell the client: call it in a handler")
 	}
 	var began *txn.Version
@@ -64,7 +64,7 @@ func SetOwner(s Session, owner string) error {
 			return fmt.Errorf("session: set owner: %w", err)
 		}
 	}
-	return l.txn.SetOwner(owner, txn.NewID(defaultIDLength), newID, began)
+	return l.txn.SetOwner(owner, txn.Handle(txn.NewID(defaultIDLength)), newID, began)
 }
 
 // listing is the owner's list, as the sign-in begins.
@@ -105,10 +105,10 @@ func Owner(s Session) string {
 // page may show it. It may be called concurrently.
 func Handle(s Session) string {
 	_, handle := ownerOf(s)
-	return handle
+	return string(handle)
 }
 
-func ownerOf(s Session) (owner, handle string) {
+func ownerOf(s Session) (owner string, handle txn.Handle) {
 	l, ok := s.(*live)
 	if !ok {
 		return "", ""
@@ -198,7 +198,7 @@ func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 	list := make([]Info, len(owned))
 	for i, o := range owned {
 		list[i] = Info{
-			Handle:   o.Handle,
+			Handle:   string(o.Handle),
 			Label:    o.At.Label(),
 			Created:  o.Since,
 			LastSeen: m.core.LastSeen(&o),
@@ -218,7 +218,7 @@ func (m *Manager) End(ctx context.Context, owner, handle string) error {
 	defer cancel()
 	listed, err := false, canOwn(m.core)
 	if err == nil {
-		listed, err = m.core.EndOne(ctx, m.store.Place(), owner, handle)
+		listed, err = m.core.EndOne(ctx, m.store.Place(), owner, txn.Handle(handle))
 	}
 	if err == nil && !listed {
 		err = ErrNotFound
@@ -239,7 +239,11 @@ func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) er
 	defer cancel()
 	err := canOwn(m.core)
 	if err == nil {
-		err = m.core.EndAll(ctx, m.store.Place(), owner, except)
+		stay := make([]txn.Handle, len(except))
+		for i, h := range except {
+			stay[i] = txn.Handle(h)
+		}
+		err = m.core.EndAll(ctx, m.store.Place(), owner, stay)
 	}
 	if err != nil {
 		return fmt.Errorf("session: end all: %w", err)

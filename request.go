@@ -26,13 +26,13 @@ type request struct {
 	c       flamego.Context
 
 	by    carry.Carrier // the one that brought a live ID, nil if none did
-	came  string        // the handle that it brought
+	came  txn.Token     // what it brought
 	age   int           // the Max-Age of the client's cookie, 0 for that of the options
 	state txn.State     // what the client has to learn
 	leave func()        // called at the end, or nil
 
 	placed bool        // its record has to say where it belongs
-	slid   bool        // the client's handle is old, though still good: its expiry is in it
+	slid   bool        // the client's token is old, though still good: its expiry is in it
 	due    bool        // a persistent cookie has to be sent again
 	renew  bool        // the session needs a new ID
 	shows  bool        // it was given a flash
@@ -46,7 +46,7 @@ var _ txn.Host = (*request)(nil)
 
 func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Context) {
 	q.x, q.m, q.as, q.c = x, m, as, c
-	// The memory store belongs to one Manager, and a client's handle says where it
+	// The memory store belongs to one Manager, and a client's token says where it
 	// belongs, so neither needs the place in the record. An application's own Store
 	// gets it only if a second Manager uses it.
 	q.placed = m.core.Traits.Shared || m.placed.Load() || as.extra && !m.core.Traits.Local
@@ -89,9 +89,9 @@ func (q *request) load() (flash any, err error) {
 	within := onDemand{q: q}
 	defer within.end()
 	// 1. Only an ID that the store holds is a session (G8).
-	handle, v, err := q.find(&within)
+	token, v, err := q.find(&within)
 	if err == nil && q.by != nil {
-		flash, err = q.begin(within.context(), handle, v)
+		flash, err = q.begin(within.context(), token, v)
 	}
 	if over := q.x.r.Context().Err(); err == nil && over != nil && errors.Is(over, context.DeadlineExceeded) {
 		err = over // No handler would run, and the response would be an empty success.
@@ -106,7 +106,7 @@ func (q *request) load() (flash any, err error) {
 }
 
 // begin begins with the session that was found, and returns its flash.
-func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (flash any, err error) {
+func (q *request) begin(ctx context.Context, token txn.Token, v *txn.Version) (flash any, err error) {
 	// 2. Take its flash (G5), or slide its expiry (G9).
 	passive, err := q.ask("Options.Passive", q.m.opt.Passive, false)
 	takes := false
@@ -131,9 +131,9 @@ func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (fla
 	// 3. Begin on that version.
 	q.live.txn.Begin(v)
 	q.m.core.EmitLoaded(ctx, v)
-	q.came, q.age = handle, v.MaxAge()
+	q.came, q.age = token, v.MaxAge()
 	if v.Superseded {
-		q.came = v.Handle() // Another response is telling the client.
+		q.came = v.Token() // Another response is telling the client.
 	}
 	q.renew = !passive && q.m.core.RenewalDue(v)
 	q.due = !passive && q.m.core.CookieDue(v, q.by.MaxAge(q.age))
@@ -143,10 +143,10 @@ func (q *request) begin(ctx context.Context, handle string, v *txn.Version) (fla
 		// An answer of 304 would leave the flash unseen, and gone.
 		q.x.r.Header.Del("If-None-Match")
 		q.x.r.Header.Del("If-Modified-Since")
-	} else if now := v.Handle(); now != handle && q.m.core.Traits.Client {
+	} else if now := v.Token(); now != token && q.m.core.Traits.Client {
 		q.came, q.slid = now, true
 	}
-	q.by.Greet(q.x.w(), q.x.r, v.Handle())
+	q.by.Greet(q.x.w(), q.x.r, string(v.Token()))
 	if q.m.enter != nil {
 		q.leave = q.m.enter(v.ID)
 	}
@@ -218,9 +218,9 @@ func (q *request) commit(ctx context.Context) error {
 // ask for the header, which net/http would then copy.
 func (q *request) render(w http.ResponseWriter) error {
 	st := &q.state
-	if st.Handle != q.came || st.MaxAge != q.age || st.Refreshed || q.slid {
+	if st.Token != q.came || st.MaxAge != q.age || st.Refreshed || q.slid {
 		if err := q.tell(w); err != nil {
-			q.came, q.age, q.slid, st.Refreshed = st.Handle, st.MaxAge, false, false // It would fail again.
+			q.came, q.age, q.slid, st.Refreshed = st.Token, st.MaxAge, false, false // It would fail again.
 			return err
 		}
 	}
@@ -233,7 +233,7 @@ func (q *request) render(w http.ResponseWriter) error {
 			carry.Vary(w.Header(), on, &q.vary)
 		}
 		// A URL may have the ID: one that the handler made, or one in the page of a new visitor.
-		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Handle != "") {
+		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Token != "") {
 			carry.Private(w.Header())
 		}
 	}
@@ -260,9 +260,9 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 	}()
 	st := &q.state
 	switch {
-	case st.Handle != "" && (st.Handle != q.came || st.MaxAge != q.age):
+	case st.Token != "" && (st.Token != q.came || st.MaxAge != q.age):
 		q.m.checkHost(q.x.r)
-		q.m.issued(st.Handle)
+		q.m.issued(st.Token)
 		q.write(w, q.carrier())
 		if st.Rotated && q.carrier().Param() != "" {
 			// A sign-in that began with somebody's link does not stay in URLs, where the client
@@ -275,13 +275,13 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 			}
 		}
 		carry.NoStore(w.Header(), &q.cache)
-	case st.Handle != "":
+	case st.Token != "":
 		// A shared cache would hand it to everybody.
 		if !carry.IsPublic(w.Header()) {
 			q.write(w, q.carrier())
 			carry.Reserve(w.Header(), &q.cache)
 		}
-	case st.Handle == "" && q.came != "" && !st.Lost && !st.Undeleted:
+	case st.Token == "" && q.came != "" && !st.Lost && !st.Undeleted:
 		q.carrier().Remove(w, q.x.r)
 		carry.NoStore(w.Header(), &q.cache)
 	}
@@ -296,7 +296,7 @@ func (q *request) write(w http.ResponseWriter, c carry.Carrier) {
 			age = left
 		}
 	}
-	c.Write(w, q.x.r, q.state.Handle, age)
+	c.Write(w, q.x.r, string(q.state.Token), age)
 }
 
 // param is the query parameter for the ID in this request's URLs, or "".

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/flamego/session/internal/carry"
+	"github.com/flamego/session/internal/txn"
 )
 
 // setup is what has been found out about a wrong set-up. It is not an error at start, since
@@ -67,15 +68,15 @@ var (
 	lastNumber atomic.Uint32
 )
 
-func issueOf(handle string) (slot *atomic.Uint64, sum uint64) {
-	sum = maphash.String(issueSeed, handle)
+func issueOf(token string) (slot *atomic.Uint64, sum uint64) {
+	sum = maphash.String(issueSeed, token)
 	return &issues[sum%uint64(len(issues))], sum &^ 0xffff
 }
 
 // issued notes a new ID, if there is a rival that might get it.
-func (m *Manager) issued(handle string) {
+func (m *Manager) issued(token txn.Token) {
 	if m.setup.rivals.Load() {
-		slot, sum := issueOf(handle)
+		slot, sum := issueOf(string(token))
 		slot.Store(sum | uint64(m.setup.number))
 	}
 }
@@ -85,11 +86,11 @@ const mostLooks = 32
 
 // checkRival reports an ID that this Manager's store does not have, and a rival's does: they
 // run on one host, for a browser has brought the one's cookie to the other.
-func (m *Manager) checkRival(r *http.Request, handle string) {
+func (m *Manager) checkRival(r *http.Request, token string) {
 	if !m.setup.rivals.Load() || m.setup.rival.Load() {
 		return
 	}
-	slot, sum := issueOf(handle)
+	slot, sum := issueOf(token)
 	got := slot.Load()
 	if got&^0xffff != sum {
 		return
@@ -101,7 +102,7 @@ func (m *Manager) checkRival(r *http.Request, handle string) {
 	ctx, cancel := o.deadline(context.WithoutCancel(r.Context()))
 	defer cancel()
 	// Two Managers may share a store in a way that cannot be seen. Then it is gone there, too.
-	if o.outer.Exist(ctx, handle) && !m.setup.rival.Swap(true) {
+	if o.outer.Exist(ctx, token) && !m.setup.rival.Swap(true) {
 		m.report(r.Context(), fmt.Errorf("session: load: the cookie %q has come with an ID of another Manager on this host, so in browsers the sessions of the two replace each other: set another Cookie.Name for one of them", m.opt.Cookie.Name))
 	}
 }

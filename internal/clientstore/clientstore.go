@@ -101,7 +101,7 @@ func (e *Engine) Load(_ context.Context, token string) (*txn.Version, error) {
 		return nil, err
 	}
 	expiry := time.UnixMilli(int64(binary.BigEndian.Uint64(rec[2:])))
-	return &txn.Version{ID: string(rec[recordHeader:data]), Token: token, View: v, Record: driver.Record{Expiry: expiry}}, nil
+	return &txn.Version{ID: string(rec[recordHeader:data]), Sealed: token, View: v, Record: driver.Record{Expiry: expiry}}, nil
 }
 
 // seal makes the token for the old version with the changes applied.
@@ -115,9 +115,9 @@ func (e *Engine) seal(old *txn.Version, ch *txn.Changes, id string, expiry time.
 	rec = append(rec, recordVersion, byte(len(id)))
 	rec = binary.BigEndian.AppendUint64(rec, uint64(expiry.UnixMilli()))
 	rec = append(append(rec, id...), data...)
-	v.Token = tokenCoding.EncodeToString(e.sealer.Seal(e.purpose(), rec))
+	v.Sealed = tokenCoding.EncodeToString(e.sealer.Seal(e.purpose(), rec))
 	_, name, _ := strings.Cut(e.place, " ")
-	if size := len(name) + len(v.Token); size > maxSize {
+	if size := len(name) + len(v.Sealed); size > maxSize {
 		return nil, e.tooLarge(size, vals)
 	}
 	return v, nil

@@ -39,7 +39,7 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 			return v, err
 		}
 		until := s.wanted(s.Now(), v.terms).Add(listSlack)
-		l := &listing{place: s.Place, owner: owner, handle: derivedID("handle " + s.ref(v.ID))[:handleLength], until: until, isNew: true, adopts: true, began: began}
+		l := &listing{place: s.Place, owner: owner, handle: Handle(derivedID("handle " + s.ref(v.ID))[:handleLength]), until: until, isNew: true, adopts: true, began: began}
 		err = s.enlist(ctx, l, v.ID, "")
 		if errors.Is(err, ErrEnded) {
 			if err := s.end(ctx, s.Place, v); err != nil {
@@ -53,7 +53,7 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 		}
 		ch := &Changes{}
 		ch.Set(ownerKey, owner)
-		ch.Set(handleKey, l.handle)
+		ch.Set(handleKey, string(l.handle))
 		ch.Set(listedKey, until.UnixMilli())
 		if s.Place != "" && v.terms.place == "" {
 			ch.Set(placeKey, s.Place)

@@ -28,9 +28,9 @@ import (
 
 // Version is one stored version of a session. It does not change.
 type Version struct {
-	ID    string
-	Token string // what the client presents, if that is not the ID
-	View  View
+	ID     string
+	Sealed string // what the client presents, if that is not the ID
+	View   View
 	// Record is what a driver compares. Data is set if there are bytes, Expiry always;
 	// if the engine itself decides about idleness, Expiry is in the far future.
 	Record driver.Record
@@ -42,8 +42,13 @@ type Version struct {
 	terms *terms
 }
 
-// Handle is what the client presents to come back to the session.
-func (v *Version) Handle() string { return cmp.Or(v.Token, v.ID) }
+// Token is what a client presents to come back to its session: the ID, or the session itself,
+// sealed. It is a secret between the two, so what shows something to anybody else takes
+// another type, such as Handle.
+type Token string
+
+// Token is what the client presents to come back to the session.
+func (v *Version) Token() Token { return Token(cmp.Or(v.Sealed, v.ID)) }
 
 // MaxAge is the Max-Age that the session asks for, in seconds, or 0.
 func (v *Version) MaxAge() int { return v.terms.maxAge() }
@@ -72,12 +77,12 @@ func (v *Version) Next(ch *Changes, id string, expiry time.Time) (*Version, *Val
 // error, Create, Replace or Move may still have been done: the version returned with the
 // error is what was to be stored, or nil if nothing was.
 type Engine interface {
-	// Valid reports whether a string may be a handle. Nothing from a client gets past
+	// Valid reports whether a string may be a Token. Nothing from a client gets past
 	// it unless it does. least is the length of the shortest ID.
-	Valid(handle string, least int) bool
-	// Load returns the version under the handle, expired or not. With ErrUnreadable comes
-	// one without a View, if it can be replaced.
-	Load(ctx context.Context, handle string) (*Version, error)
+	Valid(token string, least int) bool
+	// Load returns the version under an ID or a Token, expired or not. With ErrUnreadable
+	// comes one without a View, if it can be replaced.
+	Load(ctx context.Context, id string) (*Version, error)
 	// Create and Replace store the changes on top of nothing or of the old version,
 	// Move does the same under a new ID.
 	Create(ctx context.Context, id string, ch *Changes, expiry time.Time) (*Version, error)
@@ -98,7 +103,7 @@ type Engine interface {
 type Traits struct {
 	// Local: it never waits, so it needs no deadline.
 	Local bool
-	// Client: the client keeps the session. Every version has a new handle, nothing
+	// Client: the client keeps the session. Every version has a new Token, nothing
 	// can be stored once the response has started, and nobody else can change it.
 	Client bool
 	// OwnExpiry: the engine itself decides when a session has been idle for too long.

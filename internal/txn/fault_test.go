@@ -117,7 +117,7 @@ func lifeOf(ctx context.Context, e txn.Engine, report func(context.Context, erro
 		change(&s)
 		st, err := s.Seal(ctx, refresh, renew)
 		note(ignoreGone(err))
-		return st.Handle
+		return string(st.Token)
 	}
 	id := use("", func(s *txn.Session) {
 		s.Set("k", 1)

@@ -21,8 +21,8 @@ type Found struct {
 // Find loads a session that has not expired, or returns ErrNotFound. If the session has
 // been renewed a while ago, it is found by its old ID as well. With ErrExpired comes what is
 // still there.
-func (s *Store) Find(ctx context.Context, handle string) (*Version, error) {
-	f := Found{ID: handle}
+func (s *Store) Find(ctx context.Context, id string) (*Version, error) {
+	f := Found{ID: id}
 	s.find(ctx, &f)
 	return f.Version, f.Err
 }

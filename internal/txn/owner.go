@@ -40,9 +40,13 @@ const (
 	endedFor = 24 * time.Hour
 )
 
+// Handle names a session among those of its owner. It stays the same for the session's whole
+// life. A page may show it: nobody can sign in with it, unlike a Token.
+type Handle string
+
 // Listed is one line of an owner's list.
 type Listed struct {
-	Handle string
+	Handle Handle
 	Since  time.Time
 	ids    []string
 }
@@ -51,7 +55,7 @@ type Listed struct {
 type generation struct {
 	now    string   // "" if nobody has ended all for a long time
 	before string   // the one before
-	except []string // the handles that the last EndAll has spared, also those that were not listed yet
+	except []Handle // the handles that the last EndAll has spared, also those that were not listed yet
 }
 
 const generationMark = "#"
@@ -63,20 +67,31 @@ func cutGeneration(text string) (g generation, lines string) {
 	}
 	first, lines, _ := strings.Cut(text[len(generationMark):], "\n")
 	f := append(strings.Split(first, ","), "")
-	g.now, g.before, g.except = f[0], f[1], slices.DeleteFunc(f[2:], func(h string) bool { return h == "" })
+	g.now, g.before, g.except = f[0], f[1], handlesOf(slices.DeleteFunc(f[2:], func(h string) bool { return h == "" }))
 	return g, lines
+}
+
+func handlesOf(texts []string) (all []Handle) {
+	for _, text := range texts {
+		all = append(all, Handle(text))
+	}
+	return all
 }
 
 func (g generation) String() string {
 	if g.now == "" {
 		return ""
 	}
-	return generationMark + strings.Join(append([]string{g.now, g.before}, g.except...), ",") + "\n"
+	fields := []string{g.now, g.before}
+	for _, h := range g.except {
+		fields = append(fields, string(h))
+	}
+	return generationMark + strings.Join(fields, ",") + "\n"
 }
 
 // next is the generation after an EndAll.
-func (g generation) next(except []string) generation {
-	except = slices.DeleteFunc(slices.Clone(except), func(h string) bool { return !driver.ValidID(h) })
+func (g generation) next(except []Handle) generation {
+	except = slices.DeleteFunc(slices.Clone(except), func(h Handle) bool { return !driver.ValidID(string(h)) })
 	if len(except) > 0 && slices.Equal(except, g.except) { // It is tried again.
 		return generation{NewID(generationLength), g.before, except}
 	}
@@ -86,7 +101,7 @@ func (g generation) next(except []string) generation {
 const generationLength = 16
 
 // admits reports whether a sign-in still stands that began when the list was that.
-func (g generation) admits(began *Version, handle string) bool {
+func (g generation) admits(began *Version, handle Handle) bool {
 	then := ""
 	if began != nil {
 		old, _ := cutGeneration(began.terms.note)
@@ -115,7 +130,7 @@ func parseList(text string) (list []Listed) {
 		}
 		ids := slices.DeleteFunc(f[2:], func(id string) bool { return !driver.ValidID(id) }) // Who can write to the storage can write anything.
 		ms, _ := strconv.ParseInt(f[1], 10, 64)
-		list = append(list, Listed{Handle: f[0], Since: time.UnixMilli(ms), ids: ids})
+		list = append(list, Listed{Handle: Handle(f[0]), Since: time.UnixMilli(ms), ids: ids})
 	}
 	return list
 }
@@ -199,11 +214,12 @@ func (s *Store) amend(ctx context.Context, n note, change func(text string) (str
 
 // listing is what a commit has to put on the owner's list before it stores anything.
 type listing struct {
-	place, owner, handle string
-	until                time.Time
-	isNew                bool     // the owner signs in
-	adopts               bool     // the session is from before owners, and is not refused
-	began                *Version // the list as it was then
+	place, owner string
+	handle       Handle
+	until        time.Time
+	isNew        bool     // the owner signs in
+	adopts       bool     // the session is from before owners, and is not refused
+	began        *Version // the list as it was then
 }
 
 // seen is the list as it was a moment ago, if that will do: what has ended since must not
@@ -259,7 +275,7 @@ func (s *Store) relist(ctx context.Context, v *Version, expiry time.Time) *listi
 	if t.listed <= unlisted || v.Record.Expiry.UnixNano()/step == expiry.UnixNano()/step {
 		return nil
 	}
-	l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: time.UnixMilli(t.listed)}
+	l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.handle(), until: time.UnixMilli(t.listed)}
 	list, err := s.list(ctx, l.place, l.owner)
 	if err == nil && !slices.ContainsFunc(list, func(e Listed) bool { return e.Handle == l.handle }) {
 		if err = s.enlist(ctx, l, v.ID, ""); err == nil {
@@ -316,9 +332,9 @@ func (s *Store) settled(l Listed) bool { return s.Now().Sub(l.Since) > settleFor
 
 // found is what there is of the sessions on a list.
 type found struct {
-	live    map[string]*Version // by their handles
-	unread  map[string]bool     // the handles of those that this server cannot decode; another may
-	expired []string            // the IDs of those that have expired, and are still there
+	live    map[Handle]*Version
+	unread  map[Handle]bool // the handles of those that this server cannot decode; another may
+	expired []string        // the IDs of those that have expired, and are still there
 }
 
 // liveOf looks up the sessions on a list.
@@ -328,7 +344,7 @@ func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (found,
 		ids = append(ids, l.ids...)
 	}
 	versions, err := s.loadMany(ctx, ids)
-	f := found{live: make(map[string]*Version, len(list)), unread: make(map[string]bool)}
+	f := found{live: make(map[Handle]*Version, len(list)), unread: make(map[Handle]bool)}
 	for _, l := range list {
 		for _, id := range l.ids {
 			switch v, ok := versions[id]; {
@@ -380,8 +396,10 @@ func (v *Version) text(key string) string {
 	return text
 }
 
-func (v *Version) isOwnedBy(owner, handle string) bool {
-	return v.text(ownerKey) == owner && v.text(handleKey) == handle
+func (v *Version) handle() Handle { return Handle(v.text(handleKey)) }
+
+func (v *Version) isOwnedBy(owner string, handle Handle) bool {
+	return v.text(ownerKey) == owner && v.handle() == handle
 }
 
 // Label is what the application calls the session, or "".
@@ -455,7 +473,7 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 	if v.View == nil || v.terms.listed == 0 {
 		return
 	}
-	l := &listing{place: place, owner: v.text(ownerKey), handle: v.text(handleKey)}
+	l := &listing{place: place, owner: v.text(ownerKey), handle: v.handle()}
 	s.shorten(ctx, l, func(ids []string) []string {
 		last := -1 // A rotation that failed may have left something behind it.
 		for i, id := range ids {
@@ -523,7 +541,7 @@ func (s *Store) Sessions(ctx context.Context, place, owner string) ([]Owned, err
 
 // listLive returns a list, and the live sessions on it. One that is not found may have
 // moved since the list was read. Then the list has changed.
-func (s *Store) listLive(ctx context.Context, place, owner string) (list []Listed, live map[string]*Version, err error) {
+func (s *Store) listLive(ctx context.Context, place, owner string) (list []Listed, live map[Handle]*Version, err error) {
 	list, err = s.list(ctx, place, owner)
 	for err == nil {
 		var f found
@@ -566,21 +584,21 @@ func (s *Store) LastSeen(o *Owned) time.Time {
 const endAtOnce = 50
 
 // EndOne ends one of the owner's sessions, and reports whether it was on the list.
-func (s *Store) EndOne(ctx context.Context, place, owner, handle string) (bool, error) {
-	n, err := s.endOwned(ctx, place, owner, time.Time{}, func(g generation) generation { return g }, func(h string) bool { return h == handle })
+func (s *Store) EndOne(ctx context.Context, place, owner string, handle Handle) (bool, error) {
+	n, err := s.endOwned(ctx, place, owner, time.Time{}, func(g generation) generation { return g }, func(h Handle) bool { return h == handle })
 	return n > 0, err
 }
 
 // EndAll ends all of the owner's sessions but those with the handles.
-func (s *Store) EndAll(ctx context.Context, place, owner string, except []string) error {
+func (s *Store) EndAll(ctx context.Context, place, owner string, except []Handle) error {
 	_, err := s.endOwned(ctx, place, owner, s.Now().Add(endedFor), func(g generation) generation { return g.next(except) },
-		func(h string) bool { return !slices.Contains(except, h) })
+		func(h Handle) bool { return !slices.Contains(except, h) })
 	return err
 }
 
 // endOwned ends those of the owner's sessions that match, and returns how many were on
 // the list, which then lasts until the expiry at least.
-func (s *Store) endOwned(ctx context.Context, place, owner string, expiry time.Time, next func(generation) generation, match func(handle string) bool) (n int, err error) {
+func (s *Store) endOwned(ctx context.Context, place, owner string, expiry time.Time, next func(generation) generation, match func(Handle) bool) (n int, err error) {
 	for first := true; ; first = false {
 		ended := 0
 		err = s.amend(ctx, note{id: listID(place, owner), key: listKey, expiry: expiry}, func(text string) (string, error) {

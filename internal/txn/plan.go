@@ -102,7 +102,7 @@ func (s *Session) listing(l *life, p *plan) *listing {
 	}
 	text := func(key string) string { val, _ := l.get(key); text, _ := val.(string); return text }
 	_, isNew := l.pending.get(ownerKey)
-	return &listing{place: s.host.Place(), owner: text(ownerKey), handle: text(handleKey), until: time.UnixMilli(t.listed), isNew: isNew, began: l.pending.began}
+	return &listing{place: s.host.Place(), owner: text(ownerKey), handle: Handle(text(handleKey)), until: time.UnixMilli(t.listed), isNew: isNew, began: l.pending.began}
 }
 
 // leaves is the ID of the session as the owner's list has it. What belonged to another

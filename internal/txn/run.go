@@ -182,7 +182,7 @@ func (s *Session) adopted(ctx context.Context, p *plan, at *Version, ch *Changes
 	if p.list != nil || next == "" || t.listed <= unlisted {
 		return nil
 	}
-	p.list = &listing{place: s.host.Place(), owner: at.text(ownerKey), handle: at.text(handleKey), until: time.UnixMilli(t.listed)}
+	p.list = &listing{place: s.host.Place(), owner: at.text(ownerKey), handle: at.handle(), until: time.UnixMilli(t.listed)}
 	if !prepared {
 		return nil // It is about to be.
 	}

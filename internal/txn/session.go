@@ -18,7 +18,7 @@ type Host interface {
 	// Place is the cookie or header that records say they belong to, or "".
 	Place() string
 	// Sends returns how many seconds the client keeps the cookie that it will get after a
-	// commit that gives the session a new handle, or this Max-Age, or asks to refresh it. It
+	// commit that gives the session a new Token, or this Max-Age, or asks to refresh it. It
 	// is 0 if the client gets none, or one that ends with the browser.
 	Sends(newHandle bool, maxAge int, refresh bool) (seconds int)
 }
@@ -210,7 +210,7 @@ func (s *Session) rotate(id string) {
 // SetOwner says whose session it is, or that it is nobody's if owner is "". handle is
 // its name on the owner's list. Unless newID is "", a new owner's session moves there. began
 // is the owner's Listing.
-func (s *Session) SetOwner(owner, handle, newID string, began *Version) error {
+func (s *Session) SetOwner(owner string, handle Handle, newID string, began *Version) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.life
@@ -237,25 +237,25 @@ func (s *Session) SetOwner(owner, handle, newID string, began *Version) error {
 		s.rotate(newID)
 	}
 	if l = s.life; l.at.text(ownerKey) == owner {
-		handle = l.at.text(handleKey) // Signing in again makes no more sessions.
+		handle = Handle(l.at.text(handleKey)) // Signing in again makes no more sessions.
 	}
 	ch := s.edit()
 	ch.began = began
 	ch.Set(ownerKey, owner)
-	ch.Set(handleKey, handle)
+	ch.Set(handleKey, string(handle))
 	ch.Set(listedKey, int64(unlisted)) // The commit sets it: see stamp.
 	return nil
 }
 
 // Owner returns the owner and the handle, or "".
-func (s *Session) Owner() (owner, handle string) {
+func (s *Session) Owner() (owner string, handle Handle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	val, _ := s.life.get(ownerKey)
 	owner, _ = val.(string)
 	val, _ = s.life.get(handleKey)
-	handle, _ = val.(string)
-	return owner, handle
+	text, _ := val.(string)
+	return owner, Handle(text)
 }
 
 // Get returns the value of a key as this transaction sees it, or nil.
@@ -464,12 +464,12 @@ func (s *Session) Changed() bool {
 
 // State is what the client has to learn about a session.
 type State struct {
-	Handle    string // what it presents to come back, "" if there is no session
-	MaxAge    int    // the session's own Max-Age for the cookie, in seconds, or 0
-	Lost      bool   // it was ended elsewhere: the client may hold a newer one
-	Undeleted bool   // it was destroyed, but its record may still be there
-	Rotated   bool   // the application gave it a new ID
-	Refreshed bool   // the record says that a persistent cookie is being sent now
+	Token     Token // what it presents to come back, "" if there is no session
+	MaxAge    int   // the session's own Max-Age for the cookie, in seconds, or 0
+	Lost      bool  // it was ended elsewhere: the client may hold a newer one
+	Undeleted bool  // it was destroyed, but its record may still be there
+	Rotated   bool  // the application gave it a new ID
+	Refreshed bool  // the record says that a persistent cookie is being sent now
 }
 
 // State returns what the client has to learn now.
@@ -483,7 +483,7 @@ func (s *Session) State() State {
 func (s *Session) state() State {
 	st := State{Lost: s.lost, Undeleted: len(s.doomed) > 0, Rotated: s.rotated}
 	if l := s.life; l.phase == stored || l.phase == moving {
-		st.Handle, st.MaxAge = l.at.Handle(), l.at.MaxAge()
+		st.Token, st.MaxAge = l.at.Token(), l.at.MaxAge()
 	}
 	return st
 }

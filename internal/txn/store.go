@@ -40,9 +40,9 @@ func NewStore(e Engine, idle time.Duration) *Store {
 	return &Store{Engine: e, Traits: e.Traits(), Idle: idle, Now: time.Now, Report: func(context.Context, error) {}}
 }
 
-func (s *Store) load(ctx context.Context, handle string) (*Version, error) {
+func (s *Store) load(ctx context.Context, id string) (*Version, error) {
 	begin := s.clock()
-	v, err := s.Engine.Load(ctx, handle)
+	v, err := s.Engine.Load(ctx, id)
 	s.called(ctx, "load", begin, err)
 	return withTerms(v, err)
 }
@@ -148,7 +148,7 @@ func (s *Store) Slide(ctx context.Context, v *Version) (*Version, error) {
 func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
 	t := v.terms
 	if until, due := s.listUntil(t); due { // The owner's list has to last longer as well.
-		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.text(handleKey), until: until}
+		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.handle(), until: until}
 		if err := s.enlist(ctx, l, v.ID, ""); err != nil {
 			return v, err
 		}
