@@ -15,7 +15,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/driver"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 // mapBackend is a minimal Backend, as the guide on writing one shows it.
@@ -249,7 +249,7 @@ func initer(b session.Backend, cfg session.StoreConfig) session.Initer {
 // TestBackend runs the suite on a Backend as a third party would write it.
 func TestBackend(t *testing.T) {
 	var b *mapBackend
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(*testing.T) func() session.Options {
 			b = newMapBackend()
 			return func() session.Options {

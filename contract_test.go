@@ -4,13 +4,13 @@ import (
 	"testing"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 // TestBackendContract runs the contract on the backend that the guide on writing one
 // shows.
 func TestBackendContract(t *testing.T) {
-	sessiontest.Backend(t, func(*testing.T) func() session.Backend {
+	drivertest.Backend(t, func(*testing.T) func() session.Backend {
 		b := newMapBackend()
 		return func() session.Backend { return b }
 	})

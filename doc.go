@@ -103,6 +103,6 @@
 //
 // # Testing
 //
-// Package sessiontest has a client that keeps cookies, for tests of handlers, and a
-// conformance suite for backends.
+// Package sessiontest has a client that keeps cookies, for tests of handlers. Package
+// driver/drivertest tests backends.
 package session

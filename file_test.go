@@ -9,11 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 func TestMain(m *testing.M) {
-	sessiontest.Main(m, map[string]func(string) session.Options{"file": fileOptions})
+	drivertest.Main(m, map[string]func(string) session.Options{"file": fileOptions})
 }
 
 func fileOptions(dir string) session.Options {
@@ -22,7 +22,7 @@ func fileOptions(dir string) session.Options {
 
 func TestFileSuite(t *testing.T) {
 	var dir string
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(t *testing.T) func() session.Options {
 			dir = t.TempDir()
 			return func() session.Options { return fileOptions(dir) }
@@ -36,7 +36,7 @@ func TestFileSuite(t *testing.T) {
 }
 
 func TestFileProcesses(t *testing.T) {
-	sessiontest.Processes(t, "file", func(t *testing.T) string { return t.TempDir() })
+	drivertest.Processes(t, "file", func(t *testing.T) string { return t.TempDir() })
 }
 
 func TestFileDefaultRootDir(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 // plainStore is a Store as applications wrote them for v1.6.6: no
@@ -70,7 +70,7 @@ func (s *plainStore) GC(context.Context) error { return nil }
 
 // TestForeignStore runs what a Store of this kind can promise.
 func TestForeignStore(t *testing.T) {
-	sessiontest.Suite{
+	drivertest.Suite{
 		ForeignStore: true,
 		Open: func(*testing.T) func() session.Options {
 			shared := &plainStore{rows: make(map[string][]byte)}

@@ -18,7 +18,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/driver"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 func hashIDs(o *session.Options) { o.HashIDs = true }
@@ -32,7 +32,7 @@ func storedKey(id string) string {
 // TestHashIDs runs the suite with hashes for keys.
 func TestHashIDs(t *testing.T) {
 	var b *mapBackend
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(*testing.T) func() session.Options {
 			b = newMapBackend()
 			return func() session.Options {

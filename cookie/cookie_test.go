@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 // key returns a key that differs with n.
@@ -17,7 +17,7 @@ func TestConformance(t *testing.T) {
 		"TLS":   {Name: "__Host-session", Secure: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sessiontest.Suite{
+			drivertest.Suite{
 				ClientSide: true,
 				Open: func(*testing.T) func() session.Options {
 					return func() session.Options {

@@ -73,7 +73,7 @@ func testNames(t *testing.T) map[string]bool {
 				names[string(m[1])] = true
 			}
 		}
-		if filepath.Base(filepath.Dir(path)) == "sessiontest" {
+		if filepath.Base(filepath.Dir(path)) == "drivertest" {
 			for _, m := range suiteRule.FindAllSubmatch(text, -1) {
 				names[string(m[1])] = true
 			}

@@ -1,6 +1,6 @@
 // Package driver defines what the session middleware needs from a storage system. It
 // is for backend authors; applications do not need it. Package session has the same
-// names, and session.NewStore makes a Store of a Backend.
+// names, and session.NewStore makes a Store of a Backend. Package drivertest tests one.
 //
 // A Backend moves bytes and times, and knows nothing of HTTP, encodings or Go values.
 // What follows holds for all of its methods.

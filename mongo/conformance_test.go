@@ -8,14 +8,14 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/test/backendtest"
 )
 
 func TestConformance(t *testing.T) {
 	server := start(t)
 	var s setup
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(t *testing.T) func() session.Options {
 			s = server.fresh()
 			return func() session.Options { return session.Options{Initer: Initer(), Config: s.config()} }
@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 
 func TestProcesses(t *testing.T) {
 	server := start(t)
-	sessiontest.Processes(t, "mongo", func(t *testing.T) string {
+	drivertest.Processes(t, "mongo", func(t *testing.T) string {
 		arg, err := json.Marshal(server.fresh())
 		require.NoError(t, err)
 		return string(arg)

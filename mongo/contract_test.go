@@ -15,13 +15,13 @@ import (
 	"go.mongodb.org/mongo-driver/bson/primitive"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/test/backendtest"
 )
 
 func TestContract(t *testing.T) {
 	server := start(t)
-	sessiontest.Backend(t, func(t *testing.T) func() session.Backend {
+	drivertest.Backend(t, func(t *testing.T) func() session.Backend {
 		s := server.fresh()
 		return func() session.Backend { return newBackend(t, s.config()) }
 	})

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/test/backendtest"
 )
 
@@ -23,7 +23,7 @@ func serverOf(arg string) session.Options {
 }
 
 func TestMain(m *testing.M) {
-	sessiontest.Main(m, map[string]func(string) session.Options{"mysql": serverOf})
+	drivertest.Main(m, map[string]func(string) session.Options{"mysql": serverOf})
 }
 
 func testContract(t *testing.T, dsn string) {
@@ -48,7 +48,7 @@ func testConformance(t *testing.T, dsn string) {
 }
 
 func testProcesses(t *testing.T, dsn string) {
-	sessiontest.Processes(t, "mysql", func(*testing.T) string { return backendtest.FreshTable() + " " + dsn })
+	drivertest.Processes(t, "mysql", func(*testing.T) string { return backendtest.FreshTable() + " " + dsn })
 }
 
 func testRawStorage(t *testing.T, dsn string) {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/test/backendtest"
 )
 
@@ -24,7 +24,7 @@ func serverOf(arg string) session.Options {
 }
 
 func TestMain(m *testing.M) {
-	sessiontest.Main(m, map[string]func(string) session.Options{"postgres": serverOf})
+	drivertest.Main(m, map[string]func(string) session.Options{"postgres": serverOf})
 }
 
 func testContract(t *testing.T, dsn string) {
@@ -38,7 +38,7 @@ func testConformance(t *testing.T, dsn string) {
 }
 
 func testProcesses(t *testing.T, dsn string) {
-	sessiontest.Processes(t, "postgres", func(*testing.T) string { return backendtest.FreshTable() + " " + dsn })
+	drivertest.Processes(t, "postgres", func(*testing.T) string { return backendtest.FreshTable() + " " + dsn })
 }
 
 func testRawStorage(t *testing.T, dsn string) {

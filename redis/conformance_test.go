@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/test/backendtest"
 )
 
@@ -42,7 +42,7 @@ func TestKinds(t *testing.T) {
 func conformance(t *testing.T, server setup) {
 	admin := server.admin(t)
 	var s setup
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(t *testing.T) func() session.Options {
 			s = server.fresh()
 			c := s.client() // One for all servers, as the application's own.
@@ -66,7 +66,7 @@ func conformance(t *testing.T, server setup) {
 }
 
 func processes(t *testing.T, server setup) {
-	sessiontest.Processes(t, "redis", func(t *testing.T) string {
+	drivertest.Processes(t, "redis", func(t *testing.T) string {
 		arg, err := json.Marshal(server.fresh())
 		require.NoError(t, err)
 		return string(arg)

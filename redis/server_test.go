@@ -16,13 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/internal/testserver"
-	"github.com/flamego/session/sessiontest"
 	"github.com/flamego/session/test/backendtest"
 )
 
 func TestMain(m *testing.M) {
-	sessiontest.Main(m, map[string]func(string) session.Options{"redis": func(arg string) session.Options {
+	drivertest.Main(m, map[string]func(string) session.Options{"redis": func(arg string) session.Options {
 		var s setup
 		if err := json.Unmarshal([]byte(arg), &s); err != nil {
 			panic(err)

@@ -1,3 +1,7 @@
+// Package sessiontest helps to test handlers that use sessions. It is for authors of
+// applications. A Browser visits the application without a network, keeps cookies,
+// follows redirects, and can be signed in by the test; a Clock lets time go by, so that
+// no test has to wait for a session to expire.
 package sessiontest
 
 import (
@@ -22,16 +26,16 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Browser visits an application under test. It keeps cookies and follows
-// redirects as net/http's client does, and the test may look at its session and
-// put things into it. There is no network: the handler is called, as if over a TLS
-// connection to https://localhost, or to the Domain of the first Manager's cookie.
-// Its methods may be called concurrently, as by the tabs of one browser.
+// Browser visits an application under test. It keeps cookies and follows redirects as
+// net/http's client does, and the test may look at its session and put things into it.
+// There is no network: it calls the handler, as if over a TLS connection to
+// https://localhost, or to the Domain of the first Manager's cookie. Its methods may be
+// called concurrently, as by the tabs of one browser.
 type Browser struct {
-	// Header is sent with every request that does not set the same itself. A session
-	// that travels in a header is kept here, so to sign out is to delete it; for one
-	// that the application reads by a ReadIDFunc of its own, the test sets it. Change it
-	// only while no request is under way.
+	// Header is sent with every request, except for the fields that a request sets
+	// itself. A session that travels in a header is kept here: delete the field to sign
+	// out. If the application reads IDs with a ReadIDFunc of its own, the test has to set
+	// the field. Change Header only while no request is under way.
 	Header http.Header
 
 	*guest
@@ -51,9 +55,9 @@ type guest struct {
 	at *url.URL   // the latest page
 }
 
-// NewBrowser returns a visitor without a session. The handler is the application;
-// the Managers are those that it uses, of which Session, Flash, SetSession and
-// SetFlash mean the first.
+// NewBrowser returns a visitor without a session. h is the application, and m and more
+// are the Managers that it uses. Session, SetSession, SignIn, Flash and SetFlash are about
+// the session of m; Of is for the others.
 func NewBrowser(t testing.TB, h http.Handler, m *session.Manager, more ...*session.Manager) *Browser {
 	jar, _ := cookiejar.New(nil) // Never fails.
 	v := &guest{t: t, h: h, managers: append([]*session.Manager{m}, more...), jar: jar, at: new(url.URL)}
@@ -61,8 +65,8 @@ func NewBrowser(t testing.TB, h http.Handler, m *session.Manager, more ...*sessi
 	return &Browser{Header: make(http.Header), guest: v, m: m}
 }
 
-// Of returns the same visitor, but Session, Flash, SetSession and SetFlash are
-// about the session of another one of the Managers.
+// Of returns the same visitor, but Session, SetSession, SignIn, Flash and SetFlash are
+// about the session of m, which must be one of the Managers that NewBrowser was given.
 func (b *Browser) Of(m *session.Manager) *Browser {
 	b.t.Helper()
 	if !slices.Contains(b.managers, m) {
@@ -73,8 +77,8 @@ func (b *Browser) Of(m *session.Manager) *Browser {
 	return &other
 }
 
-// NoRedirects returns the same visitor, but a redirect is the Page that its
-// methods return.
+// NoRedirects returns the same visitor, who does not follow redirects: the Page is then
+// the redirect itself.
 func (b *Browser) NoRedirects() *Browser {
 	other := *b
 	other.stays = true
@@ -89,8 +93,8 @@ type Page struct {
 	URL    string // where redirects have led to, path and query
 }
 
-// Get asks for a page by its path and query, or its whole URL, and follows
-// redirects. Like a browser it says that the page is for a person (session.Navigation),
+// Get requests a page by its path and query, or by its whole URL, and follows redirects.
+// Like a browser, it says that a person is going to see the page (session.Navigation),
 // unless Header says otherwise, as {"Sec-Fetch-Mode": {"cors"}} does for a script.
 func (b *Browser) Get(path string) Page {
 	b.t.Helper()
@@ -119,9 +123,9 @@ func (b *Browser) request(method, path string, body io.Reader) *http.Request {
 }
 
 // Do sends a request of any kind with the browser's cookies and headers, and
-// follows redirects, ten at most. As browsers do, it repeats a POST with its body
-// on 307 and 308, and goes on with a GET otherwise. A redirect to another host is
-// not followed: it is the Page.
+// follows redirects, ten at most. As browsers do, it repeats a POST with its body after
+// 307 and 308, and sends a GET after other redirects. It does not follow a redirect to
+// another host: the Page is then the redirect itself.
 func (b *Browser) Do(req *http.Request) Page {
 	b.t.Helper()
 	req = req.Clone(req.Context())
@@ -235,8 +239,9 @@ func (b *Browser) SetSession(contents map[string]any) {
 	b.SignIn("", contents)
 }
 
-// SignIn gives the browser a new session with the given contents and owner, as if the handler
-// that signs in had called session.SetOwner. Managers that cannot list sessions fail the test.
+// SignIn gives the browser a new session with the given contents and owner, as if the
+// handler that signs users in had called session.SetOwner. It fails the test if the Manager
+// cannot list sessions.
 func (b *Browser) SignIn(owner string, contents map[string]any) {
 	b.t.Helper()
 	sess, err := b.m.Store().Read(context.Background(), strings.ToLower(rand.Text()))
@@ -254,8 +259,8 @@ func (b *Browser) SignIn(owner string, contents map[string]any) {
 	b.save(sess)
 }
 
-// SetFlash leaves a flash for the browser's next request, as if the one before
-// had. It makes a session if there is none.
+// SetFlash leaves a flash for the browser's next request, as if the previous one had done
+// so. It makes a session if there is none.
 func (b *Browser) SetFlash(val any) {
 	b.t.Helper()
 	if b.Session() == nil {
@@ -305,9 +310,8 @@ func (b *Browser) here() *http.Request {
 // keeps the session, all of it.
 func (b *Browser) value() string { return hook.ReadID(b.m, b.atServer(b.here())) }
 
-// Session returns the browser's session as it is stored, to look at what was
-// set, or nil if there is none, such as after signing out. Changes are not
-// stored.
+// Session returns the browser's session as it is stored, or nil if there is none, such as
+// after signing out. Changes to what it returns are not stored.
 func (b *Browser) Session() session.Session {
 	b.t.Helper()
 	value := b.value()
@@ -322,8 +326,8 @@ func (b *Browser) Session() session.Session {
 	return sess
 }
 
-// Flash returns the flash that the browser's next request will get, or nil. What
-// AddFlash left is a []any.
+// Flash returns the flash that the browser's next request will get, or nil. Flashes that
+// session.AddFlash has left are a []any.
 func (b *Browser) Flash() any {
 	b.t.Helper()
 	sess := b.Session()

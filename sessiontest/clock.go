@@ -12,8 +12,8 @@ import (
 // to expire. It starts at the real time, and stands still until the test moves it. Several
 // Managers may share one. A storage system that removes expired records by itself, as Redis
 // and MongoDB do, goes by its own clock: there, a session may end earlier than the Clock says
-// if that is behind, and Manager.Count counts what expired by the Clock alone. Its methods may
-// be called concurrently.
+// if the Clock is behind, and Manager.Count includes sessions that have expired by the Clock
+// alone. Its methods may be called concurrently.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -22,7 +22,7 @@ type Clock struct {
 // NewClock returns a Clock that shows the real time.
 func NewClock() *Clock { return &Clock{now: time.Now()} }
 
-// Options returns the options for a Manager that goes by the Clock.
+// Options returns opt for a Manager that goes by the Clock.
 func (c *Clock) Options(opt session.Options) session.Options {
 	hook.SetClock(&opt, c.Now)
 	return opt
@@ -47,24 +47,4 @@ func (c *Clock) Set(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = now
-}
-
-// clock is the time of a fleet in one process. It starts at the real time and
-// only goes forward, so that storage systems which expire records by their own
-// clock agree with it or are late, never early.
-type clock struct {
-	mu  sync.Mutex
-	off time.Duration
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Add(c.off)
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.off += d
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/internal/child"
 	"github.com/flamego/session/internal/sqlstore"
-	"github.com/flamego/session/sessiontest"
 )
 
 // Tests of several processes run the test binary once more, as another process that
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	if do := children[os.Getenv(childEnv)]; do != nil {
 		os.Exit(work(do))
 	}
-	sessiontest.Main(m, map[string]func(string) session.Options{"sqlite": serverOf})
+	drivertest.Main(m, map[string]func(string) session.Options{"sqlite": serverOf})
 }
 
 // work says that it is there, waits for a line so that all open the file at the

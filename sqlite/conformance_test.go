@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/test/backendtest"
 )
 
@@ -25,7 +25,7 @@ func serverOf(path string) session.Options {
 
 func TestConformance(t *testing.T) {
 	var path string
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(t *testing.T) func() session.Options {
 			path = filepath.Join(t.TempDir(), "sessions.db")
 			return func() session.Options { return serverOf(path) }
@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestProcesses(t *testing.T) {
-	sessiontest.Processes(t, "sqlite", func(t *testing.T) string {
+	drivertest.Processes(t, "sqlite", func(t *testing.T) string {
 		return filepath.Join(t.TempDir(), "sessions.db")
 	})
 }

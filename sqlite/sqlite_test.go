@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/internal/sqlstore"
-	"github.com/flamego/session/sessiontest"
 	"github.com/flamego/session/test/backendtest"
 )
 
@@ -72,7 +72,7 @@ func TestContract(t *testing.T) {
 		})
 	})
 	t.Run("memory", func(t *testing.T) {
-		sessiontest.Backend(t, func(t *testing.T) func() session.Backend {
+		drivertest.Backend(t, func(t *testing.T) func() session.Backend {
 			b := newBackend(t, Config{DSN: ":memory:"})
 			return func() session.Backend { return b } // Another one would have another database.
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/examples/internal/exampletest"
 	"github.com/flamego/session/sessiontest"
 )
@@ -24,7 +25,7 @@ var (
 
 // The wrapper keeps every promise of what it wraps.
 func TestContract(t *testing.T) {
-	sessiontest.Backend(t, func(*testing.T) func() session.Backend {
+	drivertest.Backend(t, func(*testing.T) func() session.Backend {
 		b := measured{newTable()}
 		return func() session.Backend { return b }
 	})

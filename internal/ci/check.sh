@@ -27,7 +27,7 @@ fi
 step "everything with the race detector" tests main . -race -p 2
 # What go.mod requires is the oldest that an application may have. This is the newest.
 newest() {
-	$GO test -modfile=internal/ci/newest.mod -race -shuffle=on -count=1 -timeout 20m . ./cookie ./sessiontest ./sqlite ./internal/gobstream
+	$GO test -modfile=internal/ci/newest.mod -race -shuffle=on -count=1 -timeout 20m . ./cookie ./driver/drivertest ./sessiontest ./sqlite ./internal/gobstream
 }
 step "core on the newest Flamego and drivers" newest
 # An int has 32 bits there, and file times end in 2038. It has no race detector. Some virtual

@@ -19,13 +19,13 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/internal/filestore"
-	"github.com/flamego/session/sessiontest"
 )
 
 // TestBackendContract runs the contract on two instances that share a folder.
 func TestBackendContract(t *testing.T) {
-	sessiontest.Backend(t, func(t *testing.T) func() session.Backend {
+	drivertest.Backend(t, func(t *testing.T) func() session.Backend {
 		dir := t.TempDir()
 		return func() session.Backend { return filestore.OpenTest(t, dir) }
 	})

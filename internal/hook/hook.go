@@ -1,5 +1,5 @@
-// Package hook lets package sessiontest reach what the public API keeps to
-// itself. Package session provides the functions.
+// Package hook lets packages drivertest and sessiontest reach what the public API keeps
+// to itself. Package session provides the functions.
 package hook
 
 import (

@@ -9,14 +9,14 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/internal/memstore"
 	"github.com/flamego/session/internal/txn"
-	"github.com/flamego/session/sessiontest"
 )
 
 // TestContract checks that the memory engine keeps the contract of a driver.Backend.
 func TestContract(t *testing.T) {
-	sessiontest.Backend(t, func(*testing.T) func() session.Backend {
+	drivertest.Backend(t, func(*testing.T) func() session.Backend {
 		b := backend{memstore.New()}
 		return func() session.Backend { return b }
 	})

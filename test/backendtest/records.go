@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
+	"github.com/flamego/session/driver/drivertest"
 )
 
 // Open opens a backend that is closed with the test.
@@ -34,7 +34,7 @@ func Contract[C any, B interface {
 	io.Closer
 }](t *testing.T, open func(context.Context, C) (B, session.StoreConfig, error), fresh func(t *testing.T) C) {
 	t.Helper()
-	sessiontest.Backend(t, func(t *testing.T) func() session.Backend {
+	drivertest.Backend(t, func(t *testing.T) func() session.Backend {
 		cfg := fresh(t)
 		return func() session.Backend { return Open(t, open, cfg) }
 	})

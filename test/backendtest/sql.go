@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/driver/drivertest"
 	"github.com/flamego/session/internal/sqlstore"
-	"github.com/flamego/session/sessiontest"
 )
 
 var tables atomic.Int64
@@ -32,7 +32,7 @@ func FreshTable() string {
 func SQLConformance(t *testing.T, driver, dsn, corrupt string, server func(arg string) session.Options) {
 	t.Helper()
 	var table string
-	sessiontest.Suite{
+	drivertest.Suite{
 		Open: func(*testing.T) func() session.Options {
 			table = FreshTable()
 			return func() session.Options { return server(table + " " + dsn) }

@@ -60,7 +60,7 @@ var mutants = []mutant{
 	{"G9_AbsoluteLifetimeLater", "internal/txn/commit.go", "\t\treturn !s.store.hasCreated(l.at.terms)\n", "\t\treturn false\n", ""},
 	{"G9_SetAbsoluteLifetime", "request.go", "c.MaxAge(age) > left {", "c.MaxAge(age) < left {", ""},
 	{"G17_OwnerOf", "internal/txn/adopt.go", "\t\tch.Set(handleKey, string(l.handle))\n", "", ""},
-	{"Count", "internal/memstore/memstore.go", "!driver.OwnID(id)", "true", "./sessiontest TestMemory/Count"},
+	{"Count", "internal/memstore/memstore.go", "!driver.OwnID(id)", "true", "./driver/drivertest TestMemory/Count"},
 	{"Count", "internal/filestore/sweep.go", "if driver.OwnID(name) {", "if false {", ". TestFileSuite/Count"},
 	{"Count", "internal/sqlstore/sqlstore.go", " AND NOT ({key} LIKE '%s%%' AND LENGTH({key}) = %d)", " AND NOT ({key} LIKE '%s%%' AND LENGTH({key}) = %d AND 1 = 0)", ""},
 	{"G9_SetLifetime", "internal/txn/terms.go", "return name != \"\" && name != FlashKey }", "return false }", ""},

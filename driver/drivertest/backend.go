@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"errors"
@@ -11,18 +11,17 @@ import (
 	"github.com/flamego/session"
 )
 
-// Backend tests what a session.Backend promises, call by call and with calls that
-// meet. It is the first thing to run on a new one: Run shows what the library makes
-// of it, and finds less of what is wrong.
+// Backend tests that a session.Backend keeps its promises, one call at a time and with
+// calls that race. Run it first on a new backend: a Suite tests what the library makes of
+// the backend, and notices fewer mistakes.
 //
-// open is called for each subtest and prepares an empty key space; the function that
-// it returns is called twice, and gives one more instance on that key space, as
-// another server would have. It may return the same one again if the storage belongs
-// to one instance only. Everything that needs cleaning up goes into t.Cleanup. IDs
-// are made up by the test.
+// open is called for each subtest. It prepares an empty key space, and returns a function
+// that is called twice; each time it returns an instance on that key space, as another
+// server would have. It may return the same instance twice if the storage belongs to one
+// instance only. Clean up with t.Cleanup. The test makes up the IDs.
 //
-// The calls that meet run for half a second each, a tenth with -short, and take
-// their times by chance: what fails now and then is broken.
+// The calls that race do so for half a second in each subtest, a tenth of a second with
+// -short, and their timing is random: a failure now and then is a fault of the backend.
 func Backend(t *testing.T, open func(t *testing.T) func() session.Backend) {
 	t.Helper()
 	for _, r := range contractRules {

@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -14,7 +14,7 @@ func endEverybody(r rule, f *fleet) {
 	if err := a.m.EndEverybody(ctx); errors.Is(err, errors.ErrUnsupported) {
 		f.t.Skip("not tested:", err)
 	}
-	if !f.suite.InProcess { // A memory belongs to one Manager.
+	if !f.suite.inProcess { // A memory belongs to one Manager.
 		other := f.start(func(o *session.Options) { o.Cookie.Name = "other_session" })
 		ann, guest := newVisitor(f.t), newVisitor(f.t)
 		ann.ok(r, other, "/own", "owner", "ann")

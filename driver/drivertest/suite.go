@@ -1,15 +1,4 @@
-// Package sessiontest tests session backends, and helps to test handlers that
-// use sessions.
-//
-// For who writes a backend: Backend tests what a session.Backend promises, call by
-// call and where calls meet. Run is the conformance suite, with one named subtest for
-// each guarantee of the library, over real HTTP, with several servers that
-// share the store. A failure says which rule was broken and why it matters.
-// Processes runs the rules about concurrency and crashes against real processes.
-//
-// For who writes an application: Browser is a client that keeps cookies, follows
-// redirects, and can be given a session or a flash to start with.
-package sessiontest
+package drivertest
 
 import (
 	"fmt"
@@ -18,41 +7,37 @@ import (
 	"github.com/flamego/session"
 )
 
-// Suite says what Run needs to know of the store under test.
+// Suite tests the library's guarantees on one store. Its fields say what the store is
+// like.
 type Suite struct {
-	// Open prepares an empty store and returns a function that gives the options of
-	// one more server on it. It is called for each subtest, the function for each
-	// server; Lifetime is to be left at its default of an hour. Everything that
-	// needs cleaning up goes into t.Cleanup. It is required.
+	// Open prepares an empty store, and returns a function that returns the options
+	// for one more server on it. Open is called for each subtest, the function for each
+	// server. The options must leave Lifetime at its default of an hour. Clean up with
+	// t.Cleanup. Open is required.
 	Open func(t *testing.T) func() session.Options
-	// Corrupt spoils the stored record of a session, so that it cannot be decoded
-	// any more. Without it, what it is for is left out, and the log says so.
+	// Corrupt damages the stored record of a session, so that it can no longer be
+	// decoded. Without it, the rule about such records is skipped, and the log says so.
 	Corrupt func(t *testing.T, id string)
-	// OwnClock says that the storage system removes expired records by itself, by a
-	// clock of its own, so that Manager.Count counts sessions which have expired only by
-	// that of the test. Without it, Count must be exact. A Backend that is no
-	// session.Counter is not tested for it, and the log says so.
+	// OwnClock is for a storage system that removes expired records by itself, by its own
+	// clock, so that Manager.Count includes sessions that have expired by the test's clock
+	// alone. Without it, Count must be exact. A Backend that is no session.Counter is not
+	// tested for it, and the log says so.
 	OwnClock bool
-	// ForeignStore says that the Initer returns a Store of its own making, not one
-	// of NewStore. Such a Store promises less, see the guide on writing a backend:
-	// what needs compare-and-swap is tested with a single server, and the clock is
-	// not the test's.
+	// ForeignStore is for an Initer that returns a Store of its own, rather than one of
+	// session.NewStore. Such a Store promises less, as docs/writing-a-backend.md says:
+	// what needs compare-and-swap across servers or the test's clock is skipped.
 	ForeignStore bool
-	// InProcess says that the store never waits, and so knows no outage.
-	InProcess bool
-	// ClientSide says that clients keep the sessions, as with package cookie. What
-	// such a store cannot promise is left out or tested in a weaker form, and the log
-	// says why.
+	// ClientSide is for sessions that are kept by their clients, as with package cookie.
+	// What they cannot promise is skipped or tested in a weaker form, and the log says
+	// why.
 	ClientSide bool
+
+	// The library's own memory store encodes nothing, never waits, and belongs to a
+	// single Manager.
+	inProcess bool
 }
 
-// Run runs the suite on a store with default expectations.
-func Run(t *testing.T, open func(t *testing.T) func() session.Options) {
-	t.Helper()
-	Suite{Open: open}.Run(t)
-}
-
-// Run runs the suite.
+// Run runs the suite, with one subtest for each guarantee.
 func (s Suite) Run(t *testing.T) {
 	t.Helper()
 	for _, r := range rules {
@@ -69,7 +54,7 @@ func (s Suite) Run(t *testing.T) {
 				}
 				t.Log("in a weaker form, where clients keep the sessions: " + w.why)
 				r.test = w.test
-			} else if r.outage && (s.InProcess || s.ForeignStore) {
+			} else if r.outage && (s.inProcess || s.ForeignStore) {
 				t.Skip("this store can't be made too slow")
 			}
 			f := &fleet{t: t, clock: new(clock), suite: s}

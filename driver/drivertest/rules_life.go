@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"bufio"

@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"crypto/sha256"
@@ -22,7 +22,7 @@ func hashedIDs(r rule, f *fleet) {
 	v := newVisitor(f.t)
 	v.ok(r, hashed, "/set", "k", "k", "v", "v")
 	v.want(r, hashed, "v", "/read", "k", "k")
-	if f.suite.InProcess || f.suite.ClientSide {
+	if f.suite.inProcess || f.suite.ClientSide {
 		f.t.Log("there is no ID in a storage")
 		return
 	}

@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -80,7 +80,7 @@ func unencodable(r rule, f *fleet) {
 	v := newVisitor(f.t)
 	v.ok(r, a, "/set", "k", "kept", "v", "1")
 	res := v.do(f, a, func(c call) { c.Set("callback", func() {}) })
-	if f.suite.InProcess {
+	if f.suite.inProcess {
 		if res.status != http.StatusOK {
 			r.broken(f.t, "the memory keeps any Go value, but status %d", res.status)
 		}

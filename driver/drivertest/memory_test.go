@@ -1,18 +1,17 @@
-package sessiontest_test
+package drivertest
 
 import (
 	"context"
 	"testing"
 
 	"github.com/flamego/session"
-	"github.com/flamego/session/sessiontest"
 )
 
 // TestMemory has several Managers share one memory, as one process would with
 // several.
 func TestMemory(t *testing.T) {
-	sessiontest.Suite{
-		InProcess: true,
+	Suite{
+		inProcess: true,
 		Open: func(t *testing.T) func() session.Options {
 			var shared session.Store
 			return func() session.Options {

@@ -1,18 +1,13 @@
-package sessiontest
+package drivertest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/flamego/session"
 )
-
-const day = 24 * time.Hour
 
 func missing(c *contract) {
 	ctx := c.Context()
@@ -155,182 +150,6 @@ func instances(c *contract) {
 	}
 }
 
-func expiryKept(c *contract) {
-	ctx := c.Context()
-	for _, fraction := range []time.Duration{0, time.Millisecond, 499 * time.Millisecond, 987654321, 999999999} {
-		at := func(d time.Duration) session.Record {
-			return session.Record{Data: []byte("x"), Expiry: hour.Truncate(time.Second).Add(d + fraction)}
-		}
-		id, newID := c.id(), c.id()
-		c.ok(c.a.Create(ctx, id, at(0)), "Create")
-		c.holds(id, at(0), "after Create")
-		c.ok(c.a.Replace(ctx, id, at(0), at(time.Minute)), "Replace")
-		c.holds(id, at(time.Minute), "after Replace")
-		c.ok(c.a.Touch(ctx, id, at(0), at(2*time.Minute).Expiry), "Touch")
-		c.holds(id, at(2*time.Minute), "after Touch")
-		c.ok(c.a.Move(ctx, id, newID, at(0), at(3*time.Minute)), "Move")
-		c.holds(newID, at(3*time.Minute), "after Move")
-	}
-	// The zone is a matter of writing, not of the moment.
-	id, local := c.id(), record("x")
-	local.Expiry = local.Expiry.In(time.FixedZone("", -11*3600))
-	c.ok(c.a.Create(ctx, id, local), "Create with another zone")
-	c.holds(id, local, "with another zone")
-}
-
-func farExpiry(c *contract) {
-	far := record("x", 36500*day)
-	id := c.put(far)
-	c.holds(id, far, "after Create")
-	c.ok(c.a.Touch(c.Context(), id, far, hour), "Touch")
-	c.holds(id, record("x"), "after Touch")
-	c.ok(c.a.Touch(c.Context(), id, far, far.Expiry), "Touch")
-	c.holds(id, far, "after Touch")
-}
-
-func expired(c *contract) {
-	ctx := c.Context()
-	at := time.Now().Add(50 * time.Millisecond)
-	id := c.put(session.Record{Data: []byte("old"), Expiry: at})
-	time.Sleep(time.Until(at) + 5*time.Millisecond)
-	switch r, err := c.b.Load(ctx, id); {
-	case err == nil && r.Expiry.Sub(at) > time.Since(c.begin):
-		c.broken("Load of an expired record: it expires %v later than it was to", r.Expiry.Sub(at))
-	case err != nil && !errors.Is(err, session.ErrNotFound):
-		c.broken("Load of an expired record: %v", err)
-	}
-	want := session.Record{Data: []byte("new"), Expiry: hour}
-	if !c.done(c.a.Create(ctx, id, want), "Create on an expired record", session.ErrExists) {
-		c.ok(c.a.Delete(ctx, id), "Delete of an expired record")
-		c.ok(c.a.Create(ctx, id, want), "Create after Delete of an expired record")
-	}
-	c.holds(id, want, "after Create")
-}
-
-func emptyData(c *contract) {
-	ctx := c.Context()
-	none := []session.Record{{Expiry: hour}, {Data: []byte{}, Expiry: hour}}
-	for i, r := range none {
-		other := none[1-i]
-		id, newID := c.put(r), c.id()
-		c.holds(id, r, "after Create without data")
-		c.refused(c.a.Replace(ctx, id, record("x"), record("y")), session.ErrConflict, "Replace of data that are not there")
-		c.ok(c.a.Touch(ctx, id, other, hour.Add(time.Minute)), "Touch without data")
-		c.ok(c.a.Replace(ctx, id, c.load(id), other), "Replace of no data by none")
-		c.ok(c.a.Replace(ctx, id, other, record("x")), "Replace of no data")
-		c.ok(c.a.Replace(ctx, id, record("x"), r), "Replace by no data")
-		c.holds(id, r, "after Replace by no data")
-		c.ok(c.a.Move(ctx, id, newID, other, r), "Move without data")
-		c.holds(newID, r, "after Move without data")
-	}
-}
-
-func anyData(c *contract) {
-	ctx := c.Context()
-	all := make([]byte, 256)
-	for i := range all {
-		all[i] = byte(i)
-	}
-	values := []string{string(all), "\x00", "a", "A", "a ", " a", "a\x00", "a\n", "a\r\n", "ab", "é", "\xe9", "e\u0301", "'\"`;--", "null", "0", "00", "\xff\xfe"}
-	for i, data := range values {
-		id := c.put(record(data))
-		c.holds(id, record(data), "after Create")
-		for j, other := range values {
-			if i == j {
-				continue
-			}
-			c.refused(c.a.Replace(ctx, id, record(other), record("x")), session.ErrConflict, fmt.Sprintf("Replace of %q where there is %q", other, data))
-			c.refused(c.a.Touch(ctx, id, record(other), hour.Add(day)), session.ErrConflict, fmt.Sprintf("Touch of %q where there is %q", other, data))
-		}
-		c.ok(c.a.Replace(ctx, id, record(data), record(values[(i+1)%len(values)])), "Replace")
-		c.holds(id, record(values[(i+1)%len(values)]), "after Replace")
-	}
-}
-
-// largeSize is more than what the usual columns and messages hold by default.
-const largeSize = 1 << 20
-
-func largeData(c *contract) {
-	ctx := c.Context()
-	random := rand.NewChaCha8([32]byte{1})
-	large := func() session.Record {
-		r := record(strings.Repeat("x", largeSize))
-		_, _ = random.Read(r.Data)
-		return r
-	}
-	one, two, newID := large(), large(), c.id()
-	id := c.put(one)
-	c.holds(id, one, "after Create")
-	last := session.Record{Data: bytes.Clone(one.Data), Expiry: hour}
-	last.Data[largeSize-1] ^= 1
-	c.refused(c.a.Replace(ctx, id, last, two), session.ErrConflict, "Replace where the last byte differs")
-	c.refused(c.a.Touch(ctx, id, last, hour.Add(day)), session.ErrConflict, "Touch where the last byte differs")
-	c.ok(c.a.Touch(ctx, id, one, hour), "Touch")
-	c.ok(c.a.Replace(ctx, id, one, two), "Replace")
-	c.holds(id, two, "after Replace")
-	c.ok(c.a.Move(ctx, id, newID, two, one), "Move")
-	c.holds(newID, one, "after Move")
-}
-
-func idsDiffer(c *contract) {
-	ctx := c.Context()
-	long := strings.Repeat("a1z9", 32)
-	ids := []string{"aaa", "aab", "000", "0000", "00e0", "123", "0123", "1e5", "100000", "true", "null", "inf", long[:64], long[:65], long[:127] + "8", long}
-	for _, id := range ids {
-		c.ok(c.a.Create(ctx, id, record(id)), "Create")
-	}
-	for _, id := range ids {
-		c.holds(id, record(id), "under its ID")
-		c.ok(c.a.Replace(ctx, id, record(id), record("new"+id)), "Replace")
-	}
-	for _, id := range ids {
-		c.holds(id, record("new"+id), "under its ID, after Replace")
-		c.ok(c.a.Delete(ctx, id), "Delete")
-		c.none(id, "after Delete")
-	}
-	from, to := long, "z"+long[1:]
-	c.ok(c.a.Create(ctx, from, record("1")), "Create")
-	c.ok(c.a.Move(ctx, from, to, record("1"), record("2")), "Move")
-	c.holds(to, record("2"), "after Move")
-	c.none(from, "after Move")
-}
-
-func buffers(c *contract) {
-	ctx := c.Context()
-	spoil := func(r session.Record) {
-		for i := range r.Data {
-			r.Data[i] = '!'
-		}
-	}
-	id, newID := c.id(), c.id()
-	given := record("first")
-	c.ok(c.a.Create(ctx, id, given), "Create")
-	spoil(given)
-	for _, b := range []session.Backend{c.a, c.b} {
-		loaded, err := b.Load(ctx, id)
-		c.ok(err, "Load")
-		spoil(loaded)
-		c.holds(id, record("first"), "after the caller has changed its bytes")
-	}
-	old, given := record("first"), record("second")
-	c.ok(c.a.Replace(ctx, id, old, given), "Replace")
-	spoil(old)
-	spoil(given)
-	c.holds(id, record("second"), "after the caller has changed what it gave to Replace")
-
-	// What Load returned stays as it is, whatever comes after it.
-	loaded := c.load(id)
-	other := c.put(record("other!"))
-	c.load(other)
-	given = record("third!")
-	c.ok(c.a.Move(ctx, id, newID, record("second"), given), "Move")
-	spoil(given)
-	c.holds(newID, record("third!"), "after the caller has changed what it gave to Move")
-	if string(loaded.Data) != "second" {
-		c.broken("what Load returned has become %q", loaded.Data)
-	}
-}
-
 func endedContext(c *contract) {
 	id, newID := c.put(record("1")), c.id()
 	old := session.Record{Data: []byte("old"), Expiry: sweepTime.Add(-time.Second)}
@@ -374,57 +193,6 @@ func endedContext(c *contract) {
 	c.none(newID, "after calls whose time was up")
 }
 
-// sweepTime is a moment in the future, so that no storage system removes what has
-// expired by then by itself.
-var sweepTime = hour.Truncate(time.Millisecond)
-
-func deleteExpired(c *contract) {
-	ctx := c.Context()
-	const limit = 10
-	old := make(map[string]bool)
-	for i := range 2*limit + 5 {
-		old[c.put(session.Record{Data: []byte("old"), Expiry: sweepTime.Add(-time.Duration(i) * time.Millisecond)})] = true
-	}
-	live := []string{
-		c.put(session.Record{Data: []byte("live"), Expiry: sweepTime.Add(time.Millisecond)}),
-		c.put(session.Record{Data: []byte("live"), Expiry: sweepTime.Add(day)}),
-	}
-	before := len(old)
-	for {
-		n, err := c.a.DeleteExpired(ctx, sweepTime, limit)
-		c.ok(err, "DeleteExpired")
-		removed := 0
-		for id := range old {
-			if _, err := c.b.Load(ctx, id); errors.Is(err, session.ErrNotFound) {
-				delete(old, id)
-				removed++
-			}
-		}
-		if n < 0 || n > limit || n > 0 && n != removed {
-			c.broken("DeleteExpired with a limit of %d removed %d and returned %d", limit, removed, n)
-			return
-		}
-		if n < limit {
-			break
-		}
-	}
-	for _, id := range live {
-		if _, err := c.b.Load(ctx, id); err != nil {
-			c.broken("a record that has not expired, after DeleteExpired: %v", err)
-		}
-	}
-	switch len(old) {
-	case 0:
-	case before: // Then it is up to the storage system.
-		id := c.put(session.Record{Expiry: time.Now().Add(50 * time.Millisecond)})
-		if !eventually(func() bool { _, err := c.b.Load(ctx, id); return errors.Is(err, session.ErrNotFound) }) {
-			c.broken("expired records are removed neither by DeleteExpired nor, within ten seconds, by the storage system")
-		}
-	default:
-		c.broken("DeleteExpired returned less than its limit, which means that it is through, and left %d of %d records", len(old), before)
-	}
-}
-
 // loadMany compares with what Load says. The records are so many that a storage system
 // which answers in parts has several.
 func loadMany(c *contract) {
@@ -464,23 +232,7 @@ func loadMany(c *contract) {
 		if r, ok := found[old]; ok && r.Expiry.Sub(at) > time.Since(c.begin) {
 			c.broken("LoadMany of an expired record: it expires %v later than it was to", r.Expiry.Sub(at))
 		}
-		for _, id := range ids[:n] {
-			r, ok := found[id]
-			is, there := want[id]
-			switch {
-			case id == old:
-			case ok != there:
-				c.broken("LoadMany of %d: a record is there %v, and found %v", n, there, ok)
-			case ok && (string(r.Data) != string(is.Data) || !c.sameTime(id, r.Expiry, is.Expiry)):
-				c.broken("LoadMany of %d: %.40q until %v, want %.40q until %v", n, r.Data, r.Expiry, is.Data, is.Expiry)
-			}
-		}
-		for _, id := range ids[:n] {
-			delete(found, id)
-		}
-		if len(found) != 0 {
-			c.broken("LoadMany of %d: %d records that were not asked for", n, len(found))
-		}
+		c.found(ids[:n], old, found, want)
 	}
 	// What it returned is good for a write.
 	id := ids[2]
@@ -489,5 +241,29 @@ func loadMany(c *contract) {
 	c.ok(c.a.Delete(ctx, id), "Delete")
 	if _, ok := all(ids[:4], "four")[id]; ok {
 		c.broken("LoadMany of a record that was deleted: it is there")
+	}
+}
+
+// found compares what LoadMany returned with what is stored. Whether the old record, which
+// has expired, is there does not matter.
+func (c *contract) found(ids []string, old string, found, want map[string]session.Record) {
+	c.Helper()
+	n := len(ids)
+	for _, id := range ids {
+		r, ok := found[id]
+		is, there := want[id]
+		switch {
+		case id == old:
+		case ok != there:
+			c.broken("LoadMany of %d: a record is there %v, and found %v", n, there, ok)
+		case ok && (string(r.Data) != string(is.Data) || !c.sameTime(id, r.Expiry, is.Expiry)):
+			c.broken("LoadMany of %d: %.40q until %v, want %.40q until %v", n, r.Data, r.Expiry, is.Data, is.Expiry)
+		}
+	}
+	for _, id := range ids {
+		delete(found, id)
+	}
+	if len(found) != 0 {
+		c.broken("LoadMany of %d: %d records that were not asked for", n, len(found))
 	}
 }

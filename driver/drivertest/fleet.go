@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -21,6 +21,26 @@ import (
 // lifetime is that of all sessions in the suite, unless the options of the
 // backend say otherwise.
 const lifetime = time.Hour
+
+// clock is the time of a fleet in one process. It starts at the real time and
+// only goes forward, so that storage systems which expire records by their own
+// clock agree with it or are late, never early.
+type clock struct {
+	mu  sync.Mutex
+	off time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.off)
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off += d
+}
 
 // server is one server of a fleet.
 type server struct {

@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"net/http"
@@ -305,4 +305,41 @@ func stays(r rule, f *fleet) {
 			}
 		}
 	}
+}
+
+// passively has a page poll a session that nobody uses.
+func passively(r rule, f *fleet) {
+	change := func(o *session.Options) {
+		o.Cookie.MaxAge = 7200
+		o.Passive = func(r *http.Request) bool { return r.URL.Query().Has("passive") }
+	}
+	a, b := f.start(change), f.start(change)
+	for _, page := range []string{"/read", "/set"} {
+		v := newVisitor(f.t)
+		v.ok(r, a, "/set", "k", "k", "v", "v")
+		for range 3 {
+			f.clock.advance(lifetime/3 - step/3)
+			res := v.ok(r, b, page, "k", "k", "v", "v", "passive", "1")
+			if line := res.header.Get("Set-Cookie"); line != "" && !f.suite.ClientSide {
+				r.broken(f.t, "%s: a passive request sends the cookie again: %q", page, hide(line))
+			}
+		}
+		v.want(r, a, "v", "/read", "k", "k", "passive", "1")
+		f.clock.advance(lifetime/20 + 2*step)
+		v.want(r, a, "nothing", "/read", "k", "k")
+	}
+	// A request that is not passive is an access all the same.
+	v := newVisitor(f.t)
+	v.ok(r, a, "/set", "k", "k", "v", "v")
+	f.clock.advance(lifetime - step)
+	if line := v.want(r, b, "v", "/read", "k", "k").header.Get("Set-Cookie"); !strings.Contains(line, "Max-Age=7200") {
+		r.broken(f.t, "the expiry slid, but the cookie was not sent again: %q", hide(line))
+	}
+	f.clock.advance(lifetime - step)
+	v.want(r, a, "v", "/read", "k", "k")
+
+	v.ok(r, a, "/flash", "v", "saved")
+	v.want(r, b, "nothing", "/take", "passive", "1")
+	v.want(r, b, "[]", "/flashes", "passive", "1")
+	v.want(r, b, "saved", "/take")
 }

@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -18,14 +18,15 @@ import (
 )
 
 const (
-	envStore = "SESSIONTEST_STORE"
-	envArg   = "SESSIONTEST_ARG"
+	envStore = "DRIVERTEST_STORE"
+	envArg   = "DRIVERTEST_ARG"
 )
 
-// Main is for the TestMain of a package that calls Processes: in a process that
-// Processes has started it serves, otherwise it runs the tests. stores has, by
-// name, functions that make the options of a server; the argument comes from
-// the test, and names what the servers share, like a file or a DSN.
+// Main is to be called by the TestMain of a package that calls Processes. In a process
+// that Processes has started it runs a server; otherwise it runs the tests. Either way it
+// ends the process. stores maps names to functions that return the options of a server;
+// their argument comes from the test, and says what the servers share, such as a file or a
+// DSN.
 func Main(m *testing.M, stores map[string]func(arg string) session.Options) {
 	name, ok := os.LookupEnv(envStore)
 	if !ok {
@@ -33,11 +34,11 @@ func Main(m *testing.M, stores map[string]func(arg string) session.Options) {
 	}
 	open := stores[name]
 	if open == nil {
-		fmt.Fprintf(os.Stderr, "sessiontest: Main has no store %q\n", name)
+		fmt.Fprintf(os.Stderr, "drivertest: Main has no store %q\n", name)
 		os.Exit(2)
 	}
 	if err := serve(open(os.Getenv(envArg))); err != nil {
-		fmt.Fprintln(os.Stderr, "sessiontest:", err)
+		fmt.Fprintln(os.Stderr, "drivertest:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -78,16 +79,17 @@ func startProcess(t *testing.T, store, arg string) *process {
 	line := p.Line()
 	url, ok := strings.CutPrefix(line, "listening ")
 	if !ok {
-		t.Fatalf("the server process does not start: %q: does TestMain call sessiontest.Main?", line)
+		t.Fatalf("the server process does not start: %q: does TestMain call drivertest.Main?", line)
 	}
 	p.url, p.name = url, "flamego_session"
 	t.Cleanup(func() { _ = p.End() }) // The gentle way.
 	return p
 }
 
-// Processes runs the rules about concurrency and crashes on two server processes
-// that share a store. open prepares an empty store and returns the argument that
-// Main hands to the named function. The package's TestMain must call Main.
+// Processes tests the guarantees about concurrency and crashes with server processes that
+// share a store. open is called for each subtest; it prepares an empty store, and returns
+// the argument for the function that Main has under the name store. The package's TestMain
+// must call Main.
 func Processes(t *testing.T, store string, open func(t *testing.T) (arg string)) {
 	t.Helper()
 	for _, r := range processRules {

@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -125,16 +125,19 @@ func (p *probe) handler(m *session.Manager) http.Handler {
 			return st.Destroy(c.Request().Context(), s.ID()) // As it is done since v1.6.6.
 		})
 		f.Get("/stream", p.stream)
-		f.Get("/do", func(c flamego.Context, s session.Session, flash session.Flash, st session.Store) {
-			p.mu.Lock()
-			fn := p.calls[c.Query("fn")]
-			p.mu.Unlock()
-			p.hold(c)
-			fn(call{s, c, flash, st})
-		})
+		f.Get("/do", p.do)
 		p.ownerRoutes(f, m)
 	}, m.Sessioner())
 	return f
+}
+
+// do runs a function of the test.
+func (p *probe) do(c flamego.Context, s session.Session, flash session.Flash, st session.Store) {
+	p.mu.Lock()
+	fn := p.calls[c.Query("fn")]
+	p.mu.Unlock()
+	p.hold(c)
+	fn(call{s, c, flash, st})
 }
 
 func (p *probe) addFlash(c flamego.Context, s session.Session) string {

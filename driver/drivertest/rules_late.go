@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func longRequest(r rule, f *fleet) {
 // failedAfterCommit rotates, stores that, and then cannot store the rest: the
 // old ID is dead by then.
 func failedAfterCommit(r rule, f *fleet) {
-	if f.suite.InProcess {
+	if f.suite.inProcess {
 		f.t.Skip("nothing that is set can fail to be stored here")
 	}
 	a, b := f.start(nil), f.start(nil)

@@ -1,4 +1,4 @@
-package sessiontest
+package drivertest
 
 import (
 	"context"
@@ -72,7 +72,7 @@ func count(r rule, f *fleet) {
 // nobody: lists, and where sessions went that have new IDs.
 func countOwned(f *fleet, a *server, want func(when string, live, expired int)) {
 	managers := []*server{a}
-	if !f.suite.InProcess { // A Store in memory is one Manager's.
+	if !f.suite.inProcess { // A Store in memory is one Manager's.
 		managers = append(managers, f.start(func(o *session.Options) { o.Cookie.Name = "other_session" }))
 	}
 	n := len(managers)
