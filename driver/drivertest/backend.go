@@ -78,7 +78,7 @@ var contractRules = []contractRule{
 	{"DeleteExpiredMeetsReplace", "A session that is written at the last moment stays.", deleteExpiredMeetsReplace},
 	{"Counting", "A counter that loses counts is no counter.", counting},
 	{"LoadMany", "The list of a user's sessions must have all of them, and nothing else.", loadMany},
-	{"IDs", "When everybody's sessions have to end, the one that is left out is that of the thief.", listIDs},
+	{"ListIDs", "When everybody's sessions have to end, the one that is left out is that of the thief.", listIDs},
 }
 
 // contract is a Backend under test, as two servers have it.
