@@ -42,7 +42,7 @@ func (st *stage) click(c flamego.Context, s session.Session) error {
 	after, _ := session.Get[int](s, keyCounter)
 	result := fmt.Sprintf("The counter went from %d to %d: ", before, after)
 	if after-before < sum {
-		session.AddFlash(s, bad(result+"clicks are lost."))
+		session.AddFlash(s, bad(result+"clicks are lost, unless somebody has set it back to zero."))
 	} else {
 		session.AddFlash(s, good(result+"none is lost."))
 	}

@@ -16,23 +16,29 @@ var whatHappened = map[session.EventKind]string{
 	session.Began:       "a session began",
 	session.Rotated:     "the session got a new ID",
 	session.Renewed:     "the session got a new ID, as it does now and then",
+	session.Ended:       "the session was ended in its own browser",
 	session.Evicted:     "the session ended, since there were too many of this user",
 	session.Expired:     "a browser came back after its session had expired",
 	session.UnknownID:   "a browser sent an ID that no session has",
 	session.MalformedID: "a browser sent something that is no ID",
 	session.Undecodable: "a stored session could not be read",
-	session.Conflict:    "a change met another one, and both were kept",
+	session.Conflict:    "a change met another one, and was made again on top of it",
 	session.StoreError:  "the store failed",
 }
 
+// describe returns "" for events that are worth no line.
 func describe(e session.Event) string {
-	switch {
-	case e.Kind == session.Ended && e.By == "manager":
-		return "the session was ended from elsewhere"
-	case e.Kind == session.Ended:
-		return "the session was ended in its own browser"
+	what, who := whatHappened[e.Kind], e.Owner
+	if e.Kind == session.Ended && e.By == "manager" {
+		what = "the session was ended from elsewhere"
 	}
-	return whatHappened[e.Kind]
+	if who == "" {
+		who = "a visitor"
+	}
+	if what == "" {
+		return ""
+	}
+	return who + ": " + what
 }
 
 // eventLine is how the line of an event begins.
@@ -40,39 +46,34 @@ const eventLine = "Event: "
 
 // observe prints events. The page with both servers shows what they have printed.
 func observe(_ context.Context, e session.Event) {
-	what, who := describe(e), e.Owner
-	if what == "" {
-		return
+	if what := describe(e); what != "" {
+		fmt.Println(eventLine + what)
 	}
-	if who == "" {
-		who = "a visitor"
-	}
-	fmt.Println(eventLine + who + ": " + what)
 }
 
-// event is something that has happened on a server, so many times in a row.
+// event is something that has happened on a server or this page, so many times in a row.
 type event struct {
-	At           time.Time
-	Server, What string
-	Times        int
+	At          time.Time
+	Where, What string
+	Times       int
 }
 
 // keepEvents is how many lines the page shows.
 const keepEvents = 12
 
-// eventLog has the latest events of both servers, the last one first. Its methods may be
+// eventLog has the latest events, the last one first. Its methods may be
 // called concurrently.
 type eventLog struct {
 	mu     sync.Mutex
 	latest []event
 }
 
-func (l *eventLog) add(server, what string) {
+func (l *eventLog) add(where, what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := event{At: time.Now(), Server: server, What: what, Times: 1}
+	e := event{At: time.Now(), Where: where, What: what, Times: 1}
 	for i, earlier := range l.latest[:min(2, len(l.latest))] { // Those of two servers may alternate.
-		if earlier.Server == server && earlier.What == what {
+		if earlier.Where == where && earlier.What == what {
 			e.Times += earlier.Times
 			l.latest = slices.Delete(l.latest, i, i+1)
 			break

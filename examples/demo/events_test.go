@@ -15,7 +15,7 @@ func TestEventLog(t *testing.T) {
 	}
 	list := l.list()
 	assert.Len(t, list, 2)
-	assert.Equal(t, "Two", list[0].Server, "the last one comes first")
+	assert.Equal(t, "Two", list[0].Where, "the last one comes first")
 	assert.Equal(t, 20, list[0].Times)
 	assert.Equal(t, 20, list[1].Times)
 	for i := range 2 * keepEvents {

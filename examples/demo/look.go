@@ -51,10 +51,7 @@ func (st *stage) look(ctx context.Context, s session.Session, users *session.Man
 		}
 		owner := ownerLine{Name: u.Name}
 		for _, info := range list {
-			data, err := info.Data()
-			if err != nil {
-				return l, err
-			}
+			data, _ := info.Data() // An error is that of some keys, which are missing.
 			owner.Places = append(owner.Places, placeLine{info, info.Is(s), entries(data)})
 		}
 		l.Owners = append(l.Owners, owner)

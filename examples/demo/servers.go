@@ -111,7 +111,7 @@ func (s *server) start(r release) error {
 func (s *server) follow(p *process, lines *bufio.Scanner) {
 	for lines.Scan() {
 		if what, ok := strings.CutPrefix(lines.Text(), eventLine); ok {
-			s.events.add(s.name, what)
+			s.events.add("Server "+s.name, what)
 		}
 	}
 	_ = p.cmd.Wait()

@@ -24,7 +24,13 @@ type stage struct {
 func runStage(ctx context.Context, cfg config) (err error) {
 	cfg.release = 2 // It shows what the newest version knows.
 	cfg.release.register()
-	users, err := session.NewManager(sessionOptions(cfg))
+	st, opt := &stage{events: &eventLog{}}, sessionOptions(cfg)
+	opt.Observe = func(_ context.Context, e session.Event) {
+		if what := describe(e); what != "" {
+			st.events.add("This page", what)
+		}
+	}
+	users, err := session.NewManager(opt)
 	if err != nil {
 		return err
 	}
@@ -38,7 +44,6 @@ func runStage(ctx context.Context, cfg config) (err error) {
 	if err != nil {
 		return err
 	}
-	st := &stage{events: &eventLog{}}
 	if st.servers, err = newServers(cfg, port, st.events); err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func TestScreenshots(t *testing.T) {
 	shoot(b, "servers-desktop")
 	b.do(chromedp.EmulateViewport(1200, 560))
 	eval[bool](b, `(document.getElementById("stored").scrollIntoView(), true)`)
-	b.until("both were kept")
+	b.until("on top of it")
 	shoot(b, "store-desktop")
 
 	b = everywhere(t, serveOne(t))
