@@ -1,37 +1,32 @@
 package main
 
 import (
-	"bytes"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // user is somebody who has an account. Handlers behind requireSignIn take it as a
 // parameter.
 type user struct {
-	ID    string // the owner of sessions; it never changes
-	Name  string // as in pages
-	Admin bool
+	ID   string // the owner of sessions; it never changes
+	Name string // as in pages
 }
 
-// firstPassword is that of every account until somebody changes it.
-const firstPassword = "open sesame"
+// everyPassword is that of every account.
+const everyPassword = "open sesame"
 
 // pbkdf2Rounds is what OWASP recommends for PBKDF2 with SHA-256.
 const pbkdf2Rounds = 600_000
 
-// accounts stand in for a table of users. They are kept in memory, so a restart gives
-// everybody their first password back. The methods may be called concurrently.
+// accounts stand in for a table of users, which does not change here. The methods may be
+// called concurrently.
 type accounts struct {
-	rounds int
-	users  []user
-
-	mu        sync.RWMutex
+	rounds    int
+	users     []user
 	passwords map[string]password // by the user's ID
 }
 
@@ -40,10 +35,12 @@ type password struct{ salt, hash []byte }
 
 func newAccounts(rounds int) *accounts {
 	a := &accounts{rounds: rounds, passwords: make(map[string]password), users: []user{
-		{ID: "ann", Name: "Ann"}, {ID: "bob", Name: "Bob"}, {ID: "carol", Name: "Carol", Admin: true},
+		{ID: "ann", Name: "Ann"}, {ID: "bob", Name: "Bob"}, {ID: "carol", Name: "Carol"},
 	}}
 	for _, u := range a.users {
-		a.setPassword(u.ID, firstPassword)
+		salt := make([]byte, 16)
+		_, _ = rand.Read(salt) // Never fails.
+		a.passwords[u.ID] = password{salt: salt, hash: a.hash(everyPassword, salt)}
 	}
 	return a
 }
@@ -56,33 +53,14 @@ func (a *accounts) find(id string) (user, bool) {
 	return a.users[i], true
 }
 
-// check returns who has this name and password, and what it was compared with. It takes as
-// long for a name that nobody has: how long it takes must not tell which names exist. A real
-// site also slows down those who guess.
-func (a *accounts) check(name, typed string) (user, password, bool) {
+// check returns who has this name and password. It takes as long for a name that nobody has:
+// how long it takes must not tell which names exist. A real site also slows down those who
+// guess.
+func (a *accounts) check(name, typed string) (user, bool) {
 	u, known := a.find(strings.ToLower(name))
-	a.mu.RLock()
 	p := a.passwords[u.ID] // without salt and hash if nobody has the name
-	a.mu.RUnlock()
 	fits := subtle.ConstantTimeCompare(a.hash(typed, p.salt), p.hash) == 1
-	return u, p, known && fits
-}
-
-// isStill reports whether the password has not been changed since it was checked, which
-// takes a while.
-func (a *accounts) isStill(id string, checked password) bool {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return bytes.Equal(a.passwords[id].salt, checked.salt)
-}
-
-func (a *accounts) setPassword(id, typed string) {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // Never fails.
-	p := password{salt: salt, hash: a.hash(typed, salt)}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.passwords[id] = p
+	return u, known && fits
 }
 
 func (a *accounts) hash(typed string, salt []byte) []byte {

@@ -14,13 +14,12 @@ import (
 	"github.com/flamego/session/sqlite"
 )
 
-// backend is a kind of store. In a program they differ only in two options; the handlers
-// are the same.
+// backend is a kind of store that two servers can share. In a program they differ only in two
+// options; the handlers are the same.
 type backend struct {
 	name   string // as in -backend
 	title  string // as in "sessions are kept in …"
-	dsn    string // the default of -dsn; empty if it has none
-	lasts  bool   // sessions outlive the program
+	dsn    string // the default of -dsn
 	remote bool   // the DSN names a server, and may hold a password
 
 	// open returns the two options that choose a store.
@@ -30,17 +29,9 @@ type backend struct {
 // backends are the choices of -backend. Another one is another entry.
 var backends = []backend{
 	{
-		name:  "memory",
-		title: "memory",
-		open: func(_ string, lifetime time.Duration) (session.Initer, any) {
-			return session.MemoryIniter(), session.MemoryConfig{Lifetime: lifetime}
-		},
-	},
-	{
 		name:  "file",
 		title: "a folder of files",
 		dsn:   "demo-sessions",
-		lasts: true,
 		// The folder is created if missing, readable by this user only.
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return session.FileIniter(), session.FileConfig{Lifetime: lifetime, RootDir: dsn}
@@ -50,7 +41,6 @@ var backends = []backend{
 		name:  "sqlite",
 		title: "a SQLite file",
 		dsn:   "demo.db",
-		lasts: true,
 		// The file is created if missing, and with InitTable the table in it.
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return sqlite.Initer(), sqlite.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
@@ -60,7 +50,6 @@ var backends = []backend{
 		name:   "postgres",
 		title:  "PostgreSQL",
 		dsn:    "postgres://postgres@localhost:5432/postgres",
-		lasts:  true,
 		remote: true,
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return postgres.Initer(), postgres.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
@@ -70,7 +59,6 @@ var backends = []backend{
 		name:   "mysql",
 		title:  "MySQL",
 		dsn:    "root@tcp(localhost:3306)/test",
-		lasts:  true,
 		remote: true,
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return mysql.Initer(), mysql.Config{Lifetime: lifetime, DSN: dsn, InitTable: true}
@@ -80,7 +68,6 @@ var backends = []backend{
 		name:   "redis",
 		title:  "Redis",
 		dsn:    "localhost:6379",
-		lasts:  true,
 		remote: true,
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return redis.Initer(), redis.Config{Lifetime: lifetime, Options: &redis.Options{Addr: dsn}}
@@ -90,7 +77,6 @@ var backends = []backend{
 		name:   "mongo",
 		title:  "MongoDB",
 		dsn:    "mongodb://localhost:27017",
-		lasts:  true,
 		remote: true,
 		open: func(dsn string, lifetime time.Duration) (session.Initer, any) {
 			return mongo.Initer(), mongo.Config{Lifetime: lifetime, Options: options.Client().ApplyURI(dsn), Database: "demo"}
@@ -118,9 +104,7 @@ func backendNames() string {
 func backendDefaults() string {
 	var list []string
 	for _, b := range backends {
-		if b.dsn != "" {
-			list = append(list, b.dsn+" for "+b.name)
-		}
+		list = append(list, b.dsn+" for "+b.name)
 	}
 	return strings.Join(list, ", ")
 }

@@ -1,179 +1,90 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/flamego/flamego"
 
 	"github.com/flamego/session"
 )
 
-// event is a line of the page of events.
-type event struct {
-	Number  int // counts up
-	At      time.Time
-	Area    string // which of the two Managers it comes from
-	Who     string // empty for a visitor
-	What    string
-	Session string // names it, without giving the ID away
-}
-
 // whatHappened has the events that are worth a line. Those of every request, such as the
 // calls of the store, are for metrics.
 var whatHappened = map[session.EventKind]string{
-	session.Began:       "A session began",
-	session.Rotated:     "The session got a new ID",
-	session.Renewed:     "The session got a new ID, as it does now and then",
-	session.Evicted:     "The session ended, since there were too many of this user",
-	session.Expired:     "A browser came back after its session had expired",
-	session.UnknownID:   "A browser sent an ID that no session has",
-	session.MalformedID: "A browser sent something that is no ID",
-	session.Undecodable: "A stored session could not be read",
-	session.Conflict:    "Two requests met, and one of them tried again",
-	session.StoreError:  "The store failed",
+	session.Began:       "a session began",
+	session.Rotated:     "the session got a new ID",
+	session.Renewed:     "the session got a new ID, as it does now and then",
+	session.Ended:       "the session was ended in its own browser",
+	session.Evicted:     "the session ended, since there were too many of this user",
+	session.Expired:     "a browser came back after its session had expired",
+	session.UnknownID:   "a browser sent an ID that no session has",
+	session.MalformedID: "a browser sent something that is no ID",
+	session.Undecodable: "a stored session could not be read",
+	session.Conflict:    "a change met another one, and was made again on top of it",
+	session.StoreError:  "the store failed",
 }
 
+// describe returns "" for events that are worth no line.
 func describe(e session.Event) string {
-	switch {
-	case e.Kind == session.Ended && e.By == "manager":
-		return "The session was ended from elsewhere"
-	case e.Kind == session.Ended:
-		return "The session was ended in its own browser"
+	what, who := whatHappened[e.Kind], e.Owner
+	if e.Kind == session.Ended && e.By == "manager" {
+		what = "the session was ended from elsewhere"
 	}
-	return whatHappened[e.Kind]
+	if who == "" {
+		who = "a visitor"
+	}
+	if what == "" {
+		return ""
+	}
+	return who + ": " + what
 }
 
-// keepEvents is how many events the page shows.
-const keepEvents = 50
+// eventLine is how the line of an event begins.
+const eventLine = "Event: "
 
-// eventLog has the latest events. Its methods may be called concurrently.
+// observe prints events. The page with both servers shows what they have printed.
+func observe(_ context.Context, e session.Event) {
+	if what := describe(e); what != "" {
+		fmt.Println(eventLine + what)
+	}
+}
+
+// event is something that has happened on a server or this page, so many times in a row.
+type event struct {
+	At          time.Time
+	Where, What string
+	Times       int
+}
+
+// keepEvents is how many lines the page shows.
+const keepEvents = 12
+
+// eventLog has the latest events, the last one first. Its methods may be
+// called concurrently.
 type eventLog struct {
-	mu      sync.Mutex
-	last    int
-	latest  []event
-	changed chan struct{} // closed, and replaced, by the next event
-	closed  chan struct{}
-	close   func() // lets the streams end
+	mu     sync.Mutex
+	latest []event
 }
 
-func newEventLog() *eventLog {
-	l := &eventLog{changed: make(chan struct{}), closed: make(chan struct{})}
-	l.close = sync.OnceFunc(func() { close(l.closed) })
-	return l
-}
-
-// observe returns what Options.Observe takes. A request waits for it, so it is quick.
-func (l *eventLog) observe(area string) func(context.Context, session.Event) {
-	return func(_ context.Context, e session.Event) {
-		what := describe(e)
-		if what == "" {
-			return
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.last++
-		l.latest = append(l.latest, event{Number: l.last, At: time.Now(), Area: area, Who: e.Owner, What: what, Session: e.Session})
-		if len(l.latest) > keepEvents {
-			l.latest = slices.Delete(l.latest, 0, 1)
-		}
-		close(l.changed)
-		l.changed = make(chan struct{})
-	}
-}
-
-// after returns the events after the one with this number, and a channel that tells of
-// the next.
-func (l *eventLog) after(number int) ([]event, <-chan struct{}) {
+func (l *eventLog) add(where, what string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := max(0, len(l.latest)-max(0, l.last-number))
-	return slices.Clone(l.latest[i:]), l.changed
-}
-
-// eventsPage is what events.html shows, the latest first.
-type eventsPage struct {
-	Events []event
-	Last   int
-}
-
-// showEvents is the only page with a script. Without scripts it has a link to itself.
-func showEvents(l *eventLog, v *view) error {
-	list, _ := l.after(0)
-	p := eventsPage{Events: list}
-	if len(list) > 0 {
-		p.Last = list[len(list)-1].Number
-	}
-	slices.Reverse(p.Events)
-	v.w.Header().Set("Content-Security-Policy", contentPolicy+"; script-src 'self'; connect-src 'self'")
-	return v.show(http.StatusOK, "events", p)
-}
-
-const (
-	streamPath = "/admin/events/stream"
-	// lookAgain is how soon a stream notices an end of its sessions that is no event,
-	// such as one by another program on the same store.
-	lookAgain = 5 * time.Second
-)
-
-// streamEvents sends events as they happen, in the format of EventSource. It is not behind
-// requireSignIn, whose redirect means nothing to a script.
-func streamEvents(c flamego.Context, s session.Session, as adminSession, a *accounts, l *eventLog) error {
-	w, r := c.ResponseWriter(), c.Request()
-	if !inAdminArea(s, as, a) {
-		w.WriteHeader(http.StatusNoContent) // Stops an EventSource from trying again.
-		return nil
-	}
-	// The browser sends the header by itself when it connects again.
-	last, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
-	if err != nil {
-		last, _ = strconv.Atoi(r.URL.Query().Get("after"))
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	_, _ = fmt.Fprint(w, "retry: 1000\n\n") // Come back a second after this stream has ended.
-	for {
-		list, changed := l.after(last)
-		// Before anything is shown: the list may hold the end of this very session.
-		switch err := errors.Join(session.Refresh(r.Context(), s), session.Refresh(r.Context(), as)); {
-		case errors.Is(err, session.ErrEnded):
-			return nil // Or it has a new ID, with which the browser comes back.
-		case err == nil:
-			for _, e := range list {
-				if err := writeEvent(w, e); err != nil {
-					return err
-				}
-				last = e.Number
-			}
-		default: // The store can't be asked. That is an event too, so don't wait for one.
-			changed = nil
-		}
-		w.Flush()
-		select {
-		case <-changed:
-		case <-time.After(lookAgain):
-		case <-r.Context().Done():
-			return nil
-		case <-l.closed:
-			return nil
+	e := event{At: time.Now(), Where: where, What: what, Times: 1}
+	for i, earlier := range l.latest[:min(2, len(l.latest))] { // Those of two servers may alternate.
+		if earlier.Where == where && earlier.What == what {
+			e.Times += earlier.Times
+			l.latest = slices.Delete(l.latest, i, i+1)
+			break
 		}
 	}
+	l.latest = slices.Insert(l.latest, 0, e)
+	l.latest = l.latest[:min(keepEvents, len(l.latest))]
 }
 
-// writeEvent sends the same line as the page has.
-func writeEvent(w http.ResponseWriter, e event) error {
-	var b bytes.Buffer
-	if err := templates["events"].ExecuteTemplate(&b, "event", e); err != nil {
-		return err
-	}
-	// An empty line would end the event.
-	line := bytes.ReplaceAll(bytes.TrimSpace(b.Bytes()), []byte("\n"), []byte(" "))
-	_, _ = fmt.Fprintf(w, "id: %d\ndata: %s\n\n", e.Number, line) // An error means that the client is gone.
-	return nil
+func (l *eventLog) list() []event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.latest)
 }

@@ -1,15 +1,18 @@
-// Command demo is a small site that shows what sessions are for: signing in, staying
-// signed in, seeing and ending one's sessions, changing the password, an admin area with a
-// session of its own, events as they happen, a counter, and messages across redirects.
+// Command demo shows what sessions are for, on two servers that share a store: a page has both
+// side by side, can kill one or start it as another version, sends both many clicks at once,
+// and looks into the store. Each server is a small site: a counter, a basket, signing in and
+// staying signed in, seeing and ending one's sessions, and messages across redirects.
 //
 //	go run ./examples/demo
 //
-// serves it on http://localhost:2830, with the sessions in a SQLite file in the
-// working folder. Its flags, listed by -help, choose another address or backend.
+// serves the page on http://localhost:2830, with the sessions in a SQLite file in the working
+// folder. Its flags, listed by -help, choose another address or backend, or one server alone.
 //
-// backends.go opens the store, options.go sets up the sessions, app.go the middleware and
-// the routes. The handlers are in signin.go, sessions.go, password.go, admin.go, events.go
-// and pages.go. accounts.go stands in for a table of users, view.go renders the pages.
+// stage.go is the page with both servers, servers.go starts and kills them, clicks.go clicks,
+// look.go looks into the store, events.go tells what happens. backends.go opens the store,
+// options.go sets up the sessions, app.go the middleware and the routes of a server. Its
+// handlers are in pages.go, basket.go, signin.go and sessions.go. accounts.go stands in for a
+// table of users, view.go renders the pages.
 package main
 
 import (
@@ -17,6 +20,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -39,45 +43,36 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal, a second one ends the program at once.
 	context.AfterFunc(ctx, stop)
+	run := runServer
+	switch {
+	case cfg.name == "":
+		run = runStage
+	case cfg.stage != "": // Ends with the program that has started it, whatever ends that.
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
 	if err := run(ctx, cfg); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-// run serves the site until the context ends. It closes what it opened in reverse order:
-// the server first, so that no request finds the store closed.
-func run(ctx context.Context, cfg config) (err error) {
-	events := newEventLog()
-	users, err := session.NewManager(userOptions(cfg, events))
+// runServer serves the site until the context ends. It closes what it opened in reverse order:
+// the HTTP server first, so that no request finds the store closed.
+func runServer(ctx context.Context, cfg config) (err error) {
+	cfg.release.register()
+	users, err := session.NewManager(sessionOptions(cfg))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeManager(users)) }()
-	admins, err := session.NewManager(adminOptions(events))
+	l, err := listen(cfg.addr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeManager(admins)) }()
-
-	l, err := net.Listen("tcp", cfg.addr)
-	if err != nil {
-		return fmt.Errorf("%w: choose another address with -addr", err)
-	}
-	srv := &http.Server{
-		Handler: newApp(cfg, users, admins, newAccounts(pbkdf2Rounds), events),
-		// Without limits, a client that sends a byte a minute would keep its connection.
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-	}
-	srv.RegisterOnShutdown(events.close) // Shutdown waits for the streams of events.
-	fmt.Println("Sessions are kept in", cfg.place)
-	fmt.Println("Serving on", siteURL(cfg.addr, l.Addr()), "(Ctrl-C ends it)")
-	if err := serve(ctx, srv, l); err != nil {
-		return err
-	}
-	fmt.Println("Stopped")
-	return nil
+	return serve(ctx, cfg, l, newApp(cfg, users, newAccounts(pbkdf2Rounds)))
 }
 
 func closeManager(m *session.Manager) error {
@@ -86,8 +81,24 @@ func closeManager(m *session.Manager) error {
 	return m.Close(ctx)
 }
 
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another address with -addr", err)
+	}
+	return l, nil
+}
+
 // serve serves requests until the context ends, then waits for those under way.
-func serve(ctx context.Context, srv *http.Server, l net.Listener) error {
+func serve(ctx context.Context, cfg config, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h,
+		// Without limits, a client that sends a byte a minute would keep its connection.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+	}
+	fmt.Println("Sessions are kept in", cfg.place)
+	fmt.Println(serving, siteURL(cfg.addr, l.Addr()), "(Ctrl-C ends it)")
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {
@@ -97,8 +108,15 @@ func serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return srv.Shutdown(ctx)
+	if err := srv.Shutdown(ctx); err != nil {
+		return err
+	}
+	fmt.Println("Stopped")
+	return nil
 }
+
+// serving is how the line begins that says where the site is.
+const serving = "Serving on"
 
 // siteURL is the URL for the browser. The port comes from the listener, since port 0 means
 // any free one.

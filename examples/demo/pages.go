@@ -15,14 +15,17 @@ const (
 	keyVisits  = "visits"  // int; of the account page
 )
 
-// showHome sets nothing: a visitor who sees only this page gets no session and no cookie.
-func showHome(v *view) error {
-	return v.show(http.StatusOK, "home", nil)
+// homePage is what home.html shows.
+type homePage struct {
+	Counter int
+	Basket  []shelfLine
+	Release release
 }
 
-func showCounter(s session.Session, v *view) error {
+// showHome sets nothing: a visitor who sees only this page gets no session and no cookie.
+func showHome(s session.Session, r release, v *view) error {
 	n, _ := session.Get[int](s, keyCounter) // 0 if there is none yet.
-	return v.show(http.StatusOK, "counter", n)
+	return v.show(http.StatusOK, "home", homePage{n, readBasket(s), r})
 }
 
 // countUp adds one to the latest value, whichever request or server stored it. Get and then
@@ -30,14 +33,14 @@ func showCounter(s session.Session, v *view) error {
 func countUp(c flamego.Context, s session.Session) {
 	session.Update(s, keyCounter, func(n int) int { return n + 1 })
 	// The fragment puts the focus back on the button, so that Enter counts on.
-	c.Redirect("/counter#count", http.StatusSeeOther)
+	c.Redirect("/#count", http.StatusSeeOther)
 }
 
 // resetCounter leaves a flash for the page after the redirect.
 func resetCounter(c flamego.Context, s session.Session) {
 	s.Delete(keyCounter)
 	session.AddFlash(s, good("The counter is back at zero."))
-	c.Redirect("/counter", http.StatusSeeOther)
+	c.Redirect("/", http.StatusSeeOther)
 }
 
 // accountPage is what account.html shows.
@@ -59,7 +62,7 @@ func showAccount(c flamego.Context, s session.Session, users *session.Manager, u
 	}
 	for _, info := range list {
 		if info.Is(s) {
-			p.Here = place{Info: info, Here: true}
+			p.Here = newPlace(info, s, v.layout.Lifetime)
 		}
 	}
 	return v.show(http.StatusOK, "account", p)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/flamego/flamego"
 
@@ -12,7 +13,18 @@ import (
 // place is where the user is signed in.
 type place struct {
 	session.Info
-	Here bool // in the browser that asks
+	Here bool   // in the browser that asks
+	Idle string // how long it lives without a visit
+}
+
+func newPlace(info session.Info, s session.Session, lifetime string) place {
+	p := place{Info: info, Here: info.Is(s), Idle: lifetime}
+	// Expires is up to a twentieth later, and no round number of anything.
+	data, _ := info.Data() // An error means other keys, at most.
+	if stay, ok := data[keyStay].(time.Duration); ok {
+		p.Idle = spell(stay)
+	}
+	return p
 }
 
 // showSessions lists where the user is signed in.
@@ -23,7 +35,7 @@ func showSessions(c flamego.Context, s session.Session, users *session.Manager, 
 	}
 	places := make([]place, len(list))
 	for i, info := range list {
-		places[i] = place{Info: info, Here: info.Is(s)}
+		places[i] = newPlace(info, s, v.layout.Lifetime)
 	}
 	return v.show(http.StatusOK, "sessions", places)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -12,8 +11,10 @@ import (
 	"github.com/flamego/session"
 )
 
-// keyReturnTo holds the path that a visitor asked for before signing in, a string.
-const keyReturnTo = "return_to"
+const (
+	keyReturnTo = "return_to" // string; the path that a visitor asked for before signing in
+	keyStay     = "stay"      // time.Duration; of those who stay signed in, the idle timeout
+)
 
 // rememberFor is how long "stay signed in" lasts from one visit to the next.
 const rememberFor = 30 * 24 * time.Hour
@@ -84,7 +85,7 @@ type signInForm struct {
 }
 
 func (signInForm) MaxTyped() int         { return maxTyped }
-func (signInForm) FirstPassword() string { return firstPassword }
+func (signInForm) EveryPassword() string { return everyPassword }
 
 // readSignInForm checks again what the form's own attributes ask of the browser,
 // since not everything that posts is a browser.
@@ -100,14 +101,17 @@ func readSignInForm(c flamego.Context) signInForm {
 	return f
 }
 
-func signIn(c flamego.Context, s session.Session, as adminSession, users *session.Manager, a *accounts, v *view) error {
+func signIn(c flamego.Context, s session.Session, users *session.Manager, a *accounts, v *view) error {
 	form := readSignInForm(c)
 	if form.NameError != "" {
 		return v.show(http.StatusUnprocessableEntity, "signin", form)
 	}
-	u, checked, ok := a.check(form.Name, c.Request().PostFormValue("password"))
+	u, ok := a.check(form.Name, c.Request().PostFormValue("password"))
 	if !ok {
-		return signInFailed(s, form, v)
+		// For this page, not for the next one. Which of the two is wrong is nobody's business.
+		form.Failed = true
+		session.FlashNow(s, bad("No account has this name and password."))
+		return v.show(http.StatusUnprocessableEntity, "signin", form)
 	}
 	elsewhere, err := users.Sessions(c.Request().Context(), u.ID)
 	if err != nil {
@@ -117,22 +121,8 @@ func signIn(c flamego.Context, s session.Session, as adminSession, users *sessio
 	if session.Owner(s) != "" {
 		session.Destroy(s) // Whoever was signed in here leaves nothing behind.
 	}
-	session.Destroy(as) // The admin area asks for the password again.
 
 	if err := begin(s, u, c.Request().UserAgent(), form.Remember); err != nil {
-		return err
-	}
-	// Once this is stored, a change of password finds the session and ends it. One that came
-	// between the check and now did not.
-	err = session.Commit(c.Request().Context(), s)
-	if err == nil && !a.isStill(u.ID, checked) {
-		session.Destroy(s)
-		err = session.ErrEnded
-	}
-	if errors.Is(err, session.ErrEnded) {
-		return signInFailed(s, form, v)
-	}
-	if err != nil {
 		return err
 	}
 	session.AddFlash(s, good("Welcome, "+u.Name+"."))
@@ -144,13 +134,6 @@ func signIn(c flamego.Context, s session.Session, as adminSession, users *sessio
 	return nil
 }
 
-func signInFailed(s session.Session, form signInForm, v *view) error {
-	// For this page, not for the next one. Which of the two is wrong is nobody's business.
-	form.Failed = true
-	session.FlashNow(s, bad("No account has this name and password."))
-	return v.show(http.StatusUnprocessableEntity, "signin", form)
-}
-
 // begin makes it the user's session. What the visitor has done so far moves along to a
 // new ID, because somebody else may know the old one, for example because they planted
 // it, and would be signed in too.
@@ -159,10 +142,11 @@ func begin(s session.Session, u user, userAgent string, remember bool) error {
 		return err
 	}
 	session.SetLabel(s, label(userAgent))
-	if remember {
-		return session.Remember(s, rememberFor)
+	if !remember {
+		return nil
 	}
-	return nil
+	s.Set(keyStay, rememberFor) // For the pages that say when it ends.
+	return session.Remember(s, rememberFor)
 }
 
 func others(n int) string {
@@ -172,10 +156,9 @@ func others(n int) string {
 	return " and in " + count(n, "other place")
 }
 
-// signOut ends the sessions on the server. Removing the cookies alone would leave
-// copies of them signed in.
-func signOut(c flamego.Context, s session.Session, as adminSession) {
-	session.Destroy(as)
+// signOut ends the session on the server. Removing the cookie alone would leave copies of
+// it signed in.
+func signOut(c flamego.Context, s session.Session) {
 	session.Destroy(s)
 	// The session has ended. This goes into a new one, with a new ID.
 	session.AddFlash(s, good("You are signed out."))

@@ -5,7 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
-	"strings"
+	"net"
 	"time"
 
 	"github.com/flamego/flamego"
@@ -17,15 +17,14 @@ import (
 var sources embed.FS
 
 // templates has every page with its layout. A mistake in one stops the program at start.
-var templates = parseTemplates("home", "counter", "signin", "account", "sessions", "password",
-	"enter", "admin", "events", "forbidden", "notfound")
+var templates = parseTemplates("stage", "home", "signin", "account", "sessions", "notfound")
 
 func parseTemplates(names ...string) map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"ago": ago, "until": until, "exact": exact, "count": count,
-		"at":   func(t time.Time, text string) timeTag { return timeTag{t, text} },
-		"link": newLink, "section": newSection,
-		"sum": func(a, b int64) int64 { return a + b },
+		"ago": ago, "exact": exact, "count": count, "euros": euros,
+		"address": net.JoinHostPort,
+		"at":      func(t time.Time, text string) timeTag { return timeTag{t, text} },
+		"link":    newLink,
 	}).ParseFS(sources, "templates/layout.html"))
 	pages := make(map[string]*template.Template)
 	for _, name := range names {
@@ -41,8 +40,9 @@ type layout struct {
 	User     user // without a name if nobody is signed in
 	Notices  []notice
 	Place    string // of the sessions
-	Lasts    bool
-	Lifetime string
+	Lifetime string // without a visit
+	Server   string
+	Release  release
 	Page     any // of the one page
 }
 
@@ -53,15 +53,6 @@ func newLink(path, text, here string) link {
 	l := link{Path: path, Text: text}
 	if here == path {
 		l.Current = "page"
-	}
-	return l
-}
-
-// newSection is a link to a page that has others below it.
-func newSection(path, text, here string) link {
-	l := newLink(path, text, here)
-	if strings.HasPrefix(here, path+"/") {
-		l.Current = "true"
 	}
 	return l
 }
@@ -86,8 +77,9 @@ func newView(cfg config) flamego.Handler {
 		v := &view{w: c.ResponseWriter(), s: s, layout: layout{
 			Path:     c.Request().URL.Path,
 			Place:    cfg.backend.title,
-			Lasts:    cfg.backend.lasts,
-			Lifetime: short(cfg.lifetime),
+			Lifetime: spell(cfg.lifetime),
+			Server:   cfg.name,
+			Release:  cfg.release,
 		}}
 		v.layout.User, _ = signedIn(s, a)
 		c.Map(v)
@@ -98,8 +90,13 @@ func newView(cfg config) flamego.Handler {
 // page with status 200.
 func (v *view) show(status int, name string, page any) error {
 	v.layout.Notices, v.layout.Page = notices(v.s), page
+	return v.render(status, name, "layout.html", v.layout)
+}
+
+// render writes a part of a page.
+func (v *view) render(status int, name, part string, data any) error {
 	var b bytes.Buffer
-	if err := templates[name].Execute(&b, v.layout); err != nil {
+	if err := templates[name].ExecuteTemplate(&b, part, data); err != nil {
 		return err
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -108,10 +105,20 @@ func (v *view) show(status int, name string, page any) error {
 	return nil
 }
 
-// short is a duration for reading: 1h30m is better than 1h30m0s.
-func short(d time.Duration) string {
-	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
+// spell puts a duration into words, exactly: 90 minutes, 1 hour, 30 days.
+func spell(d time.Duration) string {
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if d%unit.length == 0 {
+			return count(int(d/unit.length), unit.name)
+		}
+	}
+	return count(int(d/time.Second), "second")
 }
+
+func euros(cents int) string { return fmt.Sprintf("€ %d.%02d", cents/100, cents%100) }
 
 // exact is for the datetime attribute, and for who points at a time.
 func exact(t time.Time) string { return t.Format("2006-01-02T15:04:05Z07:00") }
@@ -123,8 +130,6 @@ func ago(t time.Time) string {
 	}
 	return about(d) + " ago"
 }
-
-func until(t time.Time) string { return "in " + about(time.Until(t)) }
 
 // about names a duration by its largest unit.
 func about(d time.Duration) string {

@@ -189,15 +189,6 @@ func (b *tab) write(selector, text string) {
 	b.do(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// enterAdmin goes to the admin area, and enters the password again.
-func (b *tab) enterAdmin() {
-	b.t.Helper()
-	b.visit("/admin/enter")
-	b.write("#password", password)
-	b.click("main button")
-	require.Equal(b.t, "/admin", b.path())
-}
-
 // signedIn asks for a private page.
 func (b *tab) signedIn() bool {
 	b.t.Helper()

@@ -40,10 +40,17 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// serve runs the program until the end of the test, and returns the URL of the site.
-func serve(t *testing.T) string {
+// serveOne runs one server alone, and returns the URL of its site.
+func serveOne(t *testing.T) string {
 	t.Helper()
-	cmd := exec.Command(demo, "-addr", "127.0.0.1:0", "-dsn", filepath.Join(t.TempDir(), "demo.db"))
+	return serve(t, "-name", "One")
+}
+
+// serve runs the program until the end of the test, and returns the URL of the page with both
+// servers.
+func serve(t *testing.T, flags ...string) string {
+	t.Helper()
+	cmd := exec.Command(demo, append(flags, "-addr", "127.0.0.1:0", "-dsn", filepath.Join(t.TempDir(), "demo.db"))...)
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
 	cmd.Stderr = log

@@ -34,21 +34,32 @@ func signInFrom(t *testing.T, site, userAgent, name string) *webclient.Browser {
 	return b
 }
 
-// everywhere signs Carol in with several browsers, and returns the one that is driven, in
-// the admin area.
-func everywhere(t *testing.T) *tab {
+// everywhere signs Carol in with several browsers, and returns the one that is driven.
+func everywhere(t *testing.T, site string) *tab {
 	t.Helper()
-	site := serve(t)
 	signInFrom(t, site, phoneAgent, "Carol")
 	signInFrom(t, site, laptopAgent, "Carol")
-	ann := signInFrom(t, site, laptopAgent, "Ann")
-	copied := ann.WithCookies(ann.Cookies())
-	ann.Post("/account/password", url.Values{"old": {password}, "new": {password}, "repeat": {password}})
-	ann.Post("/signout", nil)
-	copied.Get("/account")
 	b := open(t, site)
-	b.signIn("Carol", true)
-	b.enterAdmin()
+	b.signIn("Carol", false)
+	return b
+}
+
+// inUse is the page with both servers, one of them version 2, after some clicks.
+func inUse(t *testing.T) *tab {
+	t.Helper()
+	b := open(t, serve(t))
+	b.do(chromedp.EmulateViewport(1200, 1040))
+	b.visit("/")
+	two := b.frame("Two")
+	two.press("deploy")
+	two.do(`form:has([value=tea]) [value=gift]`)
+	two.until("in the basket, as a gift")
+	b.frame("One").do(`form:has([value=honey]) [value="put in"]`)
+	b.frame("One").until("Honey is in the basket.")
+	site := eval[string](b, `document.querySelector("iframe").src`)
+	signInFrom(t, site, phoneAgent, "Ann")
+	signInFrom(t, site, laptopAgent, "Ann")
+	b.click(".all button")
 	return b
 }
 
@@ -66,40 +77,63 @@ func TestScreenshots(t *testing.T) {
 		folder = t.TempDir()
 	}
 	require.NoError(t, os.MkdirAll(folder, 0o755))
-	b := everywhere(t)
-	desktop := chromedp.EmulateViewport(960, 640)
-	phone := chromedp.EmulateViewport(390, 760, chromedp.EmulateScale(1.5), chromedp.EmulateMobile)
-	for _, shot := range []struct {
-		name, path, text string
-		screen           chromedp.Action[chromedp.Void]
-	}{
-		{"sessions-desktop", "/account/sessions", "Firefox on Windows", desktop},
-		{"sessions-phone", "/account/sessions", "Firefox on Windows", phone},
-		{"events-desktop", "/admin/events", "Live", desktop},
-	} {
-		b.do(shot.screen)
+	shoot := func(b *tab, name string) {
 		for _, scheme := range []string{"light", "dark"} {
 			b.prefer(scheme)
-			b.visit(shot.path)
-			b.until(shot.text)
 			picture := run(b, chromedp.CaptureScreenshot())
-			file := shot.name + "-" + scheme + ".png"
+			file := name + "-" + scheme + ".png"
 			assert.Less(t, len(picture), maxSize, file)
 			require.NoError(t, os.WriteFile(filepath.Join(folder, file), picture, 0o644))
 		}
 	}
+	b := inUse(t)
+	b.frame("One").until("The counter is at 40")
+	b.frame("Two").until("The counter is at 40")
+	shoot(b, "servers-desktop")
+	b.do(chromedp.EmulateViewport(1200, 560))
+	eval[bool](b, `(document.getElementById("stored").scrollIntoView(), true)`)
+	b.until("on top of it")
+	shoot(b, "store-desktop")
+
+	b = everywhere(t, serveOne(t))
+	b.do(chromedp.EmulateViewport(390, 760, chromedp.EmulateScale(1.5), chromedp.EmulateMobile))
+	b.visit("/account/sessions")
+	shoot(b, "sessions-phone")
 }
 
-// No page needs scrolling to the side, on the narrowest phone (WCAG 1.4.10).
+// No page needs scrolling to the side, on the narrowest phone (WCAG 1.4.10), and its header is
+// one row.
 func TestNarrowScreen(t *testing.T) {
 	t.Parallel()
-	b := everywhere(t)
-	b.do(chromedp.EmulateViewport(320, 568, chromedp.EmulateMobile))
-	for _, path := range []string{
-		"/", "/counter", "/account", "/account/sessions", "/account/password", "/admin/enter", "/admin", "/admin/events", "/missing",
-	} {
-		b.visit(path)
-		assert.Equal(t, path, b.path())
-		assert.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), 320, path)
+	narrow := func(b *tab, paths ...string) {
+		b.do(chromedp.EmulateViewport(320, 568, chromedp.EmulateMobile))
+		for _, path := range paths {
+			b.visit(path)
+			assert.Equal(t, path, b.path())
+			assert.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), 320, path)
+			assert.Less(t, eval[int](b, `document.querySelector("header").offsetHeight`), 70, path)
+		}
+	}
+	narrow(everywhere(t, serveOne(t)), "/", "/account", "/account/sessions", "/missing")
+	b := inUse(t)
+	narrow(b, "/", "/missing")
+	b.visit("/")
+	b.frame("Two").press("kill")
+	assert.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), 320)
+}
+
+// Light and dark are what the system is set to, in the frames too.
+func TestSchemes(t *testing.T) {
+	t.Parallel()
+	b := open(t, serve(t))
+	b.visit("/")
+	b.frame("One").until("Server One")
+	for scheme, color := range map[string]string{"light": "rgb(244, 245, 250)", "dark": "rgb(16, 18, 26)"} {
+		b.prefer(scheme)
+		const background = `getComputedStyle(document.body).backgroundColor`
+		assert.Equal(t, color, eval[string](b, background), scheme)
+		inFrame, err := b.frame("One").eval(background)
+		require.NoError(t, err)
+		assert.Equal(t, color, inFrame, scheme)
 	}
 }
