@@ -78,7 +78,7 @@ type Event struct {
 	// End, EndAll and MaxPerOwner.
 	By string
 	// Op is the call of the store: "load", "load many", "create", "replace", "move",
-	// "extend", "delete" or "sweep".
+	// "touch", "delete" or "sweep".
 	Op string
 	// Duration is how long that call took.
 	Duration time.Duration

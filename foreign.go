@@ -168,7 +168,7 @@ func (e *foreignEngine) save(ctx context.Context, id string, sess Session, ch *t
 	return foreignVersion(id, sess), nil
 }
 
-func (e *foreignEngine) Extend(ctx context.Context, old *txn.Version, _ time.Time) (*txn.Version, error) {
+func (e *foreignEngine) Touch(ctx context.Context, old *txn.Version, _ time.Time) (*txn.Version, error) {
 	next := *old
 	return &next, e.outer.Touch(ctx, old.ID)
 }

@@ -63,7 +63,7 @@ func (b *boundStore) GC(ctx context.Context) error { return b.m.outer.GC(ctx) }
 func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 	switch own, left, _ := b.live.txn.Is(sid); {
 	case own:
-		b.live.txn.Part()
+		b.live.txn.DestroyKeepingChanges()
 		return nil
 	case left:
 		return nil // RegenerateID: the old ID ends when the session moves.

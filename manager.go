@@ -114,7 +114,7 @@ func (m *Manager) check() error {
 		return err
 	}
 	m.checkPath()
-	return m.enlist()
+	return m.register()
 }
 
 // prove has a Store of the library's show that it keeps what it is given. If it cannot be
@@ -224,7 +224,7 @@ func (m *Manager) Close(ctx context.Context) error {
 
 // closeStore closes the Store, unless another Manager still uses it.
 func (m *Manager) closeStore() error {
-	last := m.delist()
+	last := m.unregister()
 	if c, ok := m.outer.(io.Closer); ok && last {
 		if err := c.Close(); err != nil {
 			return fmt.Errorf("session: close: %w", err)

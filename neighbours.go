@@ -16,11 +16,11 @@ var running struct {
 	managers []*Manager
 }
 
-// enlist compares a new Manager with those that run. If two share a store, an ID of one must
+// register compares a new Manager with those that run. If two share a store, an ID of one must
 // not be valid for the other: the place in each record says whose it is. Two places that
 // only functions know need names of their own; and an application's own Store, whose records
 // say nothing while one Manager uses it, keeps the place as soon as two do.
-func (m *Manager) enlist() error {
+func (m *Manager) register() error {
 	running.mu.Lock()
 	defer running.mu.Unlock()
 	for _, o := range running.managers {
@@ -40,8 +40,8 @@ func (m *Manager) enlist() error {
 	return nil
 }
 
-// delist reports whether no other Manager uses the Store.
-func (m *Manager) delist() (last bool) {
+// unregister reports whether no other Manager uses the Store.
+func (m *Manager) unregister() (last bool) {
 	running.mu.Lock()
 	defer running.mu.Unlock()
 	running.managers = slices.DeleteFunc(running.managers, func(o *Manager) bool { return o == m })

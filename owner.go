@@ -60,22 +60,22 @@ func SetOwner(s Session, owner string) error {
 	var began *txn.Version
 	if moves {
 		var err error
-		if began, err = l.listing(owner); err != nil {
+		if began, err = l.listAtSignIn(owner); err != nil {
 			return fmt.Errorf("session: set owner: %w", err)
 		}
 	}
 	return l.txn.SetOwner(owner, txn.Handle(txn.NewID(defaultIDLength)), newID, began)
 }
 
-// listing is the owner's list, as the sign-in begins.
-func (l *live) listing(owner string) (*txn.Version, error) {
+// listAtSignIn is the owner's list, as the sign-in begins.
+func (l *live) listAtSignIn(owner string) (*txn.Version, error) {
 	ctx, cancel := l.store.within(context.Background(), l.store.timeout)
 	if l.req != nil {
 		cancel()
 		ctx, cancel = l.req.beyond()
 	}
 	defer cancel()
-	return l.store.core.Listing(ctx, l.host().Place(), owner)
+	return l.store.core.ListAtSignIn(ctx, l.host().Place(), owner)
 }
 
 // ownerOf calls Options.OwnerOf.

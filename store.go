@@ -277,7 +277,7 @@ func (s *store) Touch(ctx context.Context, sid string) error {
 	// A record that expired, but is still there, must not come back.
 	v, err := s.core.Find(ctx, sid)
 	if err == nil {
-		_, err = s.core.Slide(ctx, v)
+		_, err = s.core.Touch(ctx, v)
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("session: touch: %w", err)

@@ -158,8 +158,8 @@ func (e *Engine) Move(_ context.Context, old *txn.Version, newID string, ch *txn
 	return e.seal(old, ch, newID, expiry)
 }
 
-// Extend implements txn.Engine.
-func (e *Engine) Extend(_ context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
+// Touch implements txn.Engine.
+func (e *Engine) Touch(_ context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
 	return e.seal(old, &txn.Changes{}, old.ID, expiry)
 }
 

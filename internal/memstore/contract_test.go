@@ -87,7 +87,7 @@ func (b backend) Move(ctx context.Context, id, newID string, old, r driver.Recor
 
 func (b backend) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
 	return b.with(ctx, id, old, func(v *txn.Version) error {
-		_, err := b.e.Extend(ctx, v, expiry)
+		_, err := b.e.Touch(ctx, v, expiry)
 		return err
 	})
 }

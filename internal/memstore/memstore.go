@@ -145,8 +145,8 @@ func (e *Engine) lockBoth(a, b *shard) (unlock func()) {
 	return func() { a.mu.Unlock(); b.mu.Unlock() }
 }
 
-// Extend implements txn.Engine.
-func (e *Engine) Extend(_ context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
+// Touch implements txn.Engine.
+func (e *Engine) Touch(_ context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
 	sh := e.shard(old.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

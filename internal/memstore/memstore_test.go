@@ -85,7 +85,7 @@ func TestModel(t *testing.T) {
 				}
 			case 4:
 				if ok {
-					next, err := e.Extend(ctx, v, later())
+					next, err := e.Touch(ctx, v, later())
 					require.NoError(t, err)
 					want[id] = next
 				}
@@ -105,7 +105,7 @@ func TestModel(t *testing.T) {
 				old := past[rnd.IntN(len(past))]
 				_, err := e.Replace(ctx, old, some(rnd), later())
 				require.ErrorIs(t, err, driver.ErrConflict)
-				_, err = e.Extend(ctx, old, later())
+				_, err = e.Touch(ctx, old, later())
 				require.ErrorIs(t, err, driver.ErrConflict)
 				_, err = e.Move(ctx, old, "new", some(rnd), later())
 				require.ErrorIs(t, err, driver.ErrConflict)

@@ -221,8 +221,8 @@ func (e *Engine) Move(ctx context.Context, old *txn.Version, newID string, ch *t
 	})
 }
 
-// Extend implements txn.Engine.
-func (e *Engine) Extend(ctx context.Context, old *txn.Version, expiry time.Time) (_ *txn.Version, err error) {
+// Touch implements txn.Engine.
+func (e *Engine) Touch(ctx context.Context, old *txn.Version, expiry time.Time) (_ *txn.Version, err error) {
 	defer caught(&err)
 	if e.codec.Renews {
 		return e.Replace(ctx, old, &txn.Changes{}, expiry)

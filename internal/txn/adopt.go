@@ -34,13 +34,13 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 		if owner == "" {
 			return v, nil
 		}
-		began, err := s.Listing(ctx, s.Place, owner)
+		began, err := s.ListAtSignIn(ctx, s.Place, owner)
 		if err != nil {
 			return v, err
 		}
 		until := s.wanted(s.Now(), v.terms).Add(listSlack)
-		l := &listing{place: s.Place, owner: owner, handle: Handle(derivedID("handle " + s.ref(v.ID))[:handleLength]), until: until, isNew: true, adopts: true, began: began}
-		err = s.enlist(ctx, l, v.ID, "")
+		l := &claim{place: s.Place, owner: owner, handle: Handle(derivedID("handle " + s.ref(v.ID))[:handleLength]), until: until, isNew: true, adopts: true, began: began}
+		err = s.enter(ctx, l, v.ID, "")
 		if errors.Is(err, ErrEnded) {
 			if err := s.end(ctx, s.Place, v); err != nil {
 				return v, err
@@ -69,7 +69,7 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 		if err == nil && next.isOwnedBy(owner, l.handle) {
 			return next, nil // Another request has done it.
 		}
-		s.strike(ctx, l, v.ID, "")
+		s.withdraw(ctx, l, v.ID, "")
 		if err != nil {
 			return v, err
 		}

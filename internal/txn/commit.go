@@ -82,11 +82,11 @@ func (s *Session) Dirty() bool {
 // dirty needs mu.
 func (s *Session) dirty() bool {
 	l := s.life
-	if l.refused != nil || len(s.doomed) > 0 || l.inflight != nil || !l.pending.Empty() {
+	if l.refused != nil || len(s.pendingDeletes) > 0 || l.inflight != nil || !l.pending.Empty() {
 		return true
 	}
 	switch l.phase {
-	case exposed, renewed, moving:
+	case exposed, regenerated, moving:
 		return true
 	case stored:
 		return !s.store.hasCreated(l.at.terms)
@@ -102,18 +102,18 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 		return false, p.err
 	}
 	at, err := s.run(ctx, &p)
-	leaves := err == nil && p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.list != nil && p.list.isNew)
+	leaves := err == nil && p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.claim != nil && p.claim.isNew)
 	if err == nil && p.do != nothing {
 		at, _ = s.store.adoptOr(ctx, at) // If it has ended, the next call finds out.
 	}
 	s.settle(&p, at, err)
-	if p.list != nil && p.listedInVain(at, err) && ctx.Err() == nil {
-		s.store.strike(ctx, p.list, p.at.ID, p.next)
+	if p.claim != nil && p.listedInVain(at, err) && ctx.Err() == nil {
+		s.store.withdraw(ctx, p.claim, p.at.ID, p.next)
 	}
 	switch {
 	case err == nil && p.err == nil:
 		if leaves {
-			s.store.unlist(ctx, s.host.Place(), p.at) // It is somebody else's now, or nobody's.
+			s.store.leaveList(ctx, s.host.Place(), p.at) // It is somebody else's now, or nobody's.
 		}
 		if p.do == create || p.next != "" {
 			s.announce(ctx, &p, at)
@@ -175,14 +175,14 @@ func (s *Session) run(ctx context.Context, p *plan) (at *Version, err error) {
 		}
 	}()
 	// 1. Delete the records of destroyed sessions, before anything new is stored.
-	for _, v := range p.doomed {
+	for _, v := range p.pendingDeletes {
 		if err := s.store.end(ctx, s.host.Place(), v); err != nil {
 			return nil, fmt.Errorf("destroy: %w", err)
 		}
 		s.mu.Lock()
-		s.doomed = slices.DeleteFunc(s.doomed, func(d *Version) bool { return d.ID == v.ID })
+		s.pendingDeletes = slices.DeleteFunc(s.pendingDeletes, func(d *Version) bool { return d.ID == v.ID })
 		s.mu.Unlock()
-		s.store.unlist(ctx, s.host.Place(), v)
+		s.store.leaveList(ctx, s.host.Place(), v)
 		s.store.emitSession(ctx, Ended, byRequest, v)
 	}
 	if errors.Is(p.err, ErrEnded) {
@@ -214,7 +214,7 @@ func (s *Session) settle(p *plan, at *Version, err error) {
 	switch {
 	case s.life != l: // Destroyed meanwhile.
 		if err == nil && p.do != nothing {
-			s.doom(at)
+			s.deleteLater(at)
 		}
 	case err == nil && p.do != nothing:
 		if l.phase < stored && l.id != p.id { // RegenerateID came meanwhile.
@@ -226,16 +226,16 @@ func (s *Session) settle(p *plan, at *Version, err error) {
 		l.at, l.id = at, at.ID
 	case err == nil, p.optional:
 	case errors.Is(err, ErrEnded):
-		s.renew(ended)
+		s.startLife(ended)
 		s.lost = true
 	case errors.Is(err, ErrTooMany), errors.Is(err, ErrTooLarge): // It stays as it was, so that the handler can respond.
 		if l.phase < stored {
-			s.renew(unsaved)
+			s.startLife(unsaved)
 		} else {
 			l.phase, l.next, l.pending = stored, "", nil
 			s.edits++
 		}
-	case p.withdraw:
+	case p.dropOnFailure:
 	case ch != nil:
 		ch.append(l.pending)
 		l.pending, l.rebased = ch, l.rebased || p.rebase

@@ -88,9 +88,9 @@ type Engine interface {
 	Create(ctx context.Context, id string, ch *Changes, expiry time.Time) (*Version, error)
 	Replace(ctx context.Context, old *Version, ch *Changes, expiry time.Time) (*Version, error)
 	Move(ctx context.Context, old *Version, newID string, ch *Changes, expiry time.Time) (*Version, error)
-	// Extend gives the old version a later expiry, by touching, sealing or encrypting it
+	// Touch gives the old version a later expiry, by touching, sealing or encrypting it
 	// again.
-	Extend(ctx context.Context, old *Version, expiry time.Time) (*Version, error)
+	Touch(ctx context.Context, old *Version, expiry time.Time) (*Version, error)
 	Delete(ctx context.Context, id string) error
 	// Sweep deletes expired records, at most limit of them, and returns how many.
 	Sweep(ctx context.Context, now time.Time, limit int) (int, error)

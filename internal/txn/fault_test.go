@@ -55,11 +55,11 @@ func (e *failingEngine) Move(ctx context.Context, old *txn.Version, newID string
 	return e.Engine.Move(ctx, old, newID, ch, expiry)
 }
 
-func (e *failingEngine) Extend(ctx context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
+func (e *failingEngine) Touch(ctx context.Context, old *txn.Version, expiry time.Time) (*txn.Version, error) {
 	if e.down() {
 		return nil, errDown
 	}
-	return e.Engine.Extend(ctx, old, expiry)
+	return e.Engine.Touch(ctx, old, expiry)
 }
 
 func (e *failingEngine) Delete(ctx context.Context, id string) error {

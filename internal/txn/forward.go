@@ -302,7 +302,7 @@ func (s *Store) end(ctx context.Context, place string, v *Version) error {
 		}
 		t.follow(f)
 		if i > 0 && was != nil {
-			s.unlist(ctx, place, was)
+			s.leaveList(ctx, place, was)
 		}
 	}
 	return nil

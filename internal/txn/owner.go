@@ -33,7 +33,7 @@ const (
 	// listSlack is how much longer than its sessions a list lasts. So a session that
 	// slides rarely has to make its list last longer.
 	listSlack = 7 * 24 * time.Hour
-	// settleFor is how long after its listing a session without a record may still be
+	// settleFor is how long after its claim a session without a record may still be
 	// about to be stored.
 	settleFor = 5 * time.Minute
 	// endedFor is how long a generation lasts at least: longer than any request.
@@ -44,8 +44,8 @@ const (
 // life. A page may show it: nobody can sign in with it, unlike a Token.
 type Handle string
 
-// Listed is one line of an owner's list.
-type Listed struct {
+// Entry is one line of an owner's list.
+type Entry struct {
 	Handle Handle
 	Since  time.Time
 	ids    []string
@@ -110,8 +110,8 @@ func (g generation) admits(began *Version, handle Handle) bool {
 	return g.now == "" || g.now == then || g.before == then && slices.Contains(g.except, handle)
 }
 
-// Listing returns the owner's list for a sign-in that begins.
-func (s *Store) Listing(ctx context.Context, place, owner string) (began *Version, err error) {
+// ListAtSignIn returns the owner's list for a sign-in that begins.
+func (s *Store) ListAtSignIn(ctx context.Context, place, owner string) (began *Version, err error) {
 	began, err = s.load(ctx, listID(place, owner))
 	switch {
 	case errors.Is(err, driver.ErrNotFound):
@@ -122,7 +122,7 @@ func (s *Store) Listing(ctx context.Context, place, owner string) (began *Versio
 	return began, err
 }
 
-func parseList(text string) (list []Listed) {
+func parseList(text string) (list []Entry) {
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) < 3 {
@@ -130,12 +130,12 @@ func parseList(text string) (list []Listed) {
 		}
 		ids := slices.DeleteFunc(f[2:], func(id string) bool { return !driver.ValidID(id) }) // Who can write to the storage can write anything.
 		ms, _ := strconv.ParseInt(f[1], 10, 64)
-		list = append(list, Listed{Handle: Handle(f[0]), Since: time.UnixMilli(ms), ids: ids})
+		list = append(list, Entry{Handle: Handle(f[0]), Since: time.UnixMilli(ms), ids: ids})
 	}
 	return list
 }
 
-func formatList(list []Listed) string {
+func formatList(list []Entry) string {
 	var b strings.Builder
 	for _, l := range list {
 		fmt.Fprintln(&b, l.Handle, l.Since.UnixMilli(), strings.Join(l.ids, " "))
@@ -144,9 +144,9 @@ func formatList(list []Listed) string {
 }
 
 // add adds the ID that a session has, and the one that it will get, either of them if
-// not "". The latter stands last, also if it was there before: see unlist. What stands in
+// not "". The latter stands last, also if it was there before: see leaveList. What stands in
 // front of the former is where the session came from: nothing can be found there any more.
-func (l *Listed) add(id, next string) {
+func (l *Entry) add(id, next string) {
 	ids := slices.DeleteFunc(slices.Clone(l.ids), func(old string) bool { return old == next })
 	switch i := slices.Index(ids, id); {
 	case id == "":
@@ -212,8 +212,8 @@ func (s *Store) amend(ctx context.Context, n note, change func(text string) (str
 	}
 }
 
-// listing is what a commit has to put on the owner's list before it stores anything.
-type listing struct {
+// claim is what a commit has to put on the owner's list before it stores anything.
+type claim struct {
 	place, owner string
 	handle       Handle
 	until        time.Time
@@ -224,22 +224,22 @@ type listing struct {
 
 // seen is the list as it was a moment ago, if that will do: what has ended since must not
 // take anybody's place.
-func (s *Store) seen(l *listing) *Version {
+func (s *Store) seen(l *claim) *Version {
 	if s.MaxPerOwner > 0 {
 		return nil
 	}
 	return l.began
 }
 
-// enlist puts a session on the list, which has or will get these IDs: see Listed.add.
-func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
+// enter puts a session on the list, which has or will get these IDs: see Entry.add.
+func (s *Store) enter(ctx context.Context, l *claim, id, next string) error {
 	err := s.amend(ctx, note{id: listID(l.place, l.owner), key: listKey, expiry: l.until, anew: true, seen: s.seen(l)}, func(text string) (string, error) {
 		g, text := cutGeneration(text)
 		if l.isNew && !g.admits(l.began, l.handle) {
 			return "", ErrEnded
 		}
 		list := parseList(text)
-		i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle })
+		i := slices.IndexFunc(list, func(e Entry) bool { return e.Handle == l.handle })
 		if i < 0 && l.isNew {
 			var err error
 			if list, err = s.makeRoom(ctx, l, list); err != nil {
@@ -248,7 +248,7 @@ func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
 		}
 		if i < 0 {
 			i = len(list)
-			list = append(list, Listed{Handle: l.handle, Since: s.Now()})
+			list = append(list, Entry{Handle: l.handle, Since: s.Now()})
 		} else if l.isNew {
 			// An earlier try has failed, and somebody may be ending what it left. The list has
 			// to change, so that they start again. Or it signs in again, and is now the newest.
@@ -266,19 +266,19 @@ func (s *Store) enlist(ctx context.Context, l *listing, id, next string) error {
 	return err
 }
 
-// relist looks if a session that gets a later expiry is still on its owner's list, about once
+// reenter looks if a session that gets a later expiry is still on its owner's list, about once
 // in a twentieth of its idle timeout. Where memory is short, a storage system may remove what
 // nobody has used for long, which would be the list. It returns what it has put there again,
 // or nil.
-func (s *Store) relist(ctx context.Context, v *Version, expiry time.Time) *listing {
+func (s *Store) reenter(ctx context.Context, v *Version, expiry time.Time) *claim {
 	t, step := v.terms, int64(s.idle(v.terms)/20)
 	if t.listed <= unlisted || v.Record.Expiry.UnixNano()/step == expiry.UnixNano()/step {
 		return nil
 	}
-	l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.handle(), until: time.UnixMilli(t.listed)}
+	l := &claim{place: t.place, owner: v.text(ownerKey), handle: v.handle(), until: time.UnixMilli(t.listed)}
 	list, err := s.list(ctx, l.place, l.owner)
-	if err == nil && !slices.ContainsFunc(list, func(e Listed) bool { return e.Handle == l.handle }) {
-		if err = s.enlist(ctx, l, v.ID, ""); err == nil {
+	if err == nil && !slices.ContainsFunc(list, func(e Entry) bool { return e.Handle == l.handle }) {
+		if err = s.enter(ctx, l, v.ID, ""); err == nil {
 			return l
 		}
 	}
@@ -291,7 +291,7 @@ func (s *Store) relist(ctx context.Context, v *Version, expiry time.Time) *listi
 // makeRoom drops what has ended from a list, and makes room for one more session. To
 // look at all of them at each sign-in would cost ever more where there is no limit, so
 // then it looks when the list has doubled.
-func (s *Store) makeRoom(ctx context.Context, l *listing, list []Listed) ([]Listed, error) {
+func (s *Store) makeRoom(ctx context.Context, l *claim, list []Entry) ([]Entry, error) {
 	if n := len(list); s.MaxPerOwner == 0 && n&(n-1) != 0 {
 		return list, nil
 	}
@@ -304,7 +304,7 @@ func (s *Store) makeRoom(ctx context.Context, l *listing, list []Listed) ([]List
 			return nil, err
 		}
 	}
-	list = slices.DeleteFunc(list, func(l Listed) bool {
+	list = slices.DeleteFunc(list, func(l Entry) bool {
 		if _, ok := found.live[l.Handle]; ok || found.unread[l.Handle] {
 			return false
 		}
@@ -314,7 +314,7 @@ func (s *Store) makeRoom(ctx context.Context, l *listing, list []Listed) ([]List
 		oldest := 0 // The list is in the order of sign-ins.
 		if s.RefuseOverMax && !l.adopts {
 			// What nobody may ever read again must not keep its owner out.
-			oldest = slices.IndexFunc(list, func(l Listed) bool { return found.unread[l.Handle] })
+			oldest = slices.IndexFunc(list, func(l Entry) bool { return found.unread[l.Handle] })
 		}
 		if oldest < 0 {
 			return nil, ErrTooMany
@@ -328,7 +328,7 @@ func (s *Store) makeRoom(ctx context.Context, l *listing, list []Listed) ([]List
 }
 
 // settled reports whether nobody can be about to store the session any more.
-func (s *Store) settled(l Listed) bool { return s.Now().Sub(l.Since) > settleFor }
+func (s *Store) settled(l Entry) bool { return s.Now().Sub(l.Since) > settleFor }
 
 // found is what there is of the sessions on a list.
 type found struct {
@@ -338,7 +338,7 @@ type found struct {
 }
 
 // liveOf looks up the sessions on a list.
-func (s *Store) liveOf(ctx context.Context, owner string, list []Listed) (found, error) {
+func (s *Store) liveOf(ctx context.Context, owner string, list []Entry) (found, error) {
 	var ids []string
 	for _, l := range list {
 		ids = append(ids, l.ids...)
@@ -408,7 +408,7 @@ func (v *Version) Label() string { return v.text(LabelKey) }
 var tombstone = (&Changes{flushed: true}).With(EndedKey, true)
 
 // endListed deletes the records of sessions, and makes sure that none will be stored.
-func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Listed) error {
+func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Entry) error {
 	var ids []string
 	for _, l := range list {
 		ids = append(ids, l.ids...)
@@ -420,7 +420,7 @@ func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Lis
 	for _, l := range list {
 		settled := s.settled(l)
 		for _, id := range l.ids {
-			if err := s.bury(ctx, k, owner, l, id, found, settled); err != nil {
+			if err := s.putTombstone(ctx, k, owner, l, id, found, settled); err != nil {
 				return err
 			}
 			if _, ok := found[id]; ok {
@@ -431,7 +431,7 @@ func (s *Store) endListed(ctx context.Context, k Kind, owner string, list ...Lis
 	return nil
 }
 
-func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id string, found map[string]*Version, settled bool) error {
+func (s *Store) putTombstone(ctx context.Context, k Kind, owner string, l Entry, id string, found map[string]*Version, settled bool) error {
 	for try := 1; ; try++ {
 		v, ok := found[id]
 		var err error
@@ -461,20 +461,20 @@ func (s *Store) bury(ctx context.Context, k Kind, owner string, l Listed, id str
 	}
 }
 
-// isBuried reports whether the session that was to be stored under the ID has been
+// hasTombstone reports whether the session that was to be stored under the ID has been
 // ended before that.
-func (s *Store) isBuried(ctx context.Context, id string) bool {
+func (s *Store) hasTombstone(ctx context.Context, id string) bool {
 	v, err := s.load(ctx, id)
 	return err == nil && v.View != nil && v.terms.isNote
 }
 
-// unlist takes a session that has ended off the list.
-func (s *Store) unlist(ctx context.Context, place string, v *Version) {
+// leaveList takes a session that has ended off the list.
+func (s *Store) leaveList(ctx context.Context, place string, v *Version) {
 	if v.View == nil || v.terms.listed == 0 {
 		return
 	}
-	l := &listing{place: place, owner: v.text(ownerKey), handle: v.handle()}
-	s.shorten(ctx, l, func(ids []string) []string {
+	l := &claim{place: place, owner: v.text(ownerKey), handle: v.handle()}
+	s.amendEntry(ctx, l, func(ids []string) []string {
 		last := -1 // A rotation that failed may have left something behind it.
 		for i, id := range ids {
 			if id == s.ref(v.ID) || id == v.ID { // As it is listed before Options.HashIDs.
@@ -485,16 +485,16 @@ func (s *Store) unlist(ctx context.Context, place string, v *Version) {
 	})
 }
 
-// strike takes IDs off the list that were put there for nothing: the session is not there,
+// withdraw takes IDs off the list that were put there for nothing: the session is not there,
 // or not the owner's.
-func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
+func (s *Store) withdraw(ctx context.Context, l *claim, id, next string) {
 	ids := slices.DeleteFunc([]string{s.ref(id), s.ref(next)}, func(id string) bool { return id == "" })
 	found, err := s.loadMany(ctx, ids)
 	if err != nil {
 		s.Report(ctx, fmt.Errorf("session: owner: %w", err))
 		return
 	}
-	s.shorten(ctx, l, func(listed []string) []string {
+	s.amendEntry(ctx, l, func(listed []string) []string {
 		return slices.DeleteFunc(slices.Clone(listed), func(id string) bool {
 			v, ok := found[id]
 			return slices.Contains(ids, id) && (!ok || !v.isOwnedBy(l.owner, l.handle))
@@ -502,16 +502,16 @@ func (s *Store) strike(ctx context.Context, l *listing, id, next string) {
 	})
 }
 
-// shorten takes IDs off a line of a list, and the line if none is left. If that fails,
+// amendEntry takes IDs off a line of a list, and the line if none is left. If that fails,
 // they stand there until somebody looks.
-func (s *Store) shorten(ctx context.Context, l *listing, change func(ids []string) []string) {
+func (s *Store) amendEntry(ctx context.Context, l *claim, change func(ids []string) []string) {
 	err := s.amend(ctx, note{id: listID(l.place, l.owner), key: listKey}, func(text string) (string, error) {
 		g, text := cutGeneration(text)
 		list := parseList(text)
-		if i := slices.IndexFunc(list, func(e Listed) bool { return e.Handle == l.handle }); i >= 0 {
+		if i := slices.IndexFunc(list, func(e Entry) bool { return e.Handle == l.handle }); i >= 0 {
 			list[i].ids = change(list[i].ids)
 		}
-		return g.String() + formatList(slices.DeleteFunc(list, func(e Listed) bool { return len(e.ids) == 0 })), nil
+		return g.String() + formatList(slices.DeleteFunc(list, func(e Entry) bool { return len(e.ids) == 0 })), nil
 	})
 	if err != nil {
 		s.Report(ctx, fmt.Errorf("session: owner: %w", err))
@@ -520,7 +520,7 @@ func (s *Store) shorten(ctx context.Context, l *listing, change func(ids []strin
 
 // Owned is one of an owner's live sessions.
 type Owned struct {
-	Listed
+	Entry
 	At *Version
 }
 
@@ -541,7 +541,7 @@ func (s *Store) Sessions(ctx context.Context, place, owner string) ([]Owned, err
 
 // listLive returns a list, and the live sessions on it. One that is not found may have
 // moved since the list was read. Then the list has changed.
-func (s *Store) listLive(ctx context.Context, place, owner string) (list []Listed, live map[Handle]*Version, err error) {
+func (s *Store) listLive(ctx context.Context, place, owner string) (list []Entry, live map[Handle]*Version, err error) {
 	list, err = s.list(ctx, place, owner)
 	for err == nil {
 		var f found
@@ -557,7 +557,7 @@ func (s *Store) listLive(ctx context.Context, place, owner string) (list []Liste
 	return list, live, err
 }
 
-func (s *Store) list(ctx context.Context, place, owner string) ([]Listed, error) {
+func (s *Store) list(ctx context.Context, place, owner string) ([]Entry, error) {
 	v, err := s.load(ctx, listID(place, owner))
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil, nil
@@ -606,7 +606,7 @@ func (s *Store) endOwned(ctx context.Context, place, owner string, expiry time.T
 			if first {
 				g = next(g)
 			}
-			var stay, end []Listed
+			var stay, end []Entry
 			for _, l := range parseList(text) {
 				if len(end) < endAtOnce && match(l.Handle) {
 					end = append(end, l)

@@ -9,22 +9,22 @@ import (
 // plan is what one commit will do. Only what it is made on changes, when another request has
 // come first, and what that has put on an owner's list.
 type plan struct {
-	life     *life      // whose changes
-	doomed   []*Version // records to delete before anything else
-	do       action
-	at       *Version // what the changes were made on
-	id, next string   // of the record to create; where the record will move
-	salt     string   // of a renewal, which is why it moves
-	changes  *Changes // nil if there is nothing to store
-	rebase   bool     // at is newer than what the changes were made on
-	sealed   bool     // the client cannot be told anything any more
-	guarded  bool     // nothing is created in the place of a session that has moved
-	fixed    bool     // the application has seen the ID
-	list     *listing // what to put on the owner's list first, or nil
-	refresh  bool     // a persistent cookie is sent again with it
-	optional bool     // it does nothing else, so it may fail
-	withdraw bool     // if it fails, its changes are dropped
-	err      error    // the outcome, unless something else fails
+	life           *life      // whose changes
+	pendingDeletes []*Version // records to delete before anything else
+	do             action
+	at             *Version // what the changes were made on
+	id, next       string   // of the record to create; where the record will move
+	salt           string   // of a renewal, which is why it moves
+	changes        *Changes // nil if there is nothing to store
+	rebase         bool     // at is newer than what the changes were made on
+	sealed         bool     // the client cannot be told anything any more
+	guarded        bool     // nothing is created in the place of a session that has moved
+	fixed          bool     // the application has seen the ID
+	claim          *claim   // what to put on the owner's list first, or nil
+	refresh        bool     // a persistent cookie is sent again with it
+	optional       bool     // it does nothing else, so it may fail
+	dropOnFailure  bool     // if it fails, its changes are dropped
+	err            error    // the outcome, unless something else fails
 }
 
 type action int
@@ -48,14 +48,14 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 	}
 	l := s.life
 	p.life, p.at = l, l.at
-	if len(s.doomed) > 0 {
-		p.doomed = slices.Clone(s.doomed)
+	if len(s.pendingDeletes) > 0 {
+		p.pendingDeletes = slices.Clone(s.pendingDeletes)
 	}
 	switch l.phase {
 	case ended:
 		if !l.pending.Empty() || l.id != "" || s.untold {
 			s.untold = false
-			p.err, p.life = ErrEnded, s.renew(ended)
+			p.err, p.life = ErrEnded, s.startLife(ended)
 		}
 		return
 	case unsaved:
@@ -64,7 +64,7 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 			return
 		}
 		p.do, p.guarded = create, true
-	case exposed, renewed:
+	case exposed, regenerated:
 		p.do, p.guarded, p.fixed = create, l.phase == exposed, true
 	case stored:
 		p.do = replace
@@ -83,7 +83,7 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 	if l.id == "" {
 		l.id = s.host.NewID() // Now, so that ID returns the same meanwhile.
 	}
-	p.list = s.listing(l, p)
+	p.claim = s.claim(l, p)
 	p.id, p.changes, p.rebase, p.optional = l.id, ch, l.rebased, optional
 	l.pending, l.inflight, l.rebased = nil, ch, false
 	if ch.owner != nil { // It holds for what is set later as well.
@@ -91,8 +91,8 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 	}
 }
 
-// listing returns what the plan has to put on the owner's list, or nil. It needs mu.
-func (s *Session) listing(l *life, p *plan) *listing {
+// claim returns what the plan has to put on the owner's list, or nil. It needs mu.
+func (s *Session) claim(l *life, p *plan) *claim {
 	t := l.at.terms.with(l.pending)
 	if t.listed == 0 {
 		return nil
@@ -102,13 +102,13 @@ func (s *Session) listing(l *life, p *plan) *listing {
 	}
 	text := func(key string) string { val, _ := l.get(key); text, _ := val.(string); return text }
 	_, isNew := l.pending.get(ownerKey)
-	return &listing{place: s.host.Place(), owner: text(ownerKey), handle: Handle(text(handleKey)), until: time.UnixMilli(t.listed), isNew: isNew, began: l.pending.began}
+	return &claim{place: s.host.Place(), owner: text(ownerKey), handle: Handle(text(handleKey)), until: time.UnixMilli(t.listed), isNew: isNew, began: l.pending.began}
 }
 
 // leaves is the ID of the session as the owner's list has it. What belonged to another
 // owner, or to nobody, is not on the list.
 func (p *plan) leaves(id string) string {
-	if p.next != "" && p.list.isNew {
+	if p.next != "" && p.claim.isNew {
 		return ""
 	}
 	return id
@@ -122,9 +122,9 @@ func (p *plan) listedInVain(at *Version, err error) bool {
 	case p.do != replace:
 		return false
 	case err == nil:
-		return !at.isOwnedBy(p.list.owner, p.list.handle)
+		return !at.isOwnedBy(p.claim.owner, p.claim.handle)
 	}
-	return errors.Is(err, ErrEnded) || p.list.isNew && !errors.Is(err, ErrTooMany)
+	return errors.Is(err, ErrEnded) || p.claim.isNew && !errors.Is(err, ErrTooMany)
 }
 
 // stamp adds the library's own keys to what will be written, and reports whether they
@@ -165,19 +165,19 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 // dropUntellable drops what the client would have to be told. It needs mu.
 func (s *Session) dropUntellable() error {
 	l := s.life
-	creates := l.phase == exposed || l.phase == renewed || l.phase == unsaved && l.pending.creates()
+	creates := l.phase == exposed || l.phase == regenerated || l.phase == unsaved && l.pending.creates()
 	switch {
-	case s.store.Traits.Client && (creates || l.phase == moving || len(s.doomed) > 0 || l.phase == stored && !l.pending.Empty()):
-		s.doomed = nil
+	case s.store.Traits.Client && (creates || l.phase == moving || len(s.pendingDeletes) > 0 || l.phase == stored && !l.pending.Empty()):
+		s.pendingDeletes = nil
 		if l.phase == stored || l.phase == moving {
 			l.phase, l.next, l.pending = stored, "", nil
 			s.edits++
 		} else {
-			s.renew(unsaved)
+			s.startLife(unsaved)
 		}
 		return ErrLateClient
 	case creates:
-		s.renew(unsaved)
+		s.startLife(unsaved)
 		return ErrLate
 	case l.phase == moving:
 		l.phase, l.next = stored, ""

@@ -29,10 +29,10 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 	}
 	id, t := p.id, unstored.terms.with(ch)
 	for try := 1; ; try++ {
-		if p.list != nil {
-			if err := s.store.enlist(ctx, p.list, "", id); err != nil {
+		if p.claim != nil {
+			if err := s.store.enter(ctx, p.claim, "", id); err != nil {
 				if !errors.Is(err, ErrTooMany) && ctx.Err() == nil {
-					s.store.strike(ctx, p.list, "", id) // It may be there all the same.
+					s.store.withdraw(ctx, p.claim, "", id) // It may be there all the same.
 				}
 				return nil, err
 			}
@@ -49,11 +49,11 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 			default:
 				s.store.discard(ctx, v) // It may be there all the same, and nobody knows of it.
 			}
-			if p.list != nil && ctx.Err() == nil {
-				s.store.strike(ctx, p.list, "", id) // It would take the place of another session.
+			if p.claim != nil && ctx.Err() == nil {
+				s.store.withdraw(ctx, p.claim, "", id) // It would take the place of another session.
 			}
 			return nil, err
-		case p.list != nil && s.store.isBuried(ctx, id):
+		case p.claim != nil && s.store.hasTombstone(ctx, id):
 			return nil, ErrEnded
 		case try == createTries:
 			return nil, err
@@ -132,9 +132,9 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			prepared = at.ID
 		}
 		expiry := s.expiry(now, at, ch)
-		var again *listing
-		if p.list == nil {
-			again = s.store.relist(ctx, at, expiry)
+		var again *claim
+		if p.claim == nil {
+			again = s.store.reenter(ctx, at, expiry)
 		}
 		var v *Version
 		var err error
@@ -144,12 +144,12 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			v, err = s.store.move(ctx, at, next, ch, expiry)
 		}
 		if again != nil && errors.Is(err, driver.ErrConflict) {
-			s.store.strike(ctx, again, at.ID, "") // If it has ended.
+			s.store.withdraw(ctx, again, at.ID, "") // If it has ended.
 		}
 		switch {
 		case err == nil:
 			return v, nil
-		case p.list != nil && next != "" && errors.Is(err, driver.ErrExists) && s.store.isBuried(ctx, next):
+		case p.claim != nil && next != "" && errors.Is(err, driver.ErrExists) && s.store.hasTombstone(ctx, next):
 			return nil, ErrEnded
 		case !errors.Is(err, driver.ErrConflict):
 			if v == nil {
@@ -179,20 +179,20 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 // and that is about to move: the list has to have its new ID.
 func (s *Session) adopted(ctx context.Context, p *plan, at *Version, ch *Changes, next string, prepared bool) error {
 	t := at.terms.with(ch)
-	if p.list != nil || next == "" || t.listed <= unlisted {
+	if p.claim != nil || next == "" || t.listed <= unlisted {
 		return nil
 	}
-	p.list = &listing{place: s.host.Place(), owner: at.text(ownerKey), handle: at.handle(), until: time.UnixMilli(t.listed)}
+	p.claim = &claim{place: s.host.Place(), owner: at.text(ownerKey), handle: at.handle(), until: time.UnixMilli(t.listed)}
 	if !prepared {
 		return nil // It is about to be.
 	}
-	return s.store.enlist(ctx, p.list, at.ID, next)
+	return s.store.enter(ctx, p.claim, at.ID, next)
 }
 
 // prepare makes sure, before the session is stored, that it can be found by who ends it.
 func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
-	if p.list != nil {
-		if err := s.store.enlist(ctx, p.list, p.leaves(id), p.next); err != nil {
+	if p.claim != nil {
+		if err := s.store.enter(ctx, p.claim, p.leaves(id), p.next); err != nil {
 			return err
 		}
 	}

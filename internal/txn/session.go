@@ -34,17 +34,17 @@ type Session struct {
 
 	committing sync.Mutex // one commit at a time; taken before mu
 
-	mu      sync.Mutex // never held while waiting for a store or running foreign code
-	life    *life
-	first   life       // saves an allocation in the usual case
-	doomed  []*Version // records to delete with the next commit
-	edits   int        // counts changes, for Update
-	changed bool
-	rotated bool
-	lost    bool // it was ended elsewhere: the client may hold a newer one
-	untold  bool // the handler has not heard that its changes were dropped
-	sealed  bool // it is too late to tell the client anything
-	still   bool // commits do not slide the expiry
+	mu             sync.Mutex // never held while waiting for a store or running foreign code
+	life           *life
+	first          life       // saves an allocation in the usual case
+	pendingDeletes []*Version // records to delete with the next commit
+	edits          int        // counts changes, for Update
+	changed        bool
+	rotated        bool
+	lost           bool // it was ended elsewhere: the client may hold a newer one
+	untold         bool // the handler has not heard that its changes were dropped
+	sealed         bool // it is too late to tell the client anything
+	still          bool // commits do not slide the expiry
 }
 
 // life is a session from its first value to its end. A life that ended is replaced,
@@ -67,12 +67,12 @@ var unstored = &Version{terms: noTerms}
 type phase int
 
 const (
-	unsaved phase = iota // no record; setting a value creates one (lazy creation)
-	exposed              // no record, but the application has the ID: one is created even without a value
-	renewed              // the same, because RegenerateID was called
-	stored               // there is a record
-	moving               // there is a record, which will move to next
-	ended                // it was ended elsewhere, and nothing may take its place
+	unsaved     phase = iota // no record; setting a value creates one (lazy creation)
+	exposed                  // no record, but the application has the ID: one is created even without a value
+	regenerated              // the same, because RegenerateID was called
+	stored                   // there is a record
+	moving                   // there is a record, which will move to next
+	ended                    // it was ended elsewhere, and nothing may take its place
 )
 
 // New prepares s, which must not be used before.
@@ -106,8 +106,8 @@ func (s *Session) Adopt(id string) {
 	s.first = life{phase: exposed, id: id, at: unstored}
 }
 
-// renew starts a new life.
-func (s *Session) renew(p phase) *life {
+// startLife starts a new life.
+func (s *Session) startLife(p phase) *life {
 	s.life = &life{phase: p, at: unstored}
 	s.edits++ // An Update under way has read the old life.
 	return s.life
@@ -198,9 +198,9 @@ func (s *Session) rotate(id string) {
 		l.phase, l.next = moving, id
 		return
 	case ended:
-		l = s.renew(renewed)
+		l = s.startLife(regenerated)
 	}
-	l.phase, l.id = renewed, id
+	l.phase, l.id = regenerated, id
 	if !l.inherited.Empty() {
 		l.inherited.append(l.pending)
 		l.pending, l.inherited = l.inherited, nil
@@ -209,7 +209,7 @@ func (s *Session) rotate(id string) {
 
 // SetOwner says whose session it is, or that it is nobody's if owner is "". handle is
 // its name on the owner's list. Unless newID is "", a new owner's session moves there. began
-// is the owner's Listing.
+// is the owner's ListAtSignIn.
 func (s *Session) SetOwner(owner string, handle Handle, newID string, began *Version) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,7 +233,7 @@ func (s *Session) SetOwner(owner string, handle Handle, newID string, began *Ver
 	if s.sealed {
 		return ErrLateID
 	}
-	if newID != "" && l.phase != renewed && l.phase != moving {
+	if newID != "" && l.phase != regenerated && l.phase != moving {
 		s.rotate(newID)
 	}
 	if l = s.life; l.at.text(ownerKey) == owner {
@@ -414,27 +414,27 @@ func (s *Session) update(key any, fn func(any) any, tail Flashes) any {
 // one.
 func (s *Session) Destroy() { s.destroy(false) }
 
-// Part is Destroy for the Store that handlers get. Handlers written for v1.6.6 call it
+// DestroyKeepingChanges is Destroy for the Store that handlers get. Handlers written for v1.6.6 call it
 // for the old session, before or after RegenerateID; then their changes move along.
-func (s *Session) Part() { s.destroy(true) }
+func (s *Session) DestroyKeepingChanges() { s.destroy(true) }
 
 func (s *Session) destroy(bequeath bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.life
 	if old.phase == stored || old.phase == moving {
-		s.doom(old.at)
+		s.deleteLater(old.at)
 	}
-	l := s.renew(unsaved)
+	l := s.startLife(unsaved)
 	if bequeath {
 		l.inherited = old.pending
 	}
 	s.changed = true
 }
 
-func (s *Session) doom(v *Version) {
-	if !slices.ContainsFunc(s.doomed, func(d *Version) bool { return d.ID == v.ID }) {
-		s.doomed = append(s.doomed, v)
+func (s *Session) deleteLater(v *Version) {
+	if !slices.ContainsFunc(s.pendingDeletes, func(d *Version) bool { return d.ID == v.ID }) {
+		s.pendingDeletes = append(s.pendingDeletes, v)
 	}
 }
 
@@ -481,7 +481,7 @@ func (s *Session) State() State {
 
 // state needs mu.
 func (s *Session) state() State {
-	st := State{Lost: s.lost, Undeleted: len(s.doomed) > 0, Rotated: s.rotated}
+	st := State{Lost: s.lost, Undeleted: len(s.pendingDeletes) > 0, Rotated: s.rotated}
 	if l := s.life; l.phase == stored || l.phase == moving {
 		st.Token, st.MaxAge = l.at.Token(), l.at.MaxAge()
 	}

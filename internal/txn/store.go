@@ -68,7 +68,7 @@ func (s *Store) Open(ctx context.Context, v *Version, takesFlash bool) (_ *Versi
 func (s *Store) slide(ctx context.Context, v *Version) (*Version, error) {
 	if v.due {
 		var err error
-		v, err = s.Slide(ctx, v)
+		v, err = s.Touch(ctx, v)
 		switch {
 		case errors.Is(err, driver.ErrNotFound):
 			return v, err
@@ -128,11 +128,11 @@ func (s *Store) toUpdate(ctx context.Context, v *Version, key, val any) (any, er
 	return old, err
 }
 
-// Slide slides the expiry. If another request has just written the record, it has done
-// that already: Slide returns that version, and writes nothing. It returns ErrNotFound
+// Touch slides the expiry. If another request has just written the record, it has done
+// that already: Touch returns that version, and writes nothing. It returns ErrNotFound
 // if the session is gone, and the unchanged version with any other error.
-func (s *Store) Slide(ctx context.Context, v *Version) (*Version, error) {
-	next, err := s.extend(ctx, v)
+func (s *Store) Touch(ctx context.Context, v *Version) (*Version, error) {
+	next, err := s.touch(ctx, v)
 	switch {
 	case err == nil:
 		return next, nil
@@ -145,11 +145,11 @@ func (s *Store) Slide(ctx context.Context, v *Version) (*Version, error) {
 	return next, nil
 }
 
-func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
+func (s *Store) touch(ctx context.Context, v *Version) (*Version, error) {
 	t := v.terms
 	if until, due := s.listUntil(t); due { // The owner's list has to last longer as well.
-		l := &listing{place: t.place, owner: v.text(ownerKey), handle: v.handle(), until: until}
-		if err := s.enlist(ctx, l, v.ID, ""); err != nil {
+		l := &claim{place: t.place, owner: v.text(ownerKey), handle: v.handle(), until: until}
+		if err := s.enter(ctx, l, v.ID, ""); err != nil {
 			return v, err
 		}
 		ch := &Changes{}
@@ -157,20 +157,20 @@ func (s *Store) extend(ctx context.Context, v *Version) (*Version, error) {
 		then := t.with(ch)
 		next, err := s.replace(ctx, v, ch, s.expiry(s.Now(), then))
 		if errors.Is(err, driver.ErrConflict) {
-			s.strike(ctx, l, v.ID, "") // If it has ended.
+			s.withdraw(ctx, l, v.ID, "") // If it has ended.
 		}
 		return next, err
 	}
 	expiry := s.expiry(s.Now(), t)
-	l := s.relist(ctx, v, expiry)
+	l := s.reenter(ctx, v, expiry)
 	begin := s.clock()
-	next, err := s.Engine.Extend(ctx, v, expiry)
-	s.called(ctx, "extend", begin, err)
+	next, err := s.Engine.Touch(ctx, v, expiry)
+	s.called(ctx, "touch", begin, err)
 	if next != nil {
 		next.terms = t
 	}
 	if l != nil && errors.Is(err, driver.ErrConflict) {
-		s.strike(ctx, l, v.ID, "")
+		s.withdraw(ctx, l, v.ID, "")
 	}
 	return next, err
 }

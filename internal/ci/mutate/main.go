@@ -45,8 +45,8 @@ var mutants = []mutant{
 	{"G5_FlashOnce", "internal/txn/store.go", "\t\t\tv, err = turn.next(ctx, s, v.ID)\n", "\t\t\treturn v, flash, true, nil\n", ""},
 	{"G5_NoFlash", "inject.go", "c.Set(q.as.flash, q.as.noFlash)", "c.MapTo(nil, (*Flash)(nil))", ""},
 	{"G6_EndedStaysEnded", "internal/txn/run.go", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n", "\t\tfresh, err := turn.next(ctx, s.store, at.ID)\n\t\tif errors.Is(err, driver.ErrNotFound) {\n\t\t\treturn s.store.create(ctx, at.ID, ch, expiry)\n\t\t}\n", ""},
-	{"G6_StoreDestroy", "handler.go", "\t\tb.live.txn.Part()\n", "", ""},
-	{"G6_FreshAfterDestroy", "internal/txn/session.go", "\tl := s.renew(unsaved)\n", "\tl := s.renew(unsaved)\n\tl.id = old.id\n", ""},
+	{"G6_StoreDestroy", "handler.go", "\t\tb.live.txn.DestroyKeepingChanges()\n", "", ""},
+	{"G6_FreshAfterDestroy", "internal/txn/session.go", "\tl := s.startLife(unsaved)\n", "\tl := s.startLife(unsaved)\n\tl.id = old.id\n", ""},
 	{"G7_RotationMoves", "internal/sqlstore/sqlstore.go", "expired_at = ?, {key} = ? WHERE {key} = ? AND {match}", "expired_at = ?, data = coalesce(data, ?) WHERE {key} = ? AND {match}", ""},
 	{"G7_RotationMerges", "internal/txn/run.go", "\t\t\tv, err = s.store.move(ctx, at, next, ch, expiry)\n", "\t\t\tv, err = s.store.create(ctx, next, ch, expiry)\n\t\t\t_ = s.store.Engine.Delete(ctx, at.ID)\n", ""},
 	{"G7_FailureAfterCommit", "request.go", "\tif st.Token != q.came || ", "\tif !q.x.closed.Load() && st.Token != q.came || ", ""},
@@ -136,16 +136,16 @@ var mutants = []mutant{
 	{"out_before", "internal/txn/forward.go", "\t_, err := s.load(ctx, id)\n\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn driver.ErrConflict\n", "\t_, err := s.load(ctx, id)\n\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn nil\n", ". TestEndedStaysEndedInSteps"},
 	{"TestHashIDsInSteps", "internal/recordstore/hashed.go", "\t\t\treturn driver.ErrConflict // Another", "\t\t\treturn err // Another", ". TestHashIDsInSteps"},
 	{"Replace", "internal/recordstore/recordstore.go", "\tdefer caught(&err)\n\treturn v, do(v.Record)\n", "\treturn v, do(v.Record)\n", ". TestPanicAfterStoring"},
-	{"count", "internal/txn/run.go", "\t\t\tagain = s.store.relist(ctx, at, expiry)\n", "", ". TestListIsEvicted"},
-	{"who", "internal/txn/store.go", "l := s.relist(ctx, v, expiry)", "l := (*listing)(nil)", ". TestListIsEvicted"},
+	{"count", "internal/txn/run.go", "\t\t\tagain = s.store.reenter(ctx, at, expiry)\n", "", ". TestListIsEvicted"},
+	{"who", "internal/txn/store.go", "l := s.reenter(ctx, v, expiry)", "l := (*claim)(nil)", ". TestListIsEvicted"},
 	{"G17_RotationKeepsListing", "internal/txn/run.go", "p.leaves(id), p.next)", "p.leaves(id), \"\")", ""},
-	{"G17_RotationMeetsEndAll", "internal/txn/owner.go", "\t\tfor _, id := range l.ids {\n\t\t\tif err := s.bury(", "\t\tfor _, id := range l.ids[:1] {\n\t\t\tif err := s.bury(", ""},
+	{"G17_RotationMeetsEndAll", "internal/txn/owner.go", "\t\tfor _, id := range l.ids {\n\t\t\tif err := s.putTombstone(", "\t\tfor _, id := range l.ids[:1] {\n\t\t\tif err := s.putTombstone(", ""},
 	{"G17_Expired", "internal/txn/owner.go", "\t\t\tcase s.expired(v, s.Now()):\n", "\t\t\tcase false:\n", ""},
 	{"G17_LeavesTheList", "internal/txn/commit.go", "err == nil && p.at.terms.listed != 0 && p.do", "err == nil && p.at.terms.listed == 1 && p.do", ""},
 	{"G17_Weeks", "internal/txn/store.go", "t); due { // The owner's", "t); due && v.text(LabelKey) != \"\" { // The owner's", ""},
 	{"G17_LifetimeAfterSignIn", "internal/txn/terms.go", "expiry.Add(listSlack), expiry.After(time.UnixMilli(t.listed))", "expiry.Add(listSlack), t.listed == 1", ""},
 	{"G17_MaxPerOwner", "internal/txn/owner.go", "len(list) >= s.MaxPerOwner {", "len(list) > s.MaxPerOwner {", ""},
-	{"G17_RefuseOverMax", "internal/txn/commit.go", "\t\t\tl.phase, l.next, l.pending = stored, \"\", nil\n\t\t\ts.edits++\n\t\t}\n\tcase p.withdraw", "\t\t\ts.renew(ended)\n\t\t}\n\tcase p.withdraw", ""},
+	{"G17_RefuseOverMax", "internal/txn/commit.go", "\t\t\tl.phase, l.next, l.pending = stored, \"\", nil\n\t\t\ts.edits++\n\t\t}\n\tcase p.dropOnFailure", "\t\t\ts.startLife(ended)\n\t\t}\n\tcase p.dropOnFailure", ""},
 	{"G17_MaxOfMany", "internal/txn/owner.go", "\t\tif !errors.Is(err, driver.ErrExists) && !errors.Is(err, driver.ErrConflict) {\n", "\t\tif errors.Is(err, driver.ErrConflict) {\n\t\t\treturn nil\n\t\t}\n\t\tif !errors.Is(err, driver.ErrExists) {\n", ""},
 	{"G17_SetOwnerFails", "owner.go", "\tcase moves && l.txn.State().Token != \"\":\n", "\tcase false:\n", ""},
 	{"G17_ListIsNoSession", "internal/txn/run.go", "\tif old.terms.isNote {\n", "\tif false {\n", ""},
@@ -171,7 +171,7 @@ var mutants = []mutant{
 	{"G7 the session", "internal/txn/forward.go", "forwardFor-staleFor", "forwardFor", explorer},
 	{"G7 the session", "internal/txn/run.go", "\t\tcase where == nowhere:\n\t\t\treturn v, nil\n", "\t\tcase where == nowhere:\n\t\t\treturn nil, driver.ErrNotFound\n", explorer},
 	{"G7 the session", "request.go", "\t\tq.live.txn.Ended()\n", "", explorer},
-	{"G7 the session", "internal/txn/commit.go", "\t\ts.renew(ended)\n\t\ts.lost = true\n", "\t\ts.renew(unsaved)\n\t\ts.lost = true\n", explorer},
+	{"G7 the session", "internal/txn/commit.go", "\t\ts.startLife(ended)\n\t\ts.lost = true\n", "\t\ts.startLife(unsaved)\n\t\ts.lost = true\n", explorer},
 	{"G7 the session", "find.go", "\tq.live.txn.Stale(f)\n", "", explorer},
 	{"G7 the session", "internal/txn/commit.go", "\t\tl.at, l.id = at, at.ID\n", "\t\tl.id = at.ID\n", explorer},
 	{"G7 the session", "request.go", "\t\tq.write(w, q.carrier())\n\t\tif st.Rotated", "\t\tif st.Rotated", explorer},
@@ -193,7 +193,7 @@ var mutants = []mutant{
 	{"G3 G11 a failure", "exchange.go", "\t\t\tx.closed.Store(true)\n\t\t\tx.abandon()\n", "\t\t\tx.finish()\n", explorer},
 
 	// What a store that loses its answers shows.
-	{"TestTakeInDoubt", "internal/txn/commit.go", "\tcase p.withdraw:\n", "", ". TestTakeInDoubt"},
+	{"TestTakeInDoubt", "internal/txn/commit.go", "\tcase p.dropOnFailure:\n", "", ". TestTakeInDoubt"},
 
 	// Owners, in every order of sign-ins, rotations and ends.
 	{"G17 what lives", "internal/txn/owner.go", "\t\t_, err = s.create(ctx, id, tombstone, s.Now().Add(settleFor))\n", "\t\terr = nil\n", owners},
@@ -207,12 +207,12 @@ var mutants = []mutant{
 	{"G17 what lives", "internal/txn/owner.go", "\t\tids = append(ids, next)\n", "\t\tat := slices.Index(l.ids, next)\n\t\tif at < 0 || at > len(ids) {\n\t\t\tat = len(ids)\n\t\t}\n\t\tids = slices.Insert(ids, at, next)\n", owners},
 	{"G17 what its owner", "internal/txn/session.go", "\t\t\tl.changes().owner = owner // If", "\t\t\t_ = owner // If", owners},
 	{"G17 the list", "internal/txn/owner.go", "err == nil && formatList(list) == read {", "err == nil || read != \"\" {", owners},
-	{"G17 a failed", "internal/txn/run.go", "\t\t\tif p.list != nil && ctx.Err() == nil {\n", "\t\t\tif false {\n", owners},
+	{"G17 a failed", "internal/txn/run.go", "\t\t\tif p.claim != nil && ctx.Err() == nil {\n", "\t\t\tif false {\n", owners},
 	{"G17 a failed", "internal/txn/run.go", "\t\t\t\tif !errors.Is(err, ErrTooMany) && ctx.Err() == nil {\n", "\t\t\t\tif false {\n", owners},
-	{"G17 a failed", "internal/txn/commit.go", "s.store.strike(ctx, p.list, p.at.ID, p.next)", "s.store.strike(ctx, p.list, p.leaves(p.at.ID), p.next)", owners},
-	{"G17 a failed", "internal/txn/plan.go", " || p.list.isNew && !errors.Is(err, ErrTooMany)", "", owners},
-	{"G17 a failed", "internal/txn/plan.go", "\t\treturn !at.isOwnedBy(p.list.owner, p.list.handle)\n", "\t\treturn false\n", owners},
-	{"G17 a failed", "internal/txn/forward.go", "\t\t\ts.unlist(ctx, place, was)\n", "\t\t\t_ = was\n", owners},
+	{"G17 a failed", "internal/txn/commit.go", "s.store.withdraw(ctx, p.claim, p.at.ID, p.next)", "s.store.withdraw(ctx, p.claim, p.leaves(p.at.ID), p.next)", owners},
+	{"G17 a failed", "internal/txn/plan.go", " || p.claim.isNew && !errors.Is(err, ErrTooMany)", "", owners},
+	{"G17 a failed", "internal/txn/plan.go", "\t\treturn !at.isOwnedBy(p.claim.owner, p.claim.handle)\n", "\t\treturn false\n", owners},
+	{"G17 a failed", "internal/txn/forward.go", "\t\t\ts.leaveList(ctx, place, was)\n", "\t\t\t_ = was\n", owners},
 	{"G17 a sign-in that began", "internal/txn/owner.go", "return g.now == \"\" || ", "return true || ", owners},
 	{"G6 an ended", "internal/txn/forward.go", "\t\t\ttext += \" \" + endMark\n", "", steps},
 	{"G7 the session", "internal/txn/run.go", "where == here && try == settleTries:", "where == here:", steps},
@@ -308,7 +308,7 @@ var mutants = []mutant{
 	{"TestEveryCallFails", "internal/txn/forward.go", "\t\t\tcase !errors.Is(err, driver.ErrNotFound):\n\t\t\t\treturn nil, err\n\t\t\t}\n", "\t\t\t}\n", "./internal/txn TestEveryCallFails"},
 
 	// What only several goroutines of one handler can meet.
-	{"create", "internal/txn/commit.go", "\t\t\ts.doom(at)\n", "", "./internal/txn TestDestroyBetweenTheSteps"},
+	{"create", "internal/txn/commit.go", "\t\t\ts.deleteLater(at)\n", "", "./internal/txn TestDestroyBetweenTheSteps"},
 }
 
 func main() {
