@@ -18,7 +18,8 @@ var ErrTooMany = txn.ErrTooMany
 
 // SetOwner says whose session this is, usually a user's ID, so that Manager.Sessions
 // finds it and Manager.End and Manager.EndAll end it. Call it at sign-in. A new owner's
-// session gets a new ID, as by RegenerateID (OWASP ASVS 5.0 7.2.4). The same owner
+// session gets a new ID, as by RegenerateID (OWASP ASVS 5.0 7.2.4), and its absolute timeout
+// starts again, if it has one: see Options.AbsoluteLifetime. The same owner
 // again changes nothing; if another request signs out meanwhile, what this one sets is
 // dropped, as after an end. "" makes it nobody's, and so does Flush.
 //

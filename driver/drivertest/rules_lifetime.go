@@ -54,6 +54,29 @@ func absolute(r rule, f *fleet) {
 	}
 }
 
+// absoluteAtSignIn has a visitor sign in with a cart that has used up most of its time.
+func absoluteAtSignIn(r rule, f *fleet) {
+	const limit = 12 * time.Hour
+	a := f.start(func(o *session.Options) { o.AbsoluteLifetime = limit })
+	v := newVisitor(f.t)
+	v.ok(r, a, "/set", "k", "cart", "v", "tea")
+	stay := func(d time.Duration) {
+		for range d / (lifetime / 2) {
+			f.clock.advance(lifetime / 2)
+			v.want(r, a, "tea", "/read", "k", "cart")
+		}
+	}
+	stay(limit - lifetime)
+	m := v.signsIn(r, a, "ann")
+	stay(limit - lifetime)
+	v.signsIn(r, a, "ann") // Once more, which begins nothing.
+	f.clock.advance(lifetime/2 - step)
+	v.want(r, a, "tea", "/read", "k", "cart")
+	f.lists(r, []*server{a}, "ann", m)
+	f.clock.advance(lifetime/2 + step)
+	v.want(r, a, "nothing", "/read", "k", "cart")
+}
+
 // absoluteLater turns the limit on while there are sessions.
 func absoluteLater(r rule, f *fleet) {
 	const limit = 4 * lifetime

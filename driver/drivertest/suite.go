@@ -125,6 +125,7 @@ var rules = []rule{
 	{name: "G9_Refresh", test: refreshedLives, timed: true, why: "Who uses a WebSocket uses the session."},
 	{name: "G9_Expires", test: expires, timed: true, why: "A page that warns its visitor of the end must know when it is."},
 	{name: "G9_AbsoluteLifetime", test: absolute, timed: true, why: "A stolen session must end some day, however busy the thief keeps it (OWASP ASVS 5.0 7.3.2)."},
+	{name: "G9_AbsoluteAtSignIn", test: owning(absoluteAtSignIn), timed: true, why: "Who signs in must get the time that was promised, whatever the visit before has used up of it."},
 	{name: "G9_AbsoluteLifetimeLater", test: absoluteLater, timed: true, why: "Turning the limit on must reach the sessions that are there already."},
 	{name: "G9_SetAbsoluteLifetime", test: ownAbsolute, timed: true, why: "Who stays signed in for a month must not end after a day without a word, and no cookie may promise more than the session has."},
 	{name: "G9_SetLifetime", test: ownLifetime, timed: true, why: "A session's own lifetime holds on every server, whatever else is done to it."},

@@ -1,5 +1,7 @@
 // Command move copies sessions from a SQLite file to Redis, so that nobody is signed out when
-// the servers change over. It can run again: what is in Redis already stays.
+// the servers change over. Stop the old servers before it runs, and start the new ones after
+// it: what the old ones stored meanwhile would be missing, and a session that they ended would
+// live again.
 package main
 
 import (

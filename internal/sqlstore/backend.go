@@ -254,7 +254,11 @@ func (b *Backend) fail(op string, err error) error {
 func (b *Backend) explain(err error) error {
 	switch b.d.Class(err) {
 	case Denied:
-		return fmt.Errorf("%w: GRANT SELECT, INSERT, UPDATE, DELETE ON %s to the user of the connection", err, b.table)
+		schema := ""
+		if b.table.Schema != "" {
+			schema = ", and USAGE on its schema,"
+		}
+		return fmt.Errorf("%w: GRANT SELECT, INSERT, UPDATE, DELETE ON %s%s to the user of the connection", err, b.table, schema)
 	case NoTable:
 		return fmt.Errorf("%w: the table %s (Config.Table) is gone: create it, or restart with Config.InitTable", err, b.table)
 	}

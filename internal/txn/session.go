@@ -243,6 +243,9 @@ func (s *Session) SetOwner(owner string, handle Handle, newID string, began *Ver
 	ch.began = began
 	ch.Set(ownerKey, owner)
 	ch.Set(handleKey, string(handle))
+	if l.at.terms.created != 0 { // Who signs in gets the full time, whatever a cart has used up.
+		ch.Set(CreatedKey, s.store.Now().UnixMilli())
+	}
 	ch.Set(listedKey, int64(unlisted)) // The commit sets it: see stamp.
 	return nil
 }

@@ -126,6 +126,7 @@ var mutants = []mutant{
 	{"G17_End", "owner.go", "err == nil && !listed", "err == nil && !listed && handle == \"\"", ""},
 	{"G17_EndAll", "internal/txn/owner.go", "return !slices.Contains(except, h)", "return !slices.Contains(except[:0], h)", ""},
 	{"G17_EndedStoresNothing", "internal/txn/run.go", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, s.gone(at)\n", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, err\n", ""},
+	{"G9_AbsoluteAtSignIn", "internal/txn/session.go", "if l.at.terms.created != 0 {", "if false {", ""},
 	{"G17_EndEverybody", "internal/txn/everybody.go", "v.Place() != \"\" && v.Place() != place", "false", ""},
 	{"G17_EndEverybody", "internal/txn/everybody.go", "for owner := range owners {", "for owner := range map[string]bool{} {", ""},
 	{"G17_EndEverybody", "internal/txn/everybody.go", "for range 2 {", "for range 1 {", ". TestFileSuite"},
