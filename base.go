@@ -13,7 +13,7 @@ import (
 
 var _ Session = (*BaseSession)(nil)
 
-// BaseSession implements basic operations for the session data, for a Store of your
+// BaseSession implements basic operations for the session data. Use it for a Store of your
 // own. Its methods may be called concurrently.
 type BaseSession struct {
 	lock    sync.RWMutex
@@ -30,13 +30,13 @@ type BaseSession struct {
 type IDWriter func(w http.ResponseWriter, r *http.Request, sid string)
 
 // NewBaseSession returns a new BaseSession with given session ID. A nil encoder means
-// GobEncoder; a nil idWriter means that nobody is told of a new ID.
+// GobEncoder. With a nil idWriter, the client is not told of a new ID.
 func NewBaseSession(sid string, encoder Encoder, idWriter IDWriter) *BaseSession {
 	return NewBaseSessionWithData(sid, encoder, idWriter, nil)
 }
 
-// NewBaseSessionWithData returns a new BaseSession with given session ID and
-// initial data, which belongs to the session from then on.
+// NewBaseSessionWithData returns a new BaseSession with given session ID and initial data,
+// which belongs to the session from then on.
 func NewBaseSessionWithData(sid string, encoder Encoder, idWriter IDWriter, data Data) *BaseSession {
 	if data == nil {
 		data = make(Data)
@@ -61,8 +61,9 @@ func (s *BaseSession) ID() string {
 	return s.sid
 }
 
-// RegenerateID gives the session a new ID and tells the client: of the same length, or in a
-// request of Options.IDLength. It leaves the record under the old ID to the Store.
+// RegenerateID gives the session a new ID and tells the client. The new ID is as long as the
+// old one, or in a request as long as Options.IDLength says. Moving the record is up to the
+// Store.
 func (s *BaseSession) RegenerateID(w http.ResponseWriter, r *http.Request) error {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -119,7 +120,7 @@ func (s *BaseSession) Encode() ([]byte, error) {
 	return s.encoder(s.data)
 }
 
-// HasChanged returns whether the session has changed since it was made.
+// HasChanged returns whether the session has changed since it was created.
 func (s *BaseSession) HasChanged() bool {
 	s.lock.RLock()
 	defer s.lock.RUnlock()
@@ -137,7 +138,7 @@ var ErrMinimumSIDLength = fmt.Errorf("session: the ID is shorter than %d charact
 
 var errInvalidID = errors.New("session: the ID has characters other than 0-9 and a-z, or too many of them")
 
-// checkID says what is wrong with an ID that an application passes.
+// checkID returns an error if an application passes what cannot be an ID.
 func checkID(id string) error {
 	switch {
 	case len(id) < driver.MinIDLength:

@@ -29,12 +29,11 @@ type Encoder func(Data) ([]byte, error)
 // concurrently, and must return an error for bytes that it cannot decode.
 type Decoder func([]byte) (Data, error)
 
-// GobEncoder is a session data encoder using Gob. Types other than Go's own must
-// have been registered with gob.Register, except the common ones that this
-// package registers: time.Time, time.Duration, map[string]string,
-// map[string]any, []any and the like. What would come back as another type, such as a
-// pointer to a type that was not registered as a pointer, is an error that names the key.
-// It may be called concurrently.
+// GobEncoder is a session data encoder using Gob. Types other than Go's own must be registered
+// with gob.Register, except for common ones that this package registers: time.Time,
+// time.Duration, map[string]string, map[string]any, []any and the like. A value that would be
+// decoded as another type, such as a pointer to a type that was not registered as a pointer,
+// is an error that names the key. It may be called concurrently.
 func GobEncoder(data Data) ([]byte, error) {
 	return codec.Gob.Marshal(txn.ValuesOf(data))
 }
@@ -50,14 +49,14 @@ func GobDecoder(binary []byte) (Data, error) {
 }
 
 // JSONEncoder is a session data encoder using JSON, for a store that programs in other
-// languages read. A session is one object; the names that start with
-// "flamego::session::" are the library's own. It keeps bool, string, int, float64, and
-// []any and map[string]any that hold these or nil. Everything else is an error that names
-// the key, since it would come back as another type, and Get and Update would find
-// nothing: keys that are not strings, int64, []string, map[string]int, time.Time, []byte,
-// structs and other named types, text that is not UTF-8. It may be called concurrently.
+// languages read. A session is one object; names that start with "flamego::session::" are the
+// library's own. It supports bool, string, int, float64, and []any and map[string]any of these
+// or nil. Anything else would be decoded as another type, so that Get and Update would not
+// find it, and is an error that names the key: keys that are not strings, int64, []string,
+// map[string]int, time.Time, []byte, structs and other named types, text that is not UTF-8. It
+// may be called concurrently.
 //
-// Records in gob cannot be read with it, so sessions end when you change over.
+// It cannot read records in gob, so switching to it ends all sessions.
 func JSONEncoder(data Data) ([]byte, error) {
 	return codec.JSON.Marshal(txn.ValuesOf(data))
 }
@@ -72,8 +71,8 @@ func JSONDecoder(binary []byte) (Data, error) {
 	return v.Map(), nil
 }
 
-// newCodec uses the library's own functions where the user chose no others, which saves
-// the detour over a map.
+// newCodec uses the library's own functions where the user chose no others, which avoids a
+// detour over a map.
 func newCodec(enc Encoder, dec Decoder) codec.Codec {
 	c := codec.Gob
 	if isSame(enc, JSONEncoder) && isSame(dec, JSONDecoder) {
@@ -112,7 +111,8 @@ func cipherCodec(enc Encoder, dec Decoder) codec.Codec {
 	}
 }
 
-// A Cipher that is asked so tells which one it is: nobody can see that by its methods.
+// askCipher makes a Cipher's method return the Cipher itself, which cannot be seen from a
+// method value.
 const askCipher = cipherKey("which")
 
 type cipherKey string
@@ -124,16 +124,16 @@ func isSame(a, b any) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
-// Cipher encrypts session data, so that reading the storage, a backup or a dump shows
-// nothing of the contents, and writing to it cannot change them unnoticed. Its methods
-// are the Encoder and the Decoder of any Config:
+// Cipher encrypts session data, so that access to the storage, to a backup or to a dump does
+// not reveal the contents, and tampering is detected. Its methods are the Encoder and the
+// Decoder of any Config:
 //
 //	c, err := session.NewCipher(key)
 //	...
 //	sqlite.Config{DSN: "app.db", Encoder: c.Encode, Decoder: c.Decode}
 //
-// The algorithm is AES-256-GCM. IDs, expiries and the length of the data are not
-// hidden. It may be used concurrently.
+// The algorithm is AES-256-GCM. IDs, expiries and the length of the data are not hidden. It
+// may be used concurrently.
 type Cipher struct {
 	keys [][]byte
 }
@@ -143,17 +143,17 @@ const (
 	cipherSaltSize = 32
 	cipherVersion  = 1
 	cipherRemedy   = "make one with `openssl rand -hex 32`, and read it with session.ParseKey"
-	// cipherOverhead is how much longer a message is than what it hides: the version,
-	// the salt, the nonce of 12 bytes and the tag of 16.
+	// cipherOverhead is how much longer a message is than its plaintext: the version, the
+	// salt, the nonce of 12 bytes and the tag of 16.
 	cipherOverhead = 1 + cipherSaltSize + 12 + 16
 )
 
-// NewCipher returns a Cipher that encrypts with the first key and decrypts with any,
-// so that you can change keys without losing a session: put the new key in front, and
-// remove the old one a Lifetime and a twentieth later. Until then each session that is
-// used is encrypted again, provided that Encode itself, not a function around it, is
-// the Encoder. A key is 32 random bytes; any other length, the same key twice, or no
-// key is an error.
+// NewCipher returns a Cipher that encrypts with the first key and decrypts with any of them,
+// so that you can rotate keys without losing sessions: put the new key in front, and remove
+// the old one a Lifetime and a twentieth later. By then every session in use has been
+// encrypted with the new key, provided that Encode itself, not a function around it, is the
+// Encoder. A key is 32 random bytes. A key of any other length, the same key twice, or no key
+// at all is an error.
 func NewCipher(keys ...[]byte) (*Cipher, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("session: cipher: there is no key: " + cipherRemedy)
@@ -173,10 +173,10 @@ func NewCipher(keys ...[]byte) (*Cipher, error) {
 	return c, nil
 }
 
-// ParseKey parses a key of 32 bytes in hexadecimal, as `openssl rand -hex 32` prints
-// it, or in base64 of either alphabet. What random bytes would hardly ever look like is
-// refused: zeros and other repetitions, and text that somebody has typed. That does not
-// recognize every password. The error does not contain the key.
+// ParseKey parses a key of 32 bytes in hexadecimal, as `openssl rand -hex 32` prints it, or in
+// base64 of either alphabet. It rejects keys that random bytes would hardly ever produce, such
+// as zeros, repetitions and typed text. It does not detect every password. The error does not
+// contain the key.
 func ParseKey(text string) ([]byte, error) {
 	text = strings.TrimSpace(text)
 	key, err := hex.DecodeString(text)
@@ -209,7 +209,7 @@ func looksRandom(key []byte) bool {
 // dataPurpose separates the messages of Encode from all others under the same keys.
 const dataPurpose = "session data"
 
-// Encode is an Encoder: gob, encrypted with the first key. It encodes the same types as
+// Encode is an Encoder: gob, encrypted with the first key. It supports the same types as
 // GobEncoder.
 func (c *Cipher) Encode(data Data) ([]byte, error) {
 	if by, ok := data[askCipher].(**Cipher); ok {
@@ -228,8 +228,8 @@ func (c *Cipher) encode(v *txn.Values) ([]byte, error) {
 	return c.seal(dataPurpose, plain), nil
 }
 
-// Decode is a Decoder. It fails closed: anything not made by Encode with one of the
-// keys, including a record that is not encrypted, is an error.
+// Decode is a Decoder. It fails closed: anything that was not made by Encode with one of the
+// keys is an error, including a record that is not encrypted.
 func (c *Cipher) Decode(binary []byte) (Data, error) {
 	if len(binary) > 0 && &binary[0] == &whichCipher[0] {
 		return Data{askCipher: c}, nil

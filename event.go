@@ -19,32 +19,32 @@ const (
 	Began = EventKind(txn.Began)
 	// Loaded: a request came with a live session.
 	Loaded = EventKind(txn.Loaded)
-	// Rotated: a session got a new ID, by RegenerateID or SetOwner. So this is a sign-in,
-	// if the visitor had a session before; otherwise it is Began with an Owner.
+	// Rotated: a session got a new ID, by RegenerateID or SetOwner. If the visitor had a
+	// session before, this is the event of a sign-in; otherwise it is Began with an Owner.
 	Rotated = EventKind(txn.Rotated)
 	// Renewed: a session got a new ID because of Options.RenewEvery.
 	Renewed = EventKind(txn.Renewed)
-	// Ended: a session was ended. By says by whom.
+	// Ended: a session was ended, by whom the field By says.
 	Ended = EventKind(txn.Ended)
-	// Evicted: a session ended because of Options.MaxPerOwner. No Ended comes with it.
+	// Evicted: a session was ended by Options.MaxPerOwner. There is no Ended for it.
 	Evicted = EventKind(txn.Evicted)
-	// Expired: a request came with the ID of a session that has expired, but was not
-	// swept yet. Once swept, it is an UnknownID.
+	// Expired: a request came with the ID of an expired session whose record is still there.
+	// Once the record is removed, such a request is an UnknownID.
 	Expired = EventKind(txn.Expired)
-	// UnknownID: a request came with an ID that the store does not have: that of a session
-	// that was ended elsewhere, expired or evicted, whose browser still has the cookie. Many
-	// different ones from one address mean that somebody is guessing.
+	// UnknownID: a request came with an ID that the store does not have. Usually the session
+	// was ended elsewhere, evicted or has expired, and the browser still has its cookie. Many
+	// different IDs from one address mean that somebody is guessing.
 	UnknownID = EventKind(txn.UnknownID)
-	// MalformedID: a request came with something that cannot be an ID.
+	// MalformedID: a request came with a value that cannot be an ID.
 	MalformedID = EventKind(txn.MalformedID)
 	// Undecodable: a request came with the ID of a record that cannot be decoded.
 	Undecodable = EventKind(txn.Undecodable)
-	// StoreCall: a call of the store that did its work, or found nothing.
+	// StoreCall: a store call succeeded, or found nothing.
 	StoreCall = EventKind(txn.StoreCall)
-	// Conflict: a call of the store that found that another request was first. The
-	// library tries again.
+	// Conflict: a compare-and-swap failed, because another request was first. The library
+	// retries.
 	Conflict = EventKind(txn.Conflict)
-	// StoreError: a call of the store that failed.
+	// StoreError: a store call failed.
 	StoreError = EventKind(txn.StoreError)
 )
 
@@ -62,31 +62,31 @@ func (k EventKind) String() string {
 	return eventNames[k]
 }
 
-// Event is something that happened to a session or in the store. What does not apply
-// is zero.
+// Event is something that happened to a session or in the store. Fields that do not apply are
+// zero.
 type Event struct {
 	Kind EventKind
-	// Session names the session in logs. It is a hash of the ID, the same on all
-	// servers: nobody can get back to the ID, and no storage has the same hash. It
-	// changes when the ID does.
+	// Session identifies the session in logs. It is a hash of the ID, the same on all servers.
+	// The ID cannot be derived from it, and no storage contains the same hash. It changes with
+	// the ID.
 	Session string
-	// Previous was the session's name before it was Rotated or Renewed.
+	// Previous is the value of Session before the session was Rotated or Renewed.
 	Previous string
-	// Owner is that of SetOwner, if the session at hand has one.
+	// Owner is the owner given to SetOwner, if the session at hand has one.
 	Owner string
-	// By is who ended a session: "request" for Destroy and Store.Destroy, "manager" for
+	// By tells who ended a session: "request" for Destroy and Store.Destroy, "manager" for
 	// End, EndAll and MaxPerOwner.
 	By string
-	// Op is the call of the store: "load", "load many", "create", "replace", "move",
-	// "touch", "delete" or "sweep".
+	// Op is the store call: "load", "load many", "create", "replace", "move", "touch",
+	// "delete" or "sweep".
 	Op string
-	// Duration is how long that call took.
+	// Duration is how long the call took.
 	Duration time.Duration
 	// Err is what the call returned. ErrNotFound and ErrExists are answers, not failures.
 	Err error
 }
 
-// eventOf makes an Event of the core's.
+// eventOf converts an event of the core.
 func eventOf(e txn.Event) Event {
 	return Event{
 		Kind: EventKind(e.Kind), Session: eventHash(e.ID), Previous: eventHash(e.Previous), Owner: e.Owner,
@@ -102,8 +102,8 @@ func eventHash(id string) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
-// Stats are what has happened in this Manager's Store since it was opened, by kind of event:
-// counters that only grow. They are counted whether or not Options.Observe is set.
+// Stats counts events by kind, since this Manager's Store was opened. The counters only grow,
+// and count whether or not Options.Observe is set.
 type Stats struct {
 	Began, Loaded, Rotated, Renewed, Ended, Evicted, Expired int64
 	UnknownIDs, MalformedIDs, Undecodable                    int64

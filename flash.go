@@ -6,27 +6,26 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Flash is the value that an earlier request of the session left with SetFlash, or nil, as
-// it is in a request that Options.TakesFlash does not choose. A handler takes it as a
-// parameter. It is delivered at most once: of all requests that
-// arrive at the same time, on any server, one gets it, and if that response is lost, so
-// is the flash.
+// Flash is the value that an earlier request of the session left with SetFlash, or nil.
+// Handlers take it as a parameter. It is delivered at most once: of all requests that arrive
+// at the same time, on any server, one gets it, and if that response is lost, so is the flash.
+// It is nil in requests that Options.TakesFlash does not select.
 //
-// What AddFlash left is a []any, also if it is a single value; the function Flashes
-// returns the same list in either case.
+// The flashes left by AddFlash arrive as a []any, even a single one. The function Flashes
+// returns a list in either case.
 //
-// Before you map it to a type of your own, check that it is not nil: for MapTo(nil, …)
+// Before you map it to a type of your own, check that it is not nil: given MapTo(nil, …),
 // Flamego passes some other service.
 type Flash interface{}
 
-// AddFlash adds a flash for the session's next request, after those that are there:
-// what this request, or one at the same time on any server, has left with AddFlash or
-// SetFlash. A later SetFlash replaces them all. nil is not added.
+// AddFlash adds a flash for the session's next request. It goes after those that are there
+// already, left with AddFlash or SetFlash by this request or by a concurrent one on any
+// server. A later SetFlash replaces them all. nil is not added.
 //
-// Each is delivered at most once. If the store's answer is lost, so that nobody knows
-// whether a flash is stored, it is lost rather than shown twice. Each value may be of
-// any type that Set takes. AddFlash may be called concurrently. On a Session from
-// outside this library it is Get and SetFlash.
+// Each flash is delivered at most once. If the store's answer is lost, so that it is unknown
+// whether a flash was stored, the flash is dropped rather than shown twice. A value may be of
+// any type that Set accepts. AddFlash may be called concurrently. On another implementation of
+// Session it is Get followed by SetFlash.
 func AddFlash(s Session, val any) {
 	switch l, ok := s.(*live); {
 	case val == nil:
@@ -47,11 +46,11 @@ func updateFlash(s Session, fn func(old any) any) {
 	s.SetFlash(fn(s.Get(txn.FlashKey)))
 }
 
-// Flashes returns what this request shows: the flashes that it got from the session, in
-// the order in which they were added, and then those of FlashNow. What SetFlash left is
-// a list of one. Every call in a request returns them all. It may be called
-// concurrently. For a Session that is not that of a request it returns what FlashNow
-// was given, and nil for one from outside this library.
+// Flashes returns what this request should show: the flashes it received from the session, in
+// the order in which they were added, followed by those of FlashNow. A value left with
+// SetFlash is a list of one. Every call within a request returns the same flashes. It may be
+// called concurrently. For a Session outside of a request it returns only those of FlashNow,
+// and for another implementation of Session nil.
 func Flashes(s Session) []any {
 	l, ok := s.(*live)
 	if !ok {
@@ -64,10 +63,9 @@ func Flashes(s Session) []any {
 	return txn.Join(txn.FlashList(f.got), f.now)
 }
 
-// FlashNow adds a flash for this very request, as after a form that was not filled in
-// right: Flashes returns it. It is not stored, and makes no session. nil is not added.
-// It may be called concurrently. It does nothing to a Session from outside this
-// library.
+// FlashNow adds a flash to the current request, for example to show a form again with an error
+// message: Flashes returns it. It is not stored, and creates no session. nil is not added. It
+// may be called concurrently. On another implementation of Session it does nothing.
 func FlashNow(s Session, val any) {
 	if l, ok := s.(*live); ok && val != nil {
 		f := l.flashes()
@@ -77,11 +75,11 @@ func FlashNow(s Session, val any) {
 	}
 }
 
-// KeepFlash passes on what this request got from the session to the next request, as
-// when it only redirects. It comes in front of what has been added for that one; without
-// any such, what SetFlash left stays the value that it is. A later SetFlash replaces it.
-// What FlashNow added is not passed on. Only the first call in a request counts. It may
-// be called concurrently. It does nothing to a Session from outside this library.
+// KeepFlash passes the flashes that this request received on to the next one, for example when
+// this request only redirects. They go before any that have been added for the next request;
+// if there are none, a value left with SetFlash keeps its type. A later SetFlash replaces
+// them. Flashes of FlashNow are not passed on. Only the first call in a request has an effect.
+// It may be called concurrently. On another implementation of Session it does nothing.
 func KeepFlash(s Session) {
 	l, ok := s.(*live)
 	if !ok {
@@ -103,7 +101,7 @@ func KeepFlash(s Session) {
 	})
 }
 
-// flashes are what one request shows.
+// flashes holds what one request shows.
 type flashes struct {
 	mu   sync.Mutex
 	got  any // what was in the record
@@ -111,8 +109,8 @@ type flashes struct {
 	kept bool // got is passed on
 }
 
-// flashes returns the flashes of the request. They are made when they are first needed,
-// since most requests have none.
+// flashes returns the flashes of the request. They are created on first use, since most
+// requests have none.
 func (l *live) flashes() *flashes {
 	if f := l.shown.Load(); f != nil {
 		return f
@@ -121,7 +119,7 @@ func (l *live) flashes() *flashes {
 	return l.shown.Load()
 }
 
-// take keeps the flash that the request has got, and returns it as handlers get it.
+// take keeps the flash that the request received, and returns it as handlers get it.
 func (l *live) take(got any) any {
 	if got == nil {
 		return nil

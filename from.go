@@ -9,13 +9,13 @@ import (
 
 type contextKey struct{}
 
-// InContext is a handler that puts the session into the context of the request, where From
-// finds it. Put it behind the Sessioner, in front of an http.Handler that needs the session
-// or of middleware that was written for net/http:
+// InContext is a handler that puts the session into the request's context, where From finds
+// it. Use it after the Sessioner and before an http.Handler that needs the session, or before
+// middleware written for net/http:
 //
 //	f.Get("/report", session.InContext, report.ServeHTTP)
 //
-// It copies the request, which is why the Sessioner leaves it to those who need it.
+// It copies the request, so the Sessioner does not do it for every route.
 func InContext(c flamego.Context, s Session) {
 	r := c.Request().Request
 	r = r.WithContext(context.WithValue(r.Context(), contextKey{}, s))
@@ -23,9 +23,9 @@ func InContext(c flamego.Context, s Session) {
 	c.Map(r)
 }
 
-// From returns the session of a request that has passed InContext, or nil. It is the one that
-// handlers take as a parameter, and is found in every request whose context derives from that
-// one's. From may be called concurrently.
+// From returns the session of a request that has passed InContext, or nil. It is the same
+// Session that handlers take as a parameter, and is found in every request whose context
+// derives from that request's context. From may be called concurrently.
 func From(r *http.Request) Session {
 	s, _ := r.Context().Value(contextKey{}).(Session)
 	return s

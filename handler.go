@@ -9,17 +9,17 @@ import (
 	"github.com/flamego/flamego/inject"
 )
 
-// Handler is a handler that Flamego calls without reflection, which is about half of
-// what a session costs a request. Any func works as a handler; wrap one on a busy
+// Handler is a handler that Flamego calls without reflection, which saves about half of what a
+// session costs a request. Any func works as a handler; convert one to Handler on a busy
 // route:
 //
 //	f.Get("/", session.Handler(func(c flamego.Context, s session.Session) { … }))
 type Handler func(c flamego.Context, s Session)
 
-// FlashHandler is a Handler that takes the flash as well.
+// FlashHandler is a Handler that also takes the flash.
 type FlashHandler func(c flamego.Context, s Session, flash Flash)
 
-// HTTPHandler is a Handler that takes what a net/http handler takes.
+// HTTPHandler is a Handler with the parameters of a net/http handler and the session.
 type HTTPHandler func(w http.ResponseWriter, r *http.Request, s Session)
 
 var (
@@ -46,8 +46,8 @@ func (h HTTPHandler) Invoke(args []interface{}) ([]reflect.Value, error) {
 	return nil, nil
 }
 
-// boundStore is the Store that handlers get: the request itself, which knows its own
-// session, and ends, reads and saves it as the request sees it.
+// boundStore is the Store that handlers get: the request itself, which knows its own session,
+// and ends, reads and saves it as the request sees it.
 type boundStore request
 
 var _ Store = (*boundStore)(nil)
@@ -71,7 +71,7 @@ func (b *boundStore) Destroy(ctx context.Context, sid string) error {
 	return b.m.outer.Destroy(ctx, sid)
 }
 
-// Exist knows the request's own session by its ID even if the client keeps it.
+// Exist recognizes the request's own session by its ID even if the client keeps it.
 func (b *boundStore) Exist(ctx context.Context, sid string) bool {
 	if own, _, saved := b.live.txn.Is(sid); own && b.m.core.Traits.Client {
 		return saved

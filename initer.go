@@ -9,15 +9,15 @@ import (
 	"github.com/flamego/session/internal/clientstore"
 )
 
-// startTimeout bounds how long the start waits for a storage system.
+// startTimeout limits how long the start waits for a storage system.
 const startTimeout = 15 * time.Second
 
-// BackendIniter returns an Initer for a Backend. It finds the Config of type C in the
-// arguments, or says what it found instead, calls open, and makes a Store of what open
-// returns. C is a struct like FileConfig, B the type of the Backend. NewManager wraps
-// an error of open, so it should name the field of C and the remedy; what else open
-// returns with an error is dropped. The context is for the start only, and ends after
-// 15 seconds: open must not keep it.
+// BackendIniter returns an Initer for a Backend. It finds the Config of type C among the
+// arguments, calls open with it, and makes a Store of what open returns; without such a
+// Config, the error says what was found instead. C is a struct like FileConfig, B the type of
+// the Backend. NewManager wraps an error of open, so it should name the field of C and the
+// remedy; anything else that open returns with an error is ignored. The context ends 15
+// seconds after the start: open must not keep it.
 func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
 		cfg, err := configOf[C](args)
@@ -34,11 +34,11 @@ func BackendIniter[C any, B Backend](open func(ctx context.Context, cfg C) (B, S
 	}
 }
 
-// ClientIniter returns an Initer for sessions that their clients keep. The cookie, or
-// the header of Options.Transport, holds the whole session, encrypted by the Cipher,
-// instead of an ID, and the server keeps nothing. Package cookie uses it, and says
-// what such sessions cannot do. C and open are as for BackendIniter. The Store cannot
-// change sessions outside of their own requests.
+// ClientIniter returns an Initer for sessions that their clients keep: the cookie, or the
+// header of Options.Transport, holds the whole session, encrypted by the Cipher, instead of an
+// ID, and the server keeps nothing. Package cookie uses it, and says what such sessions cannot
+// do. C and open are as for BackendIniter. Through such a Store, sessions cannot be changed
+// outside of their own requests.
 func ClientIniter[C any](open func(ctx context.Context, cfg C) (*Cipher, StoreConfig, error)) Initer {
 	return func(ctx context.Context, args ...interface{}) (Store, error) {
 		cfg, err := configOf[C](args)

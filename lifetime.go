@@ -10,14 +10,14 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// SetLifetime gives this session an idle timeout of its own instead of
-// Config.Lifetime: short for an administrator, long for a kiosk. It slides with every
-// access. It is kept with the record, so all servers agree, and stays when the ID
-// changes. 0 undoes it. An absolute timeout still ends the session.
+// SetLifetime gives this session its own idle timeout, instead of Config.Lifetime: a shorter
+// one for an administrator, say, or a longer one for a kiosk. It slides with every access. It
+// is stored in the record, so all servers agree on it, and it survives a change of ID. 0
+// resets it. The absolute timeout still applies.
 //
-// It is an error if d is negative, under a second or over 100 years, or if the Store
-// was not made by this library and so decides by itself when a session expires. It may
-// be called concurrently. On a Session from outside this library it is a Set.
+// It returns an error if d is negative, under a second or over 100 years, or if the Store was
+// not made by this library, since such a Store decides itself when a session expires. It may
+// be called concurrently. On another implementation of Session it only calls Set.
 func SetLifetime(s Session, d time.Duration) error {
 	if err := canLast(s, d, txn.MaxLifetime, "100 years"); err != nil {
 		return fmt.Errorf("session: set lifetime: %w", err)
@@ -26,14 +26,14 @@ func SetLifetime(s Session, d time.Duration) error {
 	return nil
 }
 
-// SetAbsoluteLifetime gives this session an absolute timeout of its own instead of
-// Options.AbsoluteLifetime: it ends d after it began, however busy it is. If the option is
-// not set, d counts from the first call. It is kept with the record, so all servers agree,
-// and stays when the ID changes. 0 undoes it.
+// SetAbsoluteLifetime gives this session its own absolute timeout, instead of
+// Options.AbsoluteLifetime: the session ends d after it began, however busy it is. If the
+// option is not set, d counts from the first call. It is stored in the record, so all servers
+// agree on it, and it survives a change of ID. 0 resets it.
 //
-// It is an error if d is negative, under a second or over 100 years, or shorter than what
-// Remember was given. It may be called concurrently. On a Session from outside this library
-// it is a Set.
+// It returns an error if d is negative, under a second or over 100 years, or shorter than the
+// duration given to Remember. It may be called concurrently. On another implementation of
+// Session it only calls Set.
 func SetAbsoluteLifetime(s Session, d time.Duration) error {
 	err := inRange(d, txn.MaxLifetime, "100 years")
 	if l, ok := s.(*live); ok && err == nil {
@@ -46,8 +46,8 @@ func SetAbsoluteLifetime(s Session, d time.Duration) error {
 	return nil
 }
 
-// outlasts returns an error if a session with this absolute timeout of its own, 0 for that of
-// the options, ends before its cookie.
+// outlasts returns an error if a session with this absolute timeout, or with that of the
+// options if absolute is 0, would end before its cookie.
 func (l *live) outlasts(absolute, cookie time.Duration) error {
 	l.use()
 	option := "SetAbsoluteLifetime"
@@ -60,18 +60,18 @@ func (l *live) outlasts(absolute, cookie time.Duration) error {
 	return fmt.Errorf("a cookie for %v, but %s ends the session after %v: remember it for no longer, or call session.SetAbsoluteLifetime with %v first", cookie, option, absolute, cookie)
 }
 
-// Remember makes the session outlive the browser, for "stay signed in": its cookie
-// becomes persistent, with d as its Max-Age, and d becomes its idle timeout, as with
-// SetLifetime. Both count from the last access. Without Remember the cookie ends with
-// the browser, unless CookieOptions.MaxAge is set. 0 undoes it: the session then lasts
-// as if Remember and SetLifetime had never been called.
+// Remember makes the session outlive the browser, for "stay signed in": its cookie becomes
+// persistent with d as its Max-Age, and d becomes its idle timeout, as with SetLifetime. Both
+// count from the last access. Without Remember the cookie ends with the browser, unless
+// CookieOptions.MaxAge is set. 0 resets both: the session then lasts as if neither Remember
+// nor SetLifetime had been called.
 //
-// It is an error if d is negative, under a second or over 400 days, the most that
-// browsers keep a cookie (RFC 6265bis, section 5.5), if d is longer than the session's
-// absolute timeout, which would end it before: see SetAbsoluteLifetime; or if the Store was
-// not made by this library. The cookie is written with the first byte of the response, and
-// ends with the absolute timeout at the latest; a later Remember takes effect when the cookie
-// is next sent. It may be called concurrently.
+// It returns an error if d is negative, under a second or over 400 days (the longest that
+// browsers keep a cookie: RFC 6265bis, section 5.5), if d exceeds the session's absolute
+// timeout (see SetAbsoluteLifetime), or if the Store was not made by this library. The cookie
+// is written with the first byte of the response, and expires with the absolute timeout at the
+// latest. A later call takes effect when the cookie is next sent. It may be called
+// concurrently.
 func Remember(s Session, d time.Duration) error {
 	err := canLast(s, d, txn.MaxCookieAge, "400 days")
 	if l, ok := s.(*live); ok && err == nil {
@@ -85,15 +85,15 @@ func Remember(s Session, d time.Duration) error {
 	return nil
 }
 
-// Expires returns when the session ends if nobody uses it from now on: at the end of its
-// idle timeout or of Options.AbsoluteLifetime, whichever is earlier. What this request
-// has changed counts as stored. A page can warn its visitor in time; a WebSocket knows
-// when to call Refresh at the latest. Other requests may have kept the session alive, or
-// ended it, since this one has loaded it: Refresh finds out.
+// Expires returns when the session will end if nobody uses it from now on: at its idle timeout
+// or its absolute timeout, whichever comes first. Uncommitted changes of this request count as
+// stored. Use it to warn a visitor in time, or to schedule the next Refresh of a WebSocket.
+// Since this request loaded the session, other requests may have extended or ended it; Refresh
+// finds out.
 //
-// It is the zero time if there is no session, if the Store was not made by this library
-// and so decides by itself, and for a Session from outside this library. It may be
-// called concurrently.
+// It returns the zero time if there is no session, if the Store was not made by this library
+// (it then decides itself when a session expires), and for another implementation of Session.
+// It may be called concurrently.
 func Expires(s Session) time.Time {
 	l, ok := s.(*live)
 	if !ok {
@@ -141,20 +141,20 @@ func setOwn(s Session, key string, n int64) {
 }
 
 // Refresh loads the session again, so that a WebSocket or a long stream sees what other
-// requests have stored since, and keeps it alive as a request does. Call it from time to
-// time, and at least once in the session's idle timeout: see Expires. With
-// Options.RenewEvery call it every few minutes: it follows a renewal by another request
-// only while the old ID is still good. What this request has changed and not yet stored
-// stays, and Updates run again on what was loaded. The flash is left to the next request.
-// A passive request does not keep the session alive by it either: see Options.Passive.
+// requests have stored, and extends the session as a new request would. Call it from time to
+// time, at least once per idle timeout: see Expires. With Options.RenewEvery call it every few
+// minutes, since it can follow a renewal by another request only while the old ID is valid.
+// Uncommitted changes of this request stay, and Updates are applied again to the loaded
+// values. The flash is left for the next request. In a passive request Refresh does not extend
+// the session either: see Options.Passive.
 //
-// ErrEnded means that the session has ended or moved to a new ID: say goodbye to the
-// client. Any other error means that the store could not be asked, and the session is
-// as it was: try again. Without a session Refresh does nothing.
+// ErrEnded means that the session has ended or moved to a new ID: close the connection. After
+// any other error the store could not be reached, and the session is unchanged: try again.
+// Without a session Refresh does nothing.
 //
-// It waits until the context ends, but no longer than Options.StoreTimeout. It may be
-// called concurrently. With package cookie it is an error: the client has the only copy.
-// It does nothing to a Session from outside this library.
+// It waits until the context ends, but no longer than Options.StoreTimeout. It may be called
+// concurrently. With package cookie it returns an error, because the client has the only copy.
+// On another implementation of Session it does nothing.
 func Refresh(ctx context.Context, s Session) error {
 	l, ok := s.(*live)
 	if !ok {

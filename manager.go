@@ -20,8 +20,8 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Manager holds a session store and everything that a server needs to use it. Make
-// one at start; its methods may be called concurrently. The middleware injects it as
+// Manager holds a session store and everything that a server needs to use it. Create one at
+// start; its methods may be called concurrently. The middleware injects it as
 // *session.Manager.
 type Manager struct {
 	opt      Options
@@ -42,10 +42,9 @@ type Manager struct {
 	closing error
 }
 
-// NewManager opens the store that the options choose, and starts removing its expired
-// sessions in the background. An error names the option at fault and the remedy. Close
-// the Manager when the server has stopped. After an error, the Store that the Initer has opened
-// is closed again.
+// NewManager opens the store that the options select, and starts to remove expired records in
+// the background. An error names the option at fault and the remedy; a Store that the Initer
+// had opened is then closed again. Close the Manager when the server has stopped.
 func NewManager(opts Options) (*Manager, error) {
 	opt, err := opts.withDefaults()
 	if err != nil {
@@ -92,7 +91,7 @@ func NewManager(opts Options) (*Manager, error) {
 	return m, nil
 }
 
-// check says why the options and the Store do not fit.
+// check returns an error if the options and the Store do not fit.
 func (m *Manager) check() error {
 	if err := m.store.attach(m); err != nil {
 		return err
@@ -117,8 +116,8 @@ func (m *Manager) check() error {
 	return m.register()
 }
 
-// prove has a Store of the library's show that it keeps what it is given. If it cannot be
-// reached, the server starts all the same, and requests that need it fail until it can be.
+// prove makes a Store of this library show that it returns what it is given. If the store
+// cannot be reached, the server starts anyway, and requests that need it fail until it can be.
 func (m *Manager) prove() error {
 	e, ok := m.core.Engine.(interface{ Prove(context.Context) error })
 	if !ok {
@@ -134,10 +133,9 @@ func (m *Manager) prove() error {
 	return err
 }
 
-// Sessioner returns a middleware handler that injects session.Session, session.Store
-// and more into the request context: see Manager.Sessioner. It panics if the options
-// are wrong or the store cannot be opened; NewManager returns an error instead, and
-// its Manager can be closed.
+// Sessioner returns a middleware handler that injects session.Session, session.Store and more
+// into the request context: see Manager.Sessioner. It panics if the options are wrong or the
+// store cannot be opened; NewManager returns an error instead, and its Manager can be closed.
 func Sessioner(opts ...Options) flamego.Handler {
 	var opt Options
 	if len(opts) > 0 {
@@ -150,15 +148,15 @@ func Sessioner(opts ...Options) flamego.Handler {
 	return m.Sessioner()
 }
 
-// Sessioner returns the middleware. It injects session.Session, session.Store,
-// session.Flash and *session.Manager. It sends 500 if the session cannot be loaded,
-// and, instead of the handlers' response, if their changes cannot be stored. Put
-// flamego.Recovery, if you use it, in front.
+// Sessioner returns the middleware. It injects session.Session, session.Store, session.Flash
+// and *session.Manager. The client gets 500 if the session cannot be loaded, and also, in
+// place of the handlers' response, if its changes cannot be stored. If you use
+// flamego.Recovery, put it in front.
 func (m *Manager) Sessioner() flamego.Handler {
 	return flamego.ContextInvoker(func(c flamego.Context) { m.handle(c, ordinary) })
 }
 
-// SessionerAs returns the middleware for a second Manager on the same requests, say
+// SessionerAs returns the middleware for a second Manager on the same requests, for example
 // for administrators. It injects its session and flash under types of your own:
 //
 //	type AdminSession interface{ session.Session }
@@ -167,13 +165,13 @@ func (m *Manager) Sessioner() flamego.Handler {
 //	f.Use(m.Sessioner(), session.SessionerAs[AdminSession, AdminFlash](admin))
 //	f.Get("/admin", func(s AdminSession, flash AdminFlash) { … })
 //
-// The Managers must have different Cookie.Names; otherwise the client gets 500, and
-// ErrorFunc is called. Each commits independently: if one fails, the client gets 500,
-// and what the other has stored stays, and so does its cookie. Store and *Manager are
-// not injected: use the Manager that you have.
+// The Managers must have different Cookie.Names; otherwise the client gets 500, and ErrorFunc
+// is called. Each commits independently: if one fails, the client gets 500, but what the other
+// has stored stays, and so does its cookie. Store and *Manager are not injected: use the
+// Manager that you have.
 //
-// It panics if the types are not new interface types, S with the methods of
-// Session and F without any.
+// It panics unless both types are new interface types: S with the methods of Session, F with
+// none.
 func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
 	s, f := reflect.TypeFor[S](), reflect.TypeFor[F]()
 	switch {
@@ -195,11 +193,11 @@ func SessionerAs[S Session, F any](m *Manager) flamego.Handler {
 // Store returns the store, for use outside of requests.
 func (m *Manager) Store() Store { return m.outer }
 
-// Close stops the background work, waiting for it until the context ends, and closes
-// every connection that the library opened, but none that it was given. Of several Managers
-// on one Store, the last one closes that. If the context ends first, Close returns its error,
-// and goes on in the background. Call it when no more requests come, after
-// http.Server.Shutdown. Later calls return what the first one did.
+// Close stops the background work and closes every connection that the library opened, but
+// none that it was given. If several Managers use one Store, the last to be closed closes it.
+// Close waits until the context ends; it then returns the context's error, and closing goes on
+// in the background. Call it when no more requests arrive, after http.Server.Shutdown. Later
+// calls return the result of the first.
 func (m *Manager) Close(ctx context.Context) error {
 	m.close.Do(func() {
 		m.stop()
@@ -252,21 +250,21 @@ func (m *Manager) collect(ctx context.Context) {
 	}
 }
 
-// deadline bounds a wait for the store.
+// deadline limits a wait for the store.
 func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return m.store.within(ctx, m.opt.StoreTimeout)
 }
 
-// Count returns the number of live sessions in the store, including those of other
-// servers, and of other Managers if several share a table: how many people with a session
-// are online. Expired sessions do not count, nor do the library's own records. Only one that
-// is ended from elsewhere within five minutes of its sign-in or new ID counts for five more.
+// Count returns the number of live sessions in the store, including those of other servers,
+// and of other Managers if they share a table. Use it for "users online". Expired sessions and
+// the library's own records do not count, with one exception: a session that is ended from
+// elsewhere within five minutes of its sign-in or of a new ID counts for five more minutes.
 //
-// It reads an index, the times of all sessions or, on Redis, all keys: fine for an admin
-// page, too much for every page of a busy site.
+// It reads an index, the expiry of every session or, on Redis, every key: fine for an admin
+// page, too expensive for every page of a busy site.
 //
-// Only the context bounds the wait, not Options.StoreTimeout. If the Store is not a
-// Counter, the error is errors.ErrUnsupported. Count may be called concurrently.
+// Only the context limits the wait, not Options.StoreTimeout. The error is
+// errors.ErrUnsupported if the Store is not a Counter. Count may be called concurrently.
 func (m *Manager) Count(ctx context.Context) (int, error) {
 	c, ok := m.core.Engine.(Counter)
 	if !ok {
@@ -279,7 +277,7 @@ func (m *Manager) Count(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// observer returns what the core calls, or nil, so that nothing is measured.
+// observer returns the function that the core calls, or nil, so that nothing is measured.
 func (m *Manager) observer() func(context.Context, txn.Event) {
 	if m.opt.Observe == nil {
 		return nil
@@ -294,7 +292,7 @@ func (m *Manager) observer() func(context.Context, txn.Event) {
 	}
 }
 
-// Stats returns the figures of this Manager; each server has its own. It calls no
+// Stats returns the figures of this Manager; each server has its own. It does not call the
 // store, and may be called concurrently.
 func (m *Manager) Stats() Stats {
 	n := func(k EventKind) int64 { return m.core.Counts[k].Load() }

@@ -12,14 +12,14 @@ import (
 
 // MemoryConfig contains options for the memory session store.
 type MemoryConfig struct {
-	// Lifetime is the idle timeout. Default is one hour, also for anything under a
-	// second; more than 100 years means 100 years.
+	// Lifetime is the idle timeout. Default is one hour, also for values under a second;
+	// values over 100 years mean 100 years.
 	Lifetime time.Duration
 }
 
-// MemoryIniter returns the Initer for the memory session store. It keeps Go values as
-// they are, within the process: any type works, nothing has to be registered, and a
-// restart ends all sessions. Its Config is a MemoryConfig, or nothing.
+// MemoryIniter returns the Initer for the memory session store. It keeps Go values as they
+// are, within the process: any type works, nothing has to be registered, and a restart ends
+// all sessions. Its Config is a MemoryConfig, and is optional.
 func MemoryIniter() Initer {
 	return func(_ context.Context, args ...interface{}) (Store, error) {
 		cfg, given := parseArgs[MemoryConfig](args)

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Navigation reports whether a person is going to see the response as a page, for
-// Options.TakesFlash. It is a GET by which a browser tab goes to another page. It is none of
-// these: a page that is fetched ahead of a visit that may never come, a request by a script,
-// such as a poll or a stream, a WebSocket, an image, and a frame within a page.
+// Navigation reports whether a person will see the response to r as a page. It is a rule for
+// Options.TakesFlash. It is true for a GET by which a browser tab loads a page. It is false
+// for a prefetched page, a request by a script, such as a poll or a stream, a WebSocket, an
+// image, and a frame within a page.
 //
-// Browsers say so in Sec-Fetch-Mode and Sec-Fetch-Dest, but not on plain HTTP, nor the old
-// ones. Then it goes by what else they send: an Accept that names text/html.
+// Browsers send this in Sec-Fetch-Mode and Sec-Fetch-Dest, except over plain HTTP and in old
+// versions. Without these headers, an Accept that names text/html decides.
 //
-// Where scripts fetch whole pages, as Turbo and htmx do, or the site lives in a frame of
-// another one, combine it with a rule of your own:
+// If scripts fetch whole pages, as Turbo and htmx do, or the site is shown in a frame of
+// another site, combine it with a rule of your own:
 //
 //	TakesFlash: func(r *http.Request) bool {
 //		return session.Navigation(r) || r.Header.Get("HX-Boosted") == "true"
@@ -30,8 +30,8 @@ func Navigation(r *http.Request) bool {
 	return h.Get("X-Requested-With") == "" && strings.Contains(strings.ToLower(strings.Join(h["Accept"], ",")), "text/html")
 }
 
-// isAhead reports whether a browser fetches a page that nobody may ever look at. Each of
-// the headers is that of some browsers.
+// isAhead reports whether the browser fetches the page ahead of a visit that may never come.
+// Different browsers use different headers.
 func isAhead(h http.Header) bool {
 	for _, name := range [...]string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
 		for _, line := range h[name] {

@@ -16,136 +16,135 @@ import (
 const (
 	// defaultIDLength gives 160 random bits (OWASP ASVS 5.0 7.2.3 asks for 128).
 	defaultIDLength = 32
-	// safeIDLength is the least that gives 128 bits.
+	// safeIDLength is the shortest length that gives 128 bits.
 	safeIDLength = 26
-	// legacyIDLength is v1.6.6's default. Browsers still have such IDs, which stay valid
+	// legacyIDLength is the default of v1.6.6. Browsers still hold such IDs. They stay valid
 	// while their records exist.
 	legacyIDLength = 16
 )
 
 // Options contains options for the session.Sessioner middleware.
 type Options struct {
-	// Initer is the initialization function of the session store. Default is
-	// session.MemoryIniter.
+	// Initer opens the session store. Default is session.MemoryIniter.
 	Initer Initer
-	// Config is the configuration object to be passed to the Initer for the session
-	// store. It must be of the type that the Initer wants: session.FileConfig for
-	// session.FileIniter, and so on.
+	// Config configures the session store. It must have the type that the Initer expects:
+	// session.FileConfig for session.FileIniter, and so on. session.MemoryIniter needs none.
 	Config interface{}
 	// Cookie is a set of options for setting HTTP cookies.
 	Cookie CookieOptions
-	// IDLength specifies the length of new session IDs, in characters of 5 bits.
-	// Default is 32, which makes 160 bits; at most 128. Under 26 characters an ID
-	// has fewer than 128 bits (OWASP ASVS 5.0 7.2.3), and a warning is logged. IDs of
-	// other lengths, from 16 characters on, are valid while their records exist.
+	// IDLength is the length of new session IDs, in characters of 5 bits each. Default is 32,
+	// which is 160 bits; the maximum is 128. With fewer than 26 characters an ID has fewer
+	// than 128 bits (OWASP ASVS 5.0 7.2.3), and a warning is logged. Existing IDs of any other
+	// length from 16 characters up stay valid while their records exist.
 	IDLength int
-	// GCInterval is the time interval for GC operations, which start at a random
-	// moment within it. Default is 5 minutes, also for anything under a second. A call of
-	// the store that takes longer than that fails, which ErrorFunc and Observe hear of.
-	// Expired sessions cannot be read, whether or not GC has run.
+	// GCInterval is the interval at which expired records are removed. The first removal
+	// happens at a random moment within it. Default is 5 minutes, also for values under a
+	// second. A store call that takes longer than the interval fails, and the error goes to
+	// ErrorFunc and Observe. An expired session cannot be read, whether or not its record has
+	// been removed.
 	GCInterval time.Duration
-	// ErrorFunc is called with every error that no handler gets. It contains no ID. What
-	// one client could cause with each request comes once a minute, with a count. Default
-	// is to log it with log/slog, unless Report is set, and while the store cannot be reached
-	// once a minute, with a count. It may be called concurrently.
+	// ErrorFunc is called with every error that is not returned to a handler. The error never
+	// contains a session ID. Errors that a client could cause with every request are reported
+	// at most once a minute, with a count of those left out. Default is to log with log/slog,
+	// unless Report is set; the default log also limits errors of an unreachable store to one
+	// a minute. It may be called concurrently.
 	ErrorFunc func(err error)
-	// ReadIDFunc is the function to read session ID from the request. Default is
-	// that of Transport. What does not look like an ID counts as none. Nobody else knows
-	// where it looks, so Cookie.Name names that place: if another Manager shares the
-	// store, give each a name of its own, or an ID of one is valid for the other.
+	// ReadIDFunc reads the session ID from the request. Default is that of Transport. A value
+	// that is not a valid ID is ignored. The library cannot know where the function looks, so
+	// Cookie.Name stands for that place: if two Managers share a store, give each its own
+	// Cookie.Name, or an ID issued by one is valid for the other.
 	ReadIDFunc func(r *http.Request) string
-	// WriteIDFunc is the function to write session ID to the response. Default is
-	// that of Transport, the first of several. The `created` argument is true if the
-	// session or its ID is new, so that the client has to be told; this happens once,
-	// just before the first byte leaves. It is false for a session that the request
-	// brought, once per request and before the handlers.
+	// WriteIDFunc writes the session ID to the response. Default is that of Transport, or of
+	// the first one in FirstOf. It is called with created set to true when the session or its
+	// ID is new and the client has to be told: once, just before the first byte of the
+	// response. For a session that the request brought, it is called with created set to
+	// false: once per request, before the handlers.
 	WriteIDFunc func(w http.ResponseWriter, r *http.Request, sid string, created bool)
 
-	// Transport carries the session ID. Default is the cookie. ReadIDFunc and
-	// WriteIDFunc replace it where they are set.
+	// Transport carries the session ID between client and server. Default is the cookie.
+	// ReadIDFunc and WriteIDFunc, where set, replace it.
 	Transport Transport
-	// AbsoluteLifetime ends a session this long after it began, however busy it is,
-	// even if its ID has changed since (OWASP ASVS 5.0 7.3.2). Default is 0, which is
-	// never. SetAbsoluteLifetime sets that of one session. The start is kept with the
-	// record; a session from before the option was set counts from its next use.
+	// AbsoluteLifetime is the absolute timeout: a session ends this long after it began,
+	// however busy it is and even if its ID has changed (OWASP ASVS 5.0 7.3.2). Default is 0,
+	// no absolute timeout. SetAbsoluteLifetime overrides it for one session. The start is
+	// stored in the record; for a session that is older than the option, the clock starts at
+	// its next use.
 	AbsoluteLifetime time.Duration
-	// StoreTimeout bounds how long a request waits for the store, once to load its
-	// session and once to store it. Default is 5 seconds.
+	// StoreTimeout limits how long a request waits for the store: once to load its session,
+	// and once to store it. Default is 5 seconds.
 	StoreTimeout time.Duration
-	// Observe is called with every Event, for logs and metrics: see package examples.
-	// It gets the request's context where there is one, is called while the request
-	// waits, and may be called concurrently. So it must not call Edit, End or EndAll, or
-	// change a session: that could wait for the same request, in memory for ever. Do it in a
-	// goroutine. Default is nil, which costs nothing.
+	// Observe is called with every Event, for logs and metrics: see package examples. It gets
+	// the request's context if there is one. It is called while the request waits, and may be
+	// called concurrently. Do not call Edit, End or EndAll in it, and do not change a session:
+	// these can deadlock; call them from a new goroutine. Default is nil, which costs nothing.
 	Observe func(ctx context.Context, e Event)
-	// RenewEvery gives a session that lasts this long a new ID, again and again, so a
-	// stolen one does not last (OWASP Session Management, "renewal timeout"). Default is
-	// 0, which is never; at least 5 minutes. It happens with the response to a request
-	// of the session. Other requests that are under way with the old ID go on, and get
-	// the new one too: for 5 minutes the old ID is still good, unlike that of
-	// RegenerateID. While the option is set, an ID that the storage does not have
-	// costs one more look.
+	// RenewEvery gives a session a new ID whenever the current one is this old, so that a
+	// stolen ID is of use for a limited time only (OWASP Session Management, "renewal
+	// timeout"). Default is 0, never; the minimum is 5 minutes. The new ID is sent with the
+	// response to a request of the session. Unlike after RegenerateID, the old ID stays valid
+	// for 5 more minutes, so concurrent requests that carry it succeed and are told the new
+	// ID. While the option is set, an ID that the store does not have costs one extra Load.
 	RenewEvery time.Duration
-	// HashIDs keeps the IDs out of the storage: it gets SHA-256 hashes of them, so a
-	// leaked dump or backup signs nobody in. Default is false. Sessions from before
-	// go on, and are stored under their hashes when they next change; until all of
-	// them have expired, turning it off again ends those. An ID that the storage does
-	// not have costs two more looks, and the end of a session one. Servers without
-	// the option, and those of v1.6.6, do not find the sessions. A Store in memory and
-	// one whose sessions their clients keep have no IDs in a storage, so there it changes nothing.
+	// HashIDs stores each record under the SHA-256 hash of its ID, so that a leaked dump or
+	// backup contains no usable ID. Default is false. Existing sessions continue, and move to
+	// their hashes when they next change. Turning the option off again ends all sessions that
+	// are stored under a hash. An ID that the store does not have costs two extra Loads, and
+	// ending a session one. Servers without the option, and servers of v1.6.6, do not find
+	// these sessions, so set it on all servers at once. It has no effect on a Store in memory,
+	// or on one whose sessions are kept by their clients.
 	HashIDs bool
-	// MaxPerOwner is how many sessions an owner may have at a time. If a sign-in would
-	// make one more, the oldest ends. Default is 0, which is any number. It needs a
-	// Store that can list sessions: see SetOwner.
+	// MaxPerOwner is the maximum number of sessions per owner. A sign-in beyond it ends the
+	// owner's oldest session. Default is 0, no limit. It requires a Store that can list
+	// sessions: see SetOwner.
 	MaxPerOwner int
-	// RefuseOverMax refuses such a sign-in instead: Commit returns ErrTooMany, and what
-	// was set since the last commit is dropped, so the handler can say why. Without a
-	// Commit in the handler the client gets 500. Default is false.
+	// RefuseOverMax refuses a sign-in beyond MaxPerOwner instead of ending the oldest session.
+	// Commit then returns ErrTooMany, and the changes since the last commit are dropped, so
+	// the handler can explain. If the handler does not call Commit, the client gets 500.
+	// Default is false.
 	RefuseOverMax bool
-	// OwnerOf names the owner of a session that has none: whose it is by what earlier versions
-	// of the application have put into it, or "". Such a session is put on the owner's list when
-	// a request next uses or stores it, keeps its ID, and is found by Manager.Sessions, End and
-	// EndAll from then on. MaxPerOwner counts it, and ends the oldest for it, also with
-	// RefuseOverMax. What the function changes is not stored. If it panics, ErrorFunc is called,
-	// and the session is not listed. Default is nil. It is called for sessions without an owner
-	// only, maybe concurrently. It needs a Store that can list sessions: see SetOwner. Give all
-	// servers the same function.
+	// OwnerOf returns the owner of a session for which SetOwner was never called, or "" if it
+	// has none, judging by what earlier versions of the application stored in it. When a
+	// request next uses or stores such a session, it is added to the owner's list under its
+	// current ID, so that Manager.Sessions, End and EndAll find it. It counts toward
+	// MaxPerOwner, and the oldest session ends if there are too many, even with RefuseOverMax.
+	// Changes that the function makes to the session are not stored. If it panics, ErrorFunc
+	// is called, and the session is not listed. Default is nil. It is called only for sessions
+	// without an owner, and may be called concurrently. It requires a Store that can list
+	// sessions: see SetOwner. Use the same function on all servers.
 	OwnerOf func(s Session) string
-	// MaxSize is how many bytes a session may have when it is encoded, so that nobody can
-	// fill the store with what your handlers take from a request. A commit that would make
-	// it larger is ErrTooLarge, and what was set since the last one is dropped, so a handler
-	// that calls Commit can answer 413; without a Commit the client gets 500. Default is 0,
-	// which is any size. It costs one more encoding per commit. In memory, a session with a
-	// value that gob cannot encode has no size.
+	// MaxSize is the maximum size of an encoded session, in bytes, so that input which
+	// handlers store cannot fill the store. A commit beyond it returns ErrTooLarge, and the
+	// changes since the last commit are dropped, so a handler that calls Commit can answer
+	// 413. If the handler does not call Commit, the client gets 500. Default is 0, no limit.
+	// It costs one extra encoding per commit. With the memory store, a session that contains a
+	// value which gob cannot encode is not measured.
 	MaxSize int
-	// Passive tells requests that do not mean that the visitor is there, such as the
-	// polls of an open page, health checks and prefetches. Such a request reads its
-	// session, but does not keep it alive: it neither slides the expiry nor has a
-	// persistent cookie sent again, and the flash stays for the next request, so that
-	// its own session.Flash is nil. What its handler changes is stored all the same,
-	// without sliding the expiry. Default is nil: every request is an access. It is
-	// called for requests with a session, maybe concurrently; if it panics, the client
-	// gets 500.
+	// Passive reports whether r is background traffic (polling, health checks, prefetch) that
+	// must not extend the session. Such a request can read and change its session, and changes
+	// are stored, but it does not slide the expiry and does not send a persistent cookie
+	// again. It also leaves the flash for the next request: its own session.Flash is nil.
+	// Default is nil: every request counts as activity. It is called for requests with a
+	// session, and may be called concurrently. If it panics, the client gets 500.
 	Passive func(r *http.Request) bool
-	// Report is ErrorFunc with a context, that of the request where there is one: it has
-	// what a middleware in front has put there, such as the ID of a trace, so that the line
-	// in the log can be tied to its request. The default log passes it to log/slog. If
-	// ErrorFunc is set as well, both are called. It may be called concurrently.
+	// Report is ErrorFunc with a context: the request's, if there is one, with whatever
+	// earlier middleware has put into it, such as a trace ID. Use it to tie a log line to its
+	// request. If ErrorFunc is set too, both are called. Default is to pass the context to
+	// log/slog. It may be called concurrently.
 	Report func(ctx context.Context, err error)
-	// FailureFunc answers a request whose session could not be loaded or stored, for example
-	// with a page of your own, JSON, or 503 and Retry-After. The response has nothing of the
-	// handlers' left, only what was set in front of the middleware. What FailureFunc writes
-	// is sent when it returns, as 500 if it sets no status, and no cache keeps it. If it
-	// writes nothing, or panics, and by default, a plain 500 is sent. It is not called once
-	// the response has started, or if the handler has panicked. The error is also reported.
-	// It may be called concurrently, and must not use the session.
+	// FailureFunc writes the response to a request whose session could not be loaded or
+	// stored, for example a page of your own, JSON, or 503 with Retry-After. What the handlers
+	// wrote is discarded; only headers set by earlier middleware remain. The response is sent
+	// when FailureFunc returns, with status 500 if it sets none, and is never cached. If it
+	// writes nothing or panics, a plain 500 is sent, which is also the default. It is not
+	// called if the response has started or the handler has panicked. The error is reported to
+	// ErrorFunc and Report in any case. It may be called concurrently, and must not use the
+	// session.
 	FailureFunc func(w http.ResponseWriter, r *http.Request, err error)
-	// TakesFlash tells the requests that show flashes. For any other, session.Flash is nil,
-	// and the flashes wait for the next request that shows them; those of AddFlash queue up.
-	// Default is nil: the session's next request takes them, as in v1.6.6, even a poll or a
-	// redirect. Navigation is the rule for sites of ordinary pages. It is called for requests
-	// with a session that are not Passive, maybe concurrently; if it panics, the client gets
-	// 500.
+	// TakesFlash reports whether r will show flashes. For all other requests session.Flash is
+	// nil, and flashes wait; those added by AddFlash accumulate. Default is nil: the session's
+	// next request gets the flash, as in v1.6.6, even if it is a poll or a redirect.
+	// Navigation suits sites of ordinary pages. It is called for requests with a session that
+	// are not Passive, and may be called concurrently. If it panics, the client gets 500.
 	TakesFlash func(r *http.Request) bool
 
 	now func() time.Time
@@ -156,7 +155,7 @@ const (
 	defaultStoreTimeout = 5 * time.Second
 )
 
-// withDefaults fills in what is not set. Its errors name the field and the remedy.
+// withDefaults fills in the defaults. Its errors name the field and the remedy.
 func (o Options) withDefaults() (Options, error) {
 	var err error
 	if o.Cookie, err = o.Cookie.withDefaults(); err != nil {
@@ -210,40 +209,40 @@ func (o Options) withDefaults() (Options, error) {
 
 // CookieOptions contains options for setting HTTP cookies.
 type CookieOptions struct {
-	// Name is the name of the cookie. Default is "flamego_session". A name that
-	// starts with __Host- or __Secure- binds the other options, as browsers do (RFC
-	// 6265bis, section 4.1.3): both need Secure, __Host- also needs Path "/" and no
-	// Domain. The newer __Http- and __Host-Http- need HttpOnly as well.
+	// Name is the name of the cookie. Default is "flamego_session". The prefixes __Host- and
+	// __Secure- are checked as browsers check them (RFC 6265bis, section 4.1.3): both require
+	// Secure, and __Host- also requires Path "/" and no Domain. The newer prefixes __Http- and
+	// __Host-Http- also require HttpOnly.
 	Name string
 	// Path is the Path attribute of the cookie. Default is "/".
 	Path string
-	// Domain is the Domain attribute of the cookie. Default is not set, which limits
-	// the cookie to the host that set it.
+	// Domain is the Domain attribute of the cookie. Default is none, which limits the cookie
+	// to the host that set it.
 	Domain string
-	// MaxAge is the MaxAge attribute of the cookie, in seconds. Default is not set:
-	// the cookie ends with the browser. Otherwise the cookie is sent again when a
-	// twentieth of it has passed, and lasts no longer than an absolute timeout of the
-	// session. At most 34560000, which is 400 days (RFC 6265bis).
+	// MaxAge is the Max-Age attribute of the cookie, in seconds. Default is 0: the cookie ends
+	// with the browser. Otherwise the cookie is persistent. It is sent again once a twentieth
+	// of MaxAge has passed, and never outlasts the session's absolute timeout. The maximum is
+	// 34560000, which is 400 days (RFC 6265bis).
 	MaxAge int
-	// Secure specifies whether to set Secure for the cookie. It is always set on
-	// requests that came over TLS. Set it if a proxy terminates TLS.
+	// Secure sets the Secure attribute of the cookie. Default is false; on requests that
+	// arrive over TLS the attribute is always set. Set it if a proxy terminates TLS.
 	Secure bool
-	// HTTPOnly is kept for source compatibility and changes nothing: the cookie is
-	// HttpOnly unless AllowScriptAccess is set.
+	// HTTPOnly has no effect. It is kept for source compatibility: cookies are HttpOnly unless
+	// AllowScriptAccess is set.
 	HTTPOnly bool
-	// SameSite is the SameSite attribute of the cookie. Default is
-	// http.SameSiteLaxMode. http.SameSiteNoneMode needs Secure.
+	// SameSite is the SameSite attribute of the cookie. Default is http.SameSiteLaxMode.
+	// http.SameSiteNoneMode requires Secure.
 	SameSite http.SameSite
 
-	// AllowScriptAccess leaves HttpOnly out, so that any script in the page, including
-	// an injected one, can read the session ID. Default is false.
+	// AllowScriptAccess omits HttpOnly, so any script in the page, injected ones included, can
+	// read the session ID. Default is false.
 	AllowScriptAccess bool
-	// Partitioned gives the cookie a separate jar for every site that embeds yours.
-	// It needs Secure. Default is false.
+	// Partitioned gives the cookie a separate jar for every site that embeds yours. Default is
+	// false. It requires Secure.
 	Partitioned bool
 }
 
-// withDefaults fills in what is not set, and rejects what browsers would.
+// withDefaults fills in the defaults, and rejects what browsers would reject.
 func (o CookieOptions) withDefaults() (CookieOptions, error) {
 	if o.Name == "" {
 		o.Name = "flamego_session"

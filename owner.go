@@ -12,31 +12,30 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// ErrTooMany says that an owner already has as many sessions as Options.MaxPerOwner
-// allows, and Options.RefuseOverMax is set.
+// ErrTooMany means that an owner has Options.MaxPerOwner sessions already, and
+// Options.RefuseOverMax is set.
 var ErrTooMany = txn.ErrTooMany
 
-// SetOwner says whose session this is, usually a user's ID, so that Manager.Sessions
-// finds it and Manager.End and Manager.EndAll end it. Call it at sign-in. A new owner's
-// session gets a new ID, as by RegenerateID (OWASP ASVS 5.0 7.2.4), and its absolute timeout
-// starts again, if it has one: see Options.AbsoluteLifetime. The same owner
-// again changes nothing; if another request signs out meanwhile, what this one sets is
-// dropped, as after an end. "" makes it nobody's, and so does Flush.
+// SetOwner sets the session's owner, usually a user's ID, so that Manager.Sessions lists the
+// session and Manager.End and Manager.EndAll can end it. Call it at sign-in. If the owner is
+// new, the session gets a new ID, as by RegenerateID (OWASP ASVS 5.0 7.2.4), and its absolute
+// timeout, if it has one, starts again: see Options.AbsoluteLifetime. Setting the same owner again changes nothing, except that if another request signs out meanwhile, this
+// request's changes are dropped, as after an end. "" removes the owner, and so does Flush.
 //
-// The sign-in begins with this call: if the owner's sessions are all ended after it, and
-// before the session is stored, it is not stored. Commit then returns ErrEnded; without a
-// Commit, the response stands as the handler wrote it. What was checked earlier, such as a
-// password, may have changed by then: docs/owners.md says what to do.
+// The sign-in begins with this call: if all of the owner's sessions are ended after it and
+// before the session is stored, the session is not stored. Commit then returns ErrEnded;
+// without a Commit, the response stays as the handler wrote it. Anything checked earlier, such
+// as a password, may have changed by then: docs/owners.md says what to do.
 //
 // A new owner costs one Load of the owner's list, which is a record in the same store, and
-// waits for it no longer than Options.StoreTimeout. Storing the sign-in, and changing the ID,
-// write the list. Other requests cost nothing more, except for a Load of the list when they
-// slide the expiry, and about one write a week that keeps it.
+// waits for it no longer than Options.StoreTimeout. Storing the sign-in writes the list, and
+// so does changing the ID. Other requests cost nothing extra, except for a Load of the list
+// when they slide the expiry, and about one write a week to keep the list alive.
 //
-// A new owner is an error if the client cannot be told the new ID: once the response has
-// started, or in Manager.Edit. Any call is an error if the Store cannot list sessions: one
-// whose sessions their clients keep, or one of your own that is not made by NewStore. It
-// may be called concurrently.
+// It returns an error if the owner is new and the client cannot be told the new ID: once the
+// response has started, or in Manager.Edit. It always returns an error if the Store cannot
+// list sessions: one whose sessions are kept by their clients, or one of your own that is not
+// made by NewStore. It may be called concurrently.
 func SetOwner(s Session, owner string) error {
 	l, ok := s.(*live)
 	if !ok {
@@ -68,7 +67,7 @@ func SetOwner(s Session, owner string) error {
 	return l.txn.SetOwner(owner, txn.Handle(txn.NewID(defaultIDLength)), newID, began)
 }
 
-// listAtSignIn is the owner's list, as the sign-in begins.
+// listAtSignIn returns the owner's list as it is when the sign-in begins.
 func (l *live) listAtSignIn(owner string) (*txn.Version, error) {
 	ctx, cancel := l.store.within(context.Background(), l.store.timeout)
 	if l.req != nil {
@@ -95,14 +94,14 @@ func (m *Manager) ownerOf(v *txn.Version) (owner string, err error) {
 	return owner, nil
 }
 
-// Owner returns whose session it is, or "". It may be called concurrently.
+// Owner returns the session's owner, or "". It may be called concurrently.
 func Owner(s Session) string {
 	owner, _ := ownerOf(s)
 	return owner
 }
 
-// Handle returns the name of an owned session among its owner's sessions, or "". It
-// stays the same for the session's whole life, and nobody can sign in with it, so a
+// Handle returns the name by which Manager.End knows an owned session, or "" if it has no
+// owner. It stays the same for the session's whole life, and nobody can sign in with it, so a
 // page may show it. It may be called concurrently.
 func Handle(s Session) string {
 	_, handle := ownerOf(s)
@@ -118,10 +117,10 @@ func ownerOf(s Session) (owner string, handle txn.Handle) {
 	return l.txn.Owner()
 }
 
-// SetLabel says by what name the owner knows the session, such as "Firefox on Linux".
-// It stays when the ID changes; "" takes it back. A visitor without a session gets none
-// by it. It may be called concurrently. On a Session from outside this library it is a
-// Set.
+// SetLabel sets the name by which the owner recognizes the session, such as "Firefox on
+// Linux". It survives a change of ID; "" removes it. It does not create a session for a
+// visitor who has none. It may be called concurrently. On another implementation of Session it
+// only calls Set.
 func SetLabel(s Session, label string) {
 	label = strings.ToValidUTF8(label, "\uFFFD") // A User-Agent may be anything.
 	l, ok := s.(*live)
@@ -137,30 +136,30 @@ func SetLabel(s Session, label string) {
 	}
 }
 
-// Info is one of an owner's live sessions. Its fields may be shown in a page.
+// Info describes one of an owner's live sessions. A page may show its fields.
 type Info struct {
-	// Handle names the session for Manager.End. It is not the ID.
+	// Handle identifies the session for Manager.End. It is not the ID.
 	Handle string
-	// Label is what SetLabel was given. It may come from the client: escape it, as
+	// Label is what was passed to SetLabel. It may come from the client: escape it, as
 	// html/template does.
 	Label string
 	// Created is when the owner signed in.
 	Created time.Time
-	// LastSeen is the last access, less a twentieth of the idle timeout at most.
-	// It stops at one idle timeout before the AbsoluteLifetime ends.
+	// LastSeen is the time of the last access. It may lag by up to a twentieth of the idle
+	// timeout, and stops at one idle timeout before the absolute timeout.
 	LastSeen time.Time
-	// Expires is when the session ends if it is not used any more.
+	// Expires is when the session ends if it is not used again.
 	Expires time.Time
 
 	at *txn.Version
 }
 
-// Data returns a copy of what the application has put into the session, the flash included, as
-// it was when Sessions returned: for an export of what is stored of a person (GDPR, articles 15
-// and 20). Unlike the rest of Info, it may hold what nobody is to see, such as a token. The
-// error names the keys whose values cannot be decoded; the others are there all the same. It
-// may be called concurrently. With the memory store, the values are those of the session
-// itself: do not change what they point to.
+// Data returns a copy of what the application has stored in the session, including the flash,
+// as of the call of Sessions: for an export of personal data (GDPR, articles 15 and 20).
+// Unlike the fields of Info, it may contain secrets, such as tokens. The error names the keys
+// whose values cannot be decoded; all others are returned with it. It may be called
+// concurrently. With the memory store the values are shared with the session itself: do not
+// change what they point to.
 func (i Info) Data() (Data, error) {
 	data := Data{}
 	if i.at == nil {
@@ -178,14 +177,14 @@ func (i Info) Data() (Data, error) {
 	return data, nil
 }
 
-// Is reports whether it is this session.
+// Is reports whether i describes s.
 func (i Info) Is(s Session) bool { return i.Handle != "" && i.Handle == Handle(s) }
 
-// Sessions returns the owner's live sessions, in the order of the sign-ins. It costs
-// one round trip for the list, and one for the sessions on it if the backend is a
-// ManyLoader, as those of this library are; otherwise one for each session. It reads the
-// list once more if a session on it is not there. The error is the store's, or says that
-// this Store cannot list sessions. It may be called concurrently.
+// Sessions returns the owner's live sessions, oldest sign-in first. It costs one round trip
+// for the list, and one more for the sessions if the backend is a ManyLoader, as all backends
+// of this library are; otherwise one for each session. If a session on the list is missing, it
+// reads the list once more. The error is the store's, or says that this Store cannot list
+// sessions. It may be called concurrently.
 func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 	if err := canOwn(m.core); err != nil {
 		return nil, fmt.Errorf("session: sessions: %w", err)
@@ -210,10 +209,10 @@ func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 	return list, nil
 }
 
-// End ends one of the owner's sessions, by its Handle, on every server: its next
-// request is that of a new visitor, and what its requests under way set is dropped. A
-// handle that is not on the owner's list is ErrNotFound, so a handle from a form needs
-// no further check. It may be called concurrently.
+// End ends one of the owner's sessions, given its Handle, on every server: its next request
+// belongs to a new visitor, and changes of requests in progress are dropped. It returns
+// ErrNotFound if the handle is not on this owner's list, so a handle from a form needs no
+// further check. It may be called concurrently.
 func (m *Manager) End(ctx context.Context, owner, handle string) error {
 	ctx, cancel := m.deadline(ctx)
 	defer cancel()
@@ -230,11 +229,12 @@ func (m *Manager) End(ctx context.Context, owner, handle string) error {
 	return nil
 }
 
-// EndAll ends all sessions of the owner but those with the given handles, on every
-// server: for "sign out everywhere else", and after a change of password (OWASP ASVS
-// 5.0 7.4.3). A sign-in that has begun, by SetOwner, is ended as well, unless it has one of
-// the handles; only one that begins afterwards stands. After an error some may have ended; try again: each try gets
-// further. It may be called concurrently.
+// EndAll ends all of the owner's sessions except those with the given handles, on every
+// server: for "sign out everywhere else", and after a change of password (OWASP ASVS 5.0
+// 7.4.3). It also ends sign-ins that have begun, with SetOwner, but are not stored yet, unless
+// they have one of the handles; only a sign-in that begins later succeeds. After an error some
+// sessions may have ended; call it again, since every call makes progress. It may be called
+// concurrently.
 func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) error {
 	ctx, cancel := m.deadline(ctx)
 	defer cancel()
@@ -253,17 +253,17 @@ func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) er
 }
 
 // EndEverybody ends all sessions of this Manager, with and without an owner, on every server:
-// after a leak, say. Sessions that other Managers have in the same store stay; what nobody can
-// decode is ended. It reads every record, and deletes sessions one by one, some thousand in a
+// after a leak, say. Sessions of other Managers in the same store stay; records that cannot be
+// decoded are deleted. It reads every record and deletes sessions one by one, some thousand a
 // second: a million take minutes to an hour.
 //
-// What was stored when it was called has ended when it returns nil. What is stored meanwhile
-// may stand: a new visitor's session, or one without an owner that gets a new ID twice. After
-// an error some may have ended; try again.
+// When it returns nil, every session that was stored when it was called has ended. Sessions
+// stored during the call may survive: a new visitor's, or one without an owner that gets a new
+// ID twice. After an error some sessions may have ended; call it again.
 //
-// Options.StoreTimeout bounds the work on fifty sessions, and the context all of it. If the
-// backend is no Lister, as with a Store of your own, the error is errors.ErrUnsupported; with
-// package cookie there is an error, too. It may be called concurrently.
+// Options.StoreTimeout limits the work on each fifty sessions, and the context all of it. The
+// error is errors.ErrUnsupported if the backend is not a Lister, or the Store is one of your
+// own. It also returns an error with package cookie. It may be called concurrently.
 func (m *Manager) EndEverybody(ctx context.Context) error {
 	err := canOwn(m.core)
 	if err == nil {
@@ -277,28 +277,28 @@ func (m *Manager) EndEverybody(ctx context.Context) error {
 
 var errEditCreates = errors.New("session: edit: what was set after Destroy is not stored: Edit creates no session")
 
-// Edit changes a session from outside of its requests, such as to put a new role into
-// it, or to end it. fn gets the session as it is stored; what it changes is stored when
-// it returns, rebased on what requests have stored meanwhile. It may use every function
-// of this package, such as Update and AddFlash.
+// Edit changes a session outside of its own requests, for example to grant a role or to end
+// the session. It calls fn with the session as stored. When fn returns, its changes are
+// rebased on what requests have stored meanwhile, and committed. fn may use every function of
+// this package, such as Update and AddFlash.
 //
-// The visitor is not thought to have been there: the session does not live any longer,
-// unless fn changes that with SetLifetime or Remember, which then count from now. The
-// flash is left alone. Edit never creates a session: fn may call Destroy, but what it
-// sets after that is an error. RegenerateID is an error, since no client could be told.
+// Edit does not count as activity: it does not extend the session, unless fn calls SetLifetime
+// or Remember, which then count from now. It does not consume the flash. Edit never creates a
+// session: fn may call Destroy, but setting something after that is an error. RegenerateID is
+// an error, since there is no client to tell.
 //
-// ErrNotFound means that there is no such session, or none with an ID like this, or that
-// it is for another cookie or header. ErrEnded means that it ended, or moved to a new
-// ID, while Edit worked: nothing was stored. An error of fn is returned wrapped, and
-// nothing is stored. Any other error means that the store may or may not have done it.
+// ErrNotFound: no live session has this ID, the ID is malformed, or the session belongs to
+// another cookie or header. ErrEnded: the session ended, or moved to a new ID, during the
+// call; nothing was stored. An error of fn is returned wrapped, and nothing is stored. After
+// any other error the change may or may not have been stored.
 //
-// The context bounds the wait for the store, and so does Options.StoreTimeout, once to
-// load the session and once to store it. Edit may be called concurrently, also in a
-// request of the same session.
+// The wait for the store is limited by the context and by Options.StoreTimeout: once to load
+// the session, once to store it. Edit may be called concurrently, even in a request of the
+// same session.
 //
-// With package cookie, Edit is an error: the clients keep their sessions. With a Store
-// of your own, requests and Edits merge within one process, an end between the Store's
-// Exist and Save is not noticed, and Save itself decides whether the expiry slides.
+// With package cookie Edit returns an error, because clients keep their sessions. With a Store
+// of your own, concurrent requests and Edits merge within one process only, an end between the
+// Store's Exist and Save is not noticed, and Save decides whether the expiry slides.
 func (m *Manager) Edit(ctx context.Context, id string, fn func(Session) error) error {
 	if m.core.Traits.Client {
 		return fmt.Errorf("session: edit: %w", errInClient)

@@ -10,39 +10,38 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// Session is the session of the current request. Many goroutines of the request may
-// use the one that the library injects at once. Treat values as immutable: to change
-// one, set a new one, or use Update.
+// Session is the session of the current request. The Session that the library injects may be
+// used by several goroutines of the request at once. Treat values as immutable: to change one,
+// set a new one, or use Update.
 //
-// This interface never grows, since applications implement it. Everything else is a
-// function of this package: Get, Pop, Take, Update, Destroy, Commit, Refresh, Expires,
-// SetLifetime, Remember, AddFlash, Flashes, URL.
+// This interface never grows, since applications implement it. Everything else is a function
+// of this package: Get, Pop, Take, Update, Destroy, Commit, Refresh, Expires, SetLifetime,
+// Remember, AddFlash, Flashes, URL.
 type Session interface {
-	// ID returns the session ID. If the session is not stored yet, this makes the ID
-	// final, and the session is stored with the response even if nothing is set.
+	// ID returns the session ID. If the session is not stored yet, calling it makes the ID
+	// final: the session is then stored with the response even if nothing is set.
 	ID() string
-	// RegenerateID gives the session a new ID, under which it is stored with the
-	// response; the old one is then invalid on every server. Call it whenever a
-	// user's privileges change, above all at sign-in (OWASP ASVS 5.0 7.2.4). It
-	// returns an error once the response has started, since the client could not be
-	// told.
+	// RegenerateID gives the session a new ID. The session is stored under it with the
+	// response, and the old ID is then invalid on every server. Call it whenever a user's
+	// privileges change, above all at sign-in (OWASP ASVS 5.0 7.2.4). It returns an error once
+	// the response has started, since the client can no longer be told.
 	RegenerateID(w http.ResponseWriter, r *http.Request) error
-	// Get returns the value of given key in the session. It returns nil if no such
-	// key exists, or if its value cannot be decoded, which Options.ErrorFunc hears of.
+	// Get returns the value of given key in the session. It returns nil if the key does not
+	// exist, or if its value cannot be decoded; the latter is reported to Options.ErrorFunc.
 	Get(key interface{}) interface{}
-	// Set sets the value of given key in the session. It panics if the key is of a
-	// type that cannot be compared, as a map does. Keys that start with
-	// "flamego::session::" are the library's own: what it keeps there can be neither
-	// set nor deleted, and a commit after such an attempt fails.
+	// Set sets the value of given key in the session. It panics if the key's type is not
+	// comparable, such as a map. Keys that start with "flamego::session::" are reserved for
+	// the library: an attempt to set or delete one has no effect and makes the next commit
+	// fail.
 	Set(key, val interface{})
-	// SetFlash sets the flash to be the given value in the session. It is delivered
-	// at most once, as session.Flash, to the next request of the session, or to the next
-	// one that Options.TakesFlash chooses.
+	// SetFlash sets the flash to be the given value in the session. It is delivered at most
+	// once, as session.Flash, to the session's next request, or to the next one that
+	// Options.TakesFlash selects.
 	SetFlash(val interface{})
 	// Delete deletes a key from the session.
 	Delete(key interface{})
-	// Flush wipes out all existing data in the session. The session itself stays;
-	// to end it, use Destroy.
+	// Flush wipes out all existing data in the session. The session itself continues; to end
+	// it, use Destroy.
 	Flush()
 	// Encode encodes session data to binary.
 	Encode() ([]byte, error)
@@ -50,23 +49,22 @@ type Session interface {
 	HasChanged() bool
 }
 
-// ErrEnded says that another request, here or on another server, has ended the
-// session. The changes are dropped: an ended session stays ended.
+// ErrEnded means that the session has been ended by another request, here or on another
+// server. The changes are dropped: an ended session stays ended.
 var ErrEnded = txn.ErrEnded
 
-// ErrTooLarge says that a session would be larger than Options.MaxSize allows.
+// ErrTooLarge means that the session would exceed Options.MaxSize.
 var ErrTooLarge = txn.ErrTooLarge
 
-// Get returns the value of given key if it is of type T. Otherwise, or if there is
-// no such key, it returns the zero value and false. It may be called concurrently,
-// on any Session.
+// Get returns the value of given key if it is of type T. Otherwise, or if the key does not
+// exist, it returns the zero value and false. It may be called concurrently, on any Session.
 func Get[T any](s Session, key interface{}) (T, bool) {
 	v, ok := s.Get(key).(T)
 	return v, ok
 }
 
-// Pop is Get, and deletes the key if it held a T. Two concurrent requests may both
-// get the value: for what only one may get there is Take.
+// Pop is like Get, and deletes the key if it held a T. Two concurrent requests may both get
+// the value; use Take if only one may.
 func Pop[T any](s Session, key interface{}) (T, bool) {
 	v, ok := Get[T](s, key)
 	if ok {
@@ -75,24 +73,25 @@ func Pop[T any](s Session, key interface{}) (T, bool) {
 	return v, ok
 }
 
-// Take removes a key for good, and returns the value if it is of type T. Of all requests
-// that ask for it at the same time, on any server, exactly one gets it: for one-time
-// codes and invitations, which Pop could hand out twice. If there is no such key, or
-// another request has taken it, or it holds another type, Take returns false.
+// Take deletes a key and returns its value if it is of type T. Among concurrent requests, on
+// any server, exactly one gets the value. Use it for one-time codes and invitations, which Pop
+// could hand out twice. It returns false if the key does not exist, holds another type, or was
+// taken by another request.
 //
-// It stores the session now, as Commit does, with what is pending first: if that fails,
-// nothing is taken. The value is returned only when its removal is certainly stored.
-// After an error nobody else gets it twice either: it may still be there, or it may be
-// lost. A value that cannot be decoded is an error, and stays. ErrEnded means that the session has ended.
+// Take commits the session at once, as Commit does, pending changes included; if that fails,
+// nothing is taken. The value is returned only if its removal is certain to be stored. After
+// an error no other request gets the value twice: it may still be there, or it may be lost. A
+// value that cannot be decoded is an error, and stays. ErrEnded means that the session has
+// ended.
 //
-// A value that is set again can be taken again, so hand out a code only when the
-// Commit, or the response, that stores it has succeeded. Take sees the session as this
-// request does: what another has set since is there after Refresh.
+// A value that is set again can be taken again, so hand out a code only after the Commit, or
+// the response, that stores it has succeeded. Take sees the session as this request loaded it;
+// call Refresh to see what others have set since.
 //
-// It waits until the context ends, but no longer than Options.StoreTimeout. It may be
-// called concurrently. With package cookie it is an error, since a client can present
-// an old copy again, and so it is with a Session from outside this library. With a
-// Store of your own it holds within one process.
+// It waits until the context ends, but no longer than Options.StoreTimeout. It may be called
+// concurrently. It returns an error with package cookie, because a client can present an old
+// copy again, and for another implementation of Session. With a Store of your own it is exact
+// within one process only.
 func Take[T any](ctx context.Context, s Session, key any) (T, bool, error) {
 	var none T
 	l, ok := s.(*live)
@@ -113,16 +112,16 @@ func Take[T any](ctx context.Context, s Session, key any) (T, bool, error) {
 	return v, ok, nil
 }
 
-// Update sets the value of given key to fn of the current value, or of the zero value
-// if the key is missing or holds another type. It is atomic across requests and
-// servers: if another request commits first, fn runs again, on the value that request
-// left. So fn must have no side effects, must not change its argument in place, and must
-// not call Commit. It may use other keys of the session; it panics if it changes its own.
+// Update sets the value of given key to fn of the current value, or of the zero value if the
+// key is missing or holds another type. It is atomic across requests and servers: if another
+// request commits first, fn runs again on the value that request stored. So fn must have no
+// side effects, must not change its argument in place, and must not call Commit. It may use
+// other keys of the session; it panics if it changes its own.
 //
-// It returns the new value as this request sees it. If the value cannot be decoded, as of
-// a type that only another version of the program knows, fn does not run, and the session
-// cannot be stored: the client gets 500, rather than a value that starts from nothing. It
-// may be called concurrently. On a Session from outside this library it is Get and Set.
+// It returns the new value as this request sees it. If the value cannot be decoded, for
+// example because only another version of the program knows its type, fn does not run, and the
+// session cannot be stored: the client gets 500, and the stored value stays. It may be called
+// concurrently. On another implementation of Session it is Get followed by Set.
 func Update[T any](s Session, key interface{}, fn func(T) T) T {
 	step := func(old any) any {
 		v, _ := old.(T)
@@ -138,11 +137,11 @@ func Update[T any](s Session, key interface{}, fn func(T) T) T {
 	return v
 }
 
-// Destroy ends the session, as at sign-out: its record is deleted and its cookie
-// removed with the response. If the record cannot be deleted, the client gets 500. A
-// request that is still working on the session cannot bring it back (OWASP ASVS 5.0
-// 7.4.1). What is set after Destroy goes into a new session with a new ID. A Session
-// from outside this library is flushed.
+// Destroy ends the session, as at sign-out: with the response its record is deleted and its
+// cookie removed. If the record cannot be deleted, the client gets 500. Requests that are
+// still working on the session cannot bring it back (OWASP ASVS 5.0 7.4.1). Whatever is set
+// after Destroy goes into a new session with a new ID. On another implementation of Session it
+// calls Flush.
 func Destroy(s Session) {
 	l, ok := s.(*live)
 	if !ok {
@@ -153,19 +152,19 @@ func Destroy(s Session) {
 	l.txn.Destroy()
 }
 
-// Commit stores the session now, not just before the first byte of the response: for
-// example before a WebSocket takes over the connection, or in the middle of a long
-// stream. It waits until the context ends, but no longer than Options.StoreTimeout.
+// Commit stores the session now instead of just before the first byte of the response: for
+// example before a WebSocket takes over the connection, or in the middle of a long stream. It
+// waits until the context ends, but no longer than Options.StoreTimeout.
 //
-// An error means that the changes are not stored. They are retried with the response,
-// except after ErrEnded, when they are dropped. A store that fails may still have done
-// the work: an Update that is retried then counts twice, and a flash is dropped rather
-// than shown twice.
+// An error means that the changes are not known to be stored. They are retried with the
+// response, except after ErrEnded, which drops them. Because a store may fail after it has
+// done the work, an Update that is retried may count twice; a flash is dropped rather than
+// shown twice.
 //
-// Commit does not write the cookie. The header line with a new ID is written once,
-// just before the first byte of the response, which waits for a commit under way;
-// after that, a change that needs a new ID is an error. Commit may be called
-// concurrently. It does nothing to a Session from outside this library.
+// Commit does not write the cookie. The header with a new ID is written once, just before the
+// first byte of the response, which waits for a commit in progress. After that, a change that
+// needs a new ID is an error. Commit may be called concurrently. On another implementation of
+// Session it does nothing.
 func Commit(ctx context.Context, s Session) error {
 	l, ok := s.(*live)
 	switch {
@@ -187,9 +186,8 @@ var (
 	errEditRotates = errors.New("session: regenerate ID: Edit has no client that could be told the new ID: call it in a request of the session")
 )
 
-// live is a Session of this library, in use by a request or by a caller of
-// Store.Read. It hides the transaction, so that a type assertion reaches nothing but
-// a Session.
+// live is a Session of this library, used by a request or by a caller of Store.Read. It hides
+// the transaction, so that a type assertion yields nothing but a Session.
 type live struct {
 	txn   txn.Session
 	store *store
@@ -201,7 +199,7 @@ type live struct {
 
 var _ Session = (*live)(nil)
 
-// use notes that a handler used the session: the response depends on the cookie.
+// use records that a handler used the session: the response depends on the cookie.
 func (l *live) use() {
 	if l.req != nil && !l.req.used.Load() {
 		l.req.used.Store(true)
@@ -210,7 +208,7 @@ func (l *live) use() {
 
 var errOnlyCopy = errors.New("the client keeps the session, and has the only copy, or several: use a store on the server")
 
-// reach bounds a wait for the store, if that can be asked at all.
+// reach limits a wait for the store, or returns why the store cannot be asked.
 func (l *live) reach(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	switch {
 	case l.store.core.Traits.Client:

@@ -40,56 +40,56 @@ var (
 	ErrNotFound = driver.ErrNotFound
 	ErrExists   = driver.ErrExists
 	ErrConflict = driver.ErrConflict
-	// ErrUnavailable marks what passes by itself, such as a storage system that is starting
-	// up. It does not keep a server from starting.
+	// ErrUnavailable marks conditions that pass by themselves, such as a storage system that
+	// is starting up. They do not keep a server from starting.
 	ErrUnavailable = driver.ErrUnavailable
 )
 
 var errInClient = errors.New("the sessions of this Store are kept by their clients, out of reach: only a request of the session itself can change or end it")
 
-// Store is a session store with capabilities of checking, reading, destroying and GC
-// sessions. The one that the library injects into handlers knows its request: its
-// Destroy ends the request's own session as the function Destroy does.
+// Store is a session store with capabilities of checking, reading, destroying and GC sessions.
+// The Store that the library injects into handlers knows its request: its Destroy ends the
+// request's own session as the function Destroy does.
 //
-// A Store of this library may be used concurrently. A Store of your own works too, as
-// in v1.6.6. The guide on writing a backend says what it can promise, and why it is
-// better to write a Backend.
+// A Store of this library may be used concurrently. A Store of your own works as in v1.6.6.
+// The guide on writing a backend says what it can promise, and why it is better to write a
+// Backend.
 type Store interface {
-	// Exist returns true if the session with given ID exists. It also returns false if
-	// the store is unavailable.
+	// Exist returns true if the session with given ID exists. It also returns false if the
+	// store is unavailable.
 	Exist(ctx context.Context, sid string) bool
-	// Read returns the session with given ID. If a session with the ID does not
-	// exist, an empty one with the same ID is returned; it is stored by Save.
+	// Read returns the session with given ID. If it does not exist, Read returns an empty
+	// session with that ID, which Save stores.
 	Read(ctx context.Context, sid string) (Session, error)
-	// Destroy deletes session with given ID from the session store completely. It is
-	// not an error if there is none.
+	// Destroy deletes session with given ID from the session store completely. A session that
+	// does not exist is not an error.
 	Destroy(ctx context.Context, sid string) error
-	// Touch updates the expiry time of the session with given ID. It does nothing
-	// if there is no session associated with the ID.
+	// Touch updates the expiry time of the session with given ID. It does nothing if there is
+	// no session with that ID.
 	Touch(ctx context.Context, sid string) error
-	// Save persists session data to the session store. Handlers do not need it: the
-	// middleware stores their sessions.
+	// Save persists session data to the session store. Handlers do not need it: the middleware
+	// stores their sessions.
 	Save(ctx context.Context, session Session) error
-	// GC performs a GC operation on the session store.
+	// GC removes expired records from the session store.
 	GC(ctx context.Context) error
 }
 
-// Initer takes arbitrary number of arguments needed for initialization and returns an
-// initialized session store. The library passes Options.Config and an IDWriter only.
+// Initer opens a session store. The library passes it two arguments: Options.Config and an
+// IDWriter.
 type Initer func(ctx context.Context, args ...interface{}) (Store, error)
 
 // StoreConfig holds the options that every Store has, whatever its Backend.
 type StoreConfig struct {
-	// Lifetime is the idle timeout. Default is one hour, also for anything under a
-	// second; more than 100 years means 100 years.
+	// Lifetime is the idle timeout. Default is one hour, also for values under a second;
+	// values over 100 years mean 100 years.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data. Default is GobEncoder.
 	Encoder Encoder
 	// Decoder is the decoder to decode session data. Default is GobDecoder.
 	Decoder Decoder
-	// Name tells the storage from others that the same Cipher encrypts, such as the name
-	// of its table: a record that is copied from one to the other is no session there.
-	// With another Name encrypted sessions end. Default is none.
+	// Name distinguishes this storage from others whose data the same Cipher encrypts. Use the
+	// name of the table, for example. A record that is copied from one storage to another is
+	// then invalid. Default is none. Changing it ends all encrypted sessions.
 	Name string
 }
 
@@ -100,8 +100,8 @@ func defaultLifetime(d time.Duration) time.Duration {
 	return min(d, txn.MaxLifetime)
 }
 
-// NewStore returns a Store that keeps its records in the Backend. The Store has
-// a Close method if the Backend has one.
+// NewStore returns a Store that keeps its records in the Backend. The Store has a Close method
+// if the Backend has one.
 func NewStore(b Backend, cfg StoreConfig) Store {
 	return newStore(recordstore.New(b, newCodec(cfg.Encoder, cfg.Decoder), cfg.Name), cfg.Lifetime)
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // Transport carries the session ID between client and server: CookieTransport,
-// HeaderTransport, BearerTransport, QueryTransport, or FirstOf several. The zero
-// value is CookieTransport. Only the transports in Options.Transport are read.
+// HeaderTransport, BearerTransport, QueryTransport, or FirstOf several. The zero value is
+// CookieTransport. IDs are read only from the transports in Options.Transport.
 type Transport struct {
 	kind transportKind
 	name string
@@ -30,37 +30,36 @@ const (
 	byFirst
 )
 
-// CookieTransport uses the cookie that Options.Cookie describes. It is the
-// default, and the right one for everything that runs in a browser: only a cookie
-// is out of reach of scripts.
+// CookieTransport uses the cookie that Options.Cookie describes. It is the default, and the
+// right choice for everything that runs in a browser: only a cookie is out of reach of
+// scripts.
 func CookieTransport() Transport { return Transport{} }
 
-// HeaderTransport uses the header of the given name, in requests and in responses:
-// for programs and apps. A response has the header when the ID is new, and an empty
-// one when the session has ended. A request with more than one such header has no
-// session. The name has letters, digits and hyphens only: proxies drop others, above all those
-// with an underscore.
+// HeaderTransport uses the header of the given name, in requests and in responses: for apps
+// and other programs. A response has the header when the ID is new; the header is empty when
+// the session has ended. A request with more than one such header has no session. The name
+// consists of letters, digits and hyphens only, since proxies drop other headers, above all
+// those with an underscore.
 func HeaderTransport(name string) Transport { return Transport{kind: byHeader, name: name} }
 
-// BearerTransport uses the Bearer scheme of the Authorization header (RFC 6750).
-// The response sends a new ID in the same header, and an empty header when the
-// session has ended. The handler may also send Session.ID in a body.
+// BearerTransport uses the Bearer scheme of the Authorization header (RFC 6750). A response
+// sends a new ID in the same header, and an empty header when the session has ended. The
+// handler may also send Session.ID in a body.
 func BearerTransport() Transport { return Transport{kind: byBearer, name: "Authorization"} }
 
-// QueryTransport uses the query parameter of the given name, for clients without
-// cookies. The URLs in pages and redirects have to be made by URL. Every
-// response to such a request carries Referrer-Policy: no-referrer and
-// Cache-Control: no-store, since whoever has the URL has the session: use it only
-// where URLs are not shared, and never for sign-ins that matter (OWASP ASVS 5.0
-// 14.2.1).
+// QueryTransport uses the query parameter of the given name, for clients without cookies.
+// Build the URLs in pages and redirects with URL. Anyone who has such a URL has the session,
+// so every response to such a request carries Referrer-Policy: no-referrer and Cache-Control:
+// no-store. Use it only where URLs are not shared, and never for sign-ins that matter (OWASP
+// ASVS 5.0 14.2.1).
 func QueryTransport(name string) Transport { return Transport{kind: byQuery, name: name} }
 
-// FirstOf uses the first of several transports that brings the ID of a live session.
-// The session stays with it. A new session's ID is sent by the first in the list, and
-// by URL if one of them is QueryTransport.
+// FirstOf uses the first of several transports that brings the ID of a live session, and the
+// session stays with that transport. The ID of a new session is sent by the first transport in
+// the list, and by URL if one of them is QueryTransport.
 func FirstOf(transports ...Transport) Transport { return Transport{kind: byFirst, list: transports} }
 
-// check says what is wrong with the transport.
+// check returns an error if the transport cannot work.
 func (t Transport) check() error {
 	switch t.kind {
 	case byHeader:
@@ -145,7 +144,8 @@ func (o *Options) place() place {
 	return place{"header", http.CanonicalHeaderKey(first.name)}
 }
 
-// transports are those that are read, in order. The functions replace all but the first.
+// transports returns the transports that are read, in order. The functions replace all but the
+// first.
 func (o *Options) transports() []Transport {
 	list := o.Transport.list
 	if o.Transport.kind != byFirst {
@@ -157,7 +157,7 @@ func (o *Options) transports() []Transport {
 	return list
 }
 
-// carriers are the transports in order. ReadIDFunc and WriteIDFunc replace them all.
+// carriers returns the transports in order. ReadIDFunc and WriteIDFunc replace them all.
 func (o *Options) carriers() []carry.Carrier {
 	transports := o.transports()
 	list := make([]carry.Carrier, 0, len(transports))
@@ -179,14 +179,14 @@ func (o *Options) carriers() []carry.Carrier {
 	return list
 }
 
-// URL returns the reference with the session's ID in its query, if URLs carry the
-// ID: Options.Transport includes QueryTransport, and the request did not bring the
-// ID by another transport. Otherwise, and while there is no session, it returns the
-// reference as it is, so pages may use it for all links, forms and redirects.
+// URL returns ref with the session's ID in its query if URLs carry the ID: that is, if
+// Options.Transport includes QueryTransport and the request did not bring the ID by another
+// transport. Otherwise, and while there is no session, it returns ref unchanged, so pages may
+// use it for all links, forms and redirects.
 //
-// Only references within the site get the ID: relative ones and absolute paths,
-// such as "cart", "?page=2" and "/cart?x=1#top". A reference with a scheme or a host
-// never does, nor one that a browser might read as having one.
+// Only references within the site get the ID: relative ones and absolute paths, such as
+// "cart", "?page=2" and "/cart?x=1#top". References with a scheme or a host never get it, nor
+// do those that a browser might read as having one.
 //
 // It may be called concurrently. For html/template see TemplateFuncs.
 func URL(s Session, ref string) string {
@@ -226,8 +226,8 @@ func URL(s Session, ref string) string {
 	return path
 }
 
-// TemplateFuncs returns URL under the name sessionURL, for the Funcs of
-// html/template: {{sessionURL .Session "/cart"}}.
+// TemplateFuncs returns URL under the name sessionURL, for the Funcs of html/template:
+// {{sessionURL .Session "/cart"}}.
 func TemplateFuncs() map[string]any {
 	return map[string]any{"sessionURL": URL}
 }

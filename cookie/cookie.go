@@ -6,10 +6,10 @@
 //		Config: cookie.Config{Keys: [][]byte{key}},
 //	}))
 //
-// Servers share only the keys. The price is that a server cannot take a session back: a
-// copy of a cookie is valid until it expires, even after signing out. Concurrent
-// requests do not merge, and a session has less than 4,096 bytes. The guide on encrypted
-// cookies says which of the library's guarantees hold.
+// Servers share only the keys. The price is that a server cannot revoke a session: a copy of a
+// cookie is valid until it expires, even after the user has signed out. Concurrent requests do
+// not merge, and a session must fit into 4,096 bytes. The guide on encrypted cookies says
+// which of the library's guarantees hold.
 package cookie
 
 import (
@@ -22,18 +22,16 @@ import (
 
 // Config contains options for the cookie session store.
 type Config struct {
-	// Keys are the keys that encrypt the cookies, each of 32 random bytes. The first
-	// writes, all of them read, so that you can change keys without losing a session.
-	// At least one is required; session.ParseKey reads what `openssl rand -hex 32`
-	// prints. Managers may share keys: a cookie or header of one name is invalid in
-	// another.
+	// Keys encrypt the cookies. Each is 32 random bytes, as `openssl rand -hex 32` prints and
+	// session.ParseKey reads. At least one is required. The first encrypts and all of them
+	// decrypt, so that you can rotate keys without losing sessions. Managers may share keys: a
+	// session that was issued under one cookie or header name is invalid under another.
 	Keys [][]byte
-	// Lifetime is the idle timeout. The server enforces it, by a time in the encrypted
-	// part. Default is one hour, also for anything under a second. A copy of a cookie is
-	// valid for that long, so keep it short.
+	// Lifetime is the idle timeout. The server enforces it, by a time stamp in the encrypted
+	// part. Default is one hour, also for values under a second. Keep it short: a copied
+	// cookie is valid for that long.
 	Lifetime time.Duration
-	// Encoder is the encoder to encode session data, before encryption. Default is
-	// session.GobEncoder.
+	// Encoder encodes session data, before encryption. Default is session.GobEncoder.
 	Encoder session.Encoder
 	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
 	Decoder session.Decoder

@@ -1,4 +1,4 @@
-// Package mongo keeps sessions in a MongoDB collection, by MongoDB's driver:
+// Package mongo keeps sessions in a MongoDB collection, using MongoDB's driver:
 //
 //	f.Use(session.Sessioner(session.Options{
 //		Initer: mongo.Initer(),
@@ -30,31 +30,29 @@ import (
 	"github.com/flamego/session/internal/outage"
 )
 
-// Options keeps the settings to set up MongoDB client connection.
+// Options are the settings of the MongoDB client.
 type Options = options.ClientOptions
 
-// Config contains options for the MongoDB session store. One of Options and
-// Client is required, and only one.
+// Config contains options for the MongoDB session store. Set exactly one of Options and
+// Client.
 //
-// Sessions are always read from the primary. Without a write concern, a write waits for
-// the majority of a replica set.
+// Sessions are always read from the primary. The write concern is majority, unless Options or
+// Client sets another.
 type Config struct {
-	// Options is the settings to set up the MongoDB client connection. Without
-	// RetryWrites, writes are not retried. Set it, or retryWrites=true in the URI, only
-	// for servers that recognize a retry, as MongoDB's replica sets do. Without
-	// ServerSelectionTimeout, a request waits 2 seconds for a server.
+	// Options are the settings for the MongoDB client connection. RetryWrites is off by
+	// default. Turn it on, or set retryWrites=true in the URI, only for servers that recognize
+	// a retry, as MongoDB's replica sets do. ServerSelectionTimeout is 2 seconds by default.
 	Options *Options
-	// Client is a connected client. The library leaves its settings alone, and does not
-	// close it. What Options says about RetryWrites holds for it too, but its default is
-	// to retry.
+	// Client is a connected client. The library does not change its settings, and does not
+	// close it. Unlike with Options, RetryWrites is on by default: turn it off unless the
+	// server recognizes a retry.
 	Client *mongo.Client
-	// Database is the database name of the MongoDB. It is required.
+	// Database is the name of the database. It is required.
 	Database string
-	// Collection is the collection name for storing session data. It gets a unique
-	// index on key and a TTL index on expired_at. Default is "sessions".
+	// Collection is the name of the collection for session data. It gets a unique index on key
+	// and a TTL index on expired_at. Default is "sessions".
 	Collection string
-	// Lifetime is the idle timeout. Default is one hour, also for anything under a
-	// second.
+	// Lifetime is the idle timeout. Default is one hour, also for values under a second.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
 	Encoder session.Encoder
@@ -66,16 +64,16 @@ const (
 	// selectionTimeout is how long requests wait for a primary: long enough for a quick
 	// election, but short enough that requests do not pile up in an outage.
 	selectionTimeout = 2 * time.Second
-	// closeTimeout bounds how long Close waits for calls under way.
+	// closeTimeout limits how long Close waits for calls under way.
 	closeTimeout = 5 * time.Second
 )
 
 // Initer returns the session.Initer for the MongoDB session store. Its Config is a
 // Config. The store's Close method closes the client made from Options.
 //
-// A server that is down at start is not an error: requests that need it fail until it is
-// back, and the first session to be stored then creates the indexes. Anything else that a
-// server answers is an error.
+// A server that is down at start is not an error: requests that need it fail until it is back,
+// and the indexes are then created when the first session is stored. An error that a server
+// returns is an error at start.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {

@@ -30,26 +30,25 @@ import (
 
 // Config contains options for the MySQL session store.
 type Config struct {
-	// Lifetime is the idle timeout. Default is one hour, also for anything under a
-	// second.
+	// Lifetime is the idle timeout. Default is one hour, also for values under a second.
 	Lifetime time.Duration
-	// DSN is the data source name of the driver, with or without parseTime. It is
-	// required, unless DB is set.
+	// DSN is the driver's data source name, with or without parseTime. It is required unless
+	// DB is set.
 	DSN string
-	// DB is an open database, used instead of DSN. The library leaves its settings and
-	// its pool alone, and does not close it. Without parseTime its loc must be UTC,
-	// which is the default.
+	// DB is an open database, used instead of DSN. The library does not change its settings or
+	// its pool, and does not close it. Without parseTime its loc must be UTC, which is the
+	// default.
 	DB *sql.DB
-	// Table is the table for storing session data, or database.table. A part that
-	// holds a dot must be in backquotes. Default is "sessions".
+	// Table is the table for storing session data, or database.table. A part that contains a
+	// dot must be in backquotes. Default is "sessions".
 	Table string
 	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
 	Encoder session.Encoder
 	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
 	Decoder session.Decoder
-	// InitTable creates the table and its index on expired_at at start, if missing.
-	// Default is false: a missing table is then an error at start, and a server that
-	// is down is not.
+	// InitTable creates the table and its index on expired_at at start, if missing. Default is
+	// false: at start a missing table is then an error, and a server that is down is not. With
+	// InitTable, a server that is down is an error at start.
 	InitTable bool
 }
 

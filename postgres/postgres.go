@@ -1,4 +1,4 @@
-// Package postgres keeps sessions in a PostgreSQL table, by the driver pgx:
+// Package postgres keeps sessions in a PostgreSQL table, using the driver pgx:
 //
 //	f.Use(session.Sessioner(session.Options{
 //		Initer: postgres.Initer(),
@@ -9,7 +9,7 @@
 //	}))
 //
 // Any number of servers may share the table. A load is one SELECT, a commit one UPDATE or
-// INSERT. Those of concurrent requests share round trips, and commits a transaction.
+// INSERT. Concurrent requests share round trips, and their commits share a transaction.
 package postgres
 
 import (
@@ -30,25 +30,24 @@ import (
 
 // Config contains options for the PostgreSQL session store.
 type Config struct {
-	// Lifetime is the idle timeout. Default is one hour, also for anything under a
-	// second.
+	// Lifetime is the idle timeout. Default is one hour, also for values under a second.
 	Lifetime time.Duration
-	// DSN is the connection string, as a URL or as keywords and values, with the
-	// parameters of pgx and of its pool. Without pool_max_conns up to 16 connections
-	// are opened. It is required, unless Pool is set.
+	// DSN is the connection string, as a URL or as keywords and values, with the parameters of
+	// pgx and of its pool. pool_max_conns is 16 by default. DSN is required unless Pool is
+	// set.
 	DSN string
 	// Pool is an open pool, used instead of DSN. The library does not close it.
 	Pool *pgxpool.Pool
-	// Table is the table for storing session data, or schema.table. A part that
-	// holds a dot must be in double quotes. Default is "sessions".
+	// Table is the table for storing session data, or schema.table. A part that contains a dot
+	// must be in double quotes. Default is "sessions".
 	Table string
 	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
 	Encoder session.Encoder
 	// Decoder is the decoder to decode session data. Default is session.GobDecoder.
 	Decoder session.Decoder
-	// InitTable creates the table and its index on expired_at at start, if missing.
-	// Default is false: a missing table is then an error at start, and a server that
-	// is down is not.
+	// InitTable creates the table and its index on expired_at at start, if missing. Default is
+	// false: at start a missing table is then an error, and a server that is down is not. With
+	// InitTable, a server that is down is an error at start.
 	InitTable bool
 }
 

@@ -1,5 +1,5 @@
-// Package redis keeps sessions in Redis, or in a server that speaks its
-// protocol, by the client go-redis:
+// Package redis keeps sessions in Redis, or in a server that speaks its protocol, using the
+// client go-redis:
 //
 //	f.Use(session.Sessioner(session.Options{
 //		Initer: redis.Initer(),
@@ -8,8 +8,8 @@
 //		},
 //	}))
 //
-// Any number of servers may share the keys. It works on a single server, behind
-// Sentinel and on a Cluster. Redis itself removes expired keys.
+// Any number of servers may share the keys. It works with a single server, Sentinel and
+// Cluster. Redis itself removes expired keys.
 package redis
 
 import (
@@ -27,28 +27,26 @@ import (
 	"github.com/flamego/session/internal/share"
 )
 
-// Options keeps the settings to set up Redis client connection.
+// Options are the settings of the Redis client.
 type Options = redis.Options
 
-// Config contains options for the Redis session store. One of Options, Client and
-// UniversalClient is required, and only one.
+// Config contains options for the Redis session store. Set exactly one of Options, Client and
+// UniversalClient.
 type Config struct {
-	// Options is the settings to set up the Redis client connection.
-	// ContextTimeoutEnabled is always on. DialerRetries is 1 by default, since commands
-	// are retried anyway. With TLSConfig or a Dialer, ConnMaxIdleTime is one second.
+	// Options are the settings for the Redis client connection. ContextTimeoutEnabled is
+	// always on. DialerRetries is 1 by default, since commands are retried anyway. With
+	// TLSConfig or a Dialer, ConnMaxIdleTime is one second.
 	Options *Options
-	// Client is an open client. The library leaves its settings alone, and does not
-	// close it. Without ContextTimeoutEnabled it ignores Options.StoreTimeout, and may
-	// wait for its ReadTimeout when the server hangs.
+	// Client is an open client. The library does not change its settings, and does not close
+	// it. Without ContextTimeoutEnabled it ignores Options.StoreTimeout: if the server hangs,
+	// it waits for up to its ReadTimeout.
 	Client *redis.Client
-	// UniversalClient is like Client, for any kind of client: Cluster, Sentinel, Ring.
-	// It must read from masters: a client that is ReadOnly, or routes by latency or at
-	// random, is an error.
+	// UniversalClient is like Client, for any kind of client: Cluster, Sentinel, Ring. It must
+	// read from masters: a client with ReadOnly, RouteByLatency or RouteRandomly is an error.
 	UniversalClient redis.UniversalClient
-	// KeyPrefix is the prefix to use for keys in Redis. Default is "session:".
+	// KeyPrefix is the prefix of all keys in Redis. Default is "session:".
 	KeyPrefix string
-	// Lifetime is the idle timeout. Default is one hour, also for anything under a
-	// second.
+	// Lifetime is the idle timeout. Default is one hour, also for values under a second.
 	Lifetime time.Duration
 	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
 	Encoder session.Encoder
@@ -56,19 +54,19 @@ type Config struct {
 	Decoder session.Decoder
 }
 
-// startTimeout bounds how long the start waits for a server that does not answer. That
-// is not an error, so there is no point in waiting long.
+// startTimeout limits how long the start waits for a server that does not answer. That is not
+// an error, so there is no point in waiting long.
 const startTimeout = 5 * time.Second
 
-// maxIdle is how long a connection may be idle of which nobody can tell whether it is still
-// open. A write that must not be repeated would fail on a dead one.
+// maxIdle is how long a connection may be idle if go-redis cannot tell whether it is still
+// open. On a dead one, a write that must not be repeated would fail.
 const maxIdle = time.Second
 
 // Initer returns the session.Initer for the Redis session store. Its Config is a
 // Config. The store's Close method closes the client made from Options.
 //
-// A server that is down at start is not an error: requests that need it fail until it
-// is back. A server that answers and refuses is an error.
+// A server that is down at start is not an error: requests that need it fail until it is back.
+// A server that refuses the start is an error.
 func Initer() session.Initer { return session.BackendIniter(open) }
 
 func open(ctx context.Context, cfg Config) (*backend, session.StoreConfig, error) {

@@ -1,7 +1,7 @@
-// Package sessiontest helps to test handlers that use sessions. It is for authors of
-// applications. A Browser visits the application without a network, keeps cookies,
-// follows redirects, and can be signed in by the test; a Clock lets time go by, so that
-// no test has to wait for a session to expire.
+// Package sessiontest helps application authors test handlers that use sessions. A Browser
+// visits the application without a network, keeps cookies, follows redirects, and can be
+// signed in by the test. A Clock moves time forward, so that no test has to wait for a session
+// to expire.
 package sessiontest
 
 import (
@@ -27,15 +27,15 @@ import (
 )
 
 // Browser visits an application under test. It keeps cookies and follows redirects as
-// net/http's client does, and the test may look at its session and put things into it.
-// There is no network: it calls the handler, as if over a TLS connection to
-// https://localhost, or to the Domain of the first Manager's cookie. Its methods may be
-// called concurrently, as by the tabs of one browser.
+// net/http's client does. The test can look at its session, and put things into it. There is
+// no network: it calls the handler, as if over a TLS connection to https://localhost, or to
+// the Domain of the first Manager's cookie. Its methods may be called concurrently, like the
+// tabs of one browser.
 type Browser struct {
-	// Header is sent with every request, except for the fields that a request sets
-	// itself. A session that travels in a header is kept here: delete the field to sign
-	// out. If the application reads IDs with a ReadIDFunc of its own, the test has to set
-	// the field. Change Header only while no request is under way.
+	// Header is sent with every request, except for fields that the request sets itself. A
+	// session that is carried by a header is kept here: delete the field to sign out. If the
+	// application has its own ReadIDFunc, the test must set the field. Change Header only
+	// while no request is in progress.
 	Header http.Header
 
 	*guest
@@ -43,7 +43,7 @@ type Browser struct {
 	stays bool
 }
 
-// guest is what all views of a Browser have in common.
+// guest is what all views of a Browser share.
 type guest struct {
 	t        testing.TB
 	h        http.Handler
@@ -55,9 +55,9 @@ type guest struct {
 	at *url.URL   // the latest page
 }
 
-// NewBrowser returns a visitor without a session. h is the application, and m and more
-// are the Managers that it uses. Session, SetSession, SignIn, Flash and SetFlash are about
-// the session of m; Of is for the others.
+// NewBrowser returns a visitor without a session. h is the application, and m and more are the
+// Managers that it uses. Session, SetSession, SignIn, Flash and SetFlash apply to the session
+// of m; use Of for the others.
 func NewBrowser(t testing.TB, h http.Handler, m *session.Manager, more ...*session.Manager) *Browser {
 	jar, _ := cookiejar.New(nil) // Never fails.
 	v := &guest{t: t, h: h, managers: append([]*session.Manager{m}, more...), jar: jar, at: new(url.URL)}
@@ -65,8 +65,8 @@ func NewBrowser(t testing.TB, h http.Handler, m *session.Manager, more ...*sessi
 	return &Browser{Header: make(http.Header), guest: v, m: m}
 }
 
-// Of returns the same visitor, but Session, SetSession, SignIn, Flash and SetFlash are
-// about the session of m, which must be one of the Managers that NewBrowser was given.
+// Of returns the same visitor, but its Session, SetSession, SignIn, Flash and SetFlash apply
+// to the session of m, which must be one of the Managers passed to NewBrowser.
 func (b *Browser) Of(m *session.Manager) *Browser {
 	b.t.Helper()
 	if !slices.Contains(b.managers, m) {
@@ -77,8 +77,8 @@ func (b *Browser) Of(m *session.Manager) *Browser {
 	return &other
 }
 
-// NoRedirects returns the same visitor, who does not follow redirects: the Page is then
-// the redirect itself.
+// NoRedirects returns the same visitor, but it does not follow redirects: the Page is then the
+// redirect itself.
 func (b *Browser) NoRedirects() *Browser {
 	other := *b
 	other.stays = true
@@ -93,9 +93,9 @@ type Page struct {
 	URL    string // where redirects have led to, path and query
 }
 
-// Get requests a page by its path and query, or by its whole URL, and follows redirects.
-// Like a browser, it says that a person is going to see the page (session.Navigation),
-// unless Header says otherwise, as {"Sec-Fetch-Mode": {"cors"}} does for a script.
+// Get requests a page by its path and query, or by its whole URL, and follows redirects. Like
+// a browser, it announces that a person will see the page (session.Navigation), unless Header
+// says otherwise: {"Sec-Fetch-Mode": {"cors"}} is a request by a script.
 func (b *Browser) Get(path string) Page {
 	b.t.Helper()
 	return b.Do(b.request(http.MethodGet, path, nil))
@@ -122,10 +122,10 @@ func (b *Browser) request(method, path string, body io.Reader) *http.Request {
 	return req
 }
 
-// Do sends a request of any kind with the browser's cookies and headers, and
-// follows redirects, ten at most. As browsers do, it repeats a POST with its body after
-// 307 and 308, and sends a GET after other redirects. It does not follow a redirect to
-// another host: the Page is then the redirect itself.
+// Do sends any request with the browser's cookies and headers, and follows redirects, ten at
+// most. As browsers do, it repeats a POST with its body after 307 and 308, and sends a GET
+// after other redirects. It does not follow a redirect to another host: the Page is then the
+// redirect itself.
 func (b *Browser) Do(req *http.Request) Page {
 	b.t.Helper()
 	req = req.Clone(req.Context())
@@ -159,8 +159,8 @@ func (b *Browser) Do(req *http.Request) Page {
 	return Page{Status: res.StatusCode, Header: res.Header, Body: string(body), URL: at.RequestURI()}
 }
 
-// repeatable keeps what is read of a body that can be read only once, for a
-// redirect that wants it again.
+// repeatable keeps what is read of a body that can be read only once, for a redirect that
+// needs it again.
 func repeatable(req *http.Request) {
 	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil {
 		return
@@ -186,7 +186,7 @@ func (b *direct) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// atServer is the request as a server sees it.
+// atServer returns the request as a server sees it.
 func (b *Browser) atServer(req *http.Request) *http.Request {
 	got := req.Clone(req.Context())
 	if got.Host == "" {
@@ -211,7 +211,7 @@ func (b *Browser) atServer(req *http.Request) *http.Request {
 	return got
 }
 
-// keep takes the headers of a response in which Managers tell an ID, or its end.
+// keep stores the headers by which Managers tell the client a new ID, or the end of one.
 func (b *Browser) keep(h http.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -232,16 +232,15 @@ func (b *Browser) home(path string) *url.URL {
 	return &url.URL{Scheme: "https", Host: b.host, Path: path}
 }
 
-// SetSession gives the browser a new session with the given contents, as if
-// earlier requests had set them.
+// SetSession gives the browser a new session with the given contents, as if earlier requests
+// had set them.
 func (b *Browser) SetSession(contents map[string]any) {
 	b.t.Helper()
 	b.SignIn("", contents)
 }
 
-// SignIn gives the browser a new session with the given contents and owner, as if the
-// handler that signs users in had called session.SetOwner. It fails the test if the Manager
-// cannot list sessions.
+// SignIn gives the browser a new session with the given contents and owner, as if a sign-in
+// handler had called session.SetOwner. It fails the test if the Manager cannot list sessions.
 func (b *Browser) SignIn(owner string, contents map[string]any) {
 	b.t.Helper()
 	sess, err := b.m.Store().Read(context.Background(), strings.ToLower(rand.Text()))
@@ -259,8 +258,8 @@ func (b *Browser) SignIn(owner string, contents map[string]any) {
 	b.save(sess)
 }
 
-// SetFlash leaves a flash for the browser's next request, as if the previous one had done
-// so. It makes a session if there is none.
+// SetFlash leaves a flash for the browser's next request, as if the previous request had set
+// it. It creates a session if there is none.
 func (b *Browser) SetFlash(val any) {
 	b.t.Helper()
 	if b.Session() == nil {
@@ -271,7 +270,7 @@ func (b *Browser) SetFlash(val any) {
 	b.save(sess)
 }
 
-// save stores a session, and has the Manager tell the browser of it.
+// save stores a session, and has the Manager tell the browser its ID.
 func (b *Browser) save(sess session.Session) {
 	b.t.Helper()
 	value, err := hook.Save(context.Background(), b.m, sess)
@@ -291,9 +290,8 @@ func (b *Browser) save(sess session.Session) {
 	}
 }
 
-// here is a request to the site that brings whatever the browser holds of the
-// session: it is for the cookie's path, and has the query of the latest page, in
-// which there may be an ID.
+// here returns a request to the site that carries everything the browser holds of the session:
+// it is for the cookie's path, and has the query of the latest page, which may contain an ID.
 func (b *Browser) here() *http.Request {
 	u := b.home(hook.Cookie(b.m).Path)
 	b.mu.Lock()
@@ -306,12 +304,12 @@ func (b *Browser) here() *http.Request {
 	return req
 }
 
-// value is what the browser holds of the session: its ID or, where the client
-// keeps the session, all of it.
+// value is what the browser holds of the session: its ID or, where the client keeps the
+// session, all of it.
 func (b *Browser) value() string { return hook.ReadID(b.m, b.atServer(b.here())) }
 
 // Session returns the browser's session as it is stored, or nil if there is none, such as
-// after signing out. Changes to what it returns are not stored.
+// after signing out. Changes to the returned Session are not stored.
 func (b *Browser) Session() session.Session {
 	b.t.Helper()
 	value := b.value()
@@ -326,8 +324,8 @@ func (b *Browser) Session() session.Session {
 	return sess
 }
 
-// Flash returns the flash that the browser's next request will get, or nil. Flashes that
-// session.AddFlash has left are a []any.
+// Flash returns the flash that the browser's next request will receive, or nil. Flashes left
+// by session.AddFlash are a []any.
 func (b *Browser) Flash() any {
 	b.t.Helper()
 	sess := b.Session()

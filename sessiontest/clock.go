@@ -10,10 +10,10 @@ import (
 
 // Clock is the time as Managers under test see it, so that a test need not wait for a session
 // to expire. It starts at the real time, and stands still until the test moves it. Several
-// Managers may share one. A storage system that removes expired records by itself, as Redis
-// and MongoDB do, goes by its own clock: there, a session may end earlier than the Clock says
-// if the Clock is behind, and Manager.Count includes sessions that have expired by the Clock
-// alone. Its methods may be called concurrently.
+// Managers may share a Clock. A storage system that removes expired records by itself, as
+// Redis and MongoDB do, uses its own clock: if the Clock is behind it, a session may end too
+// early, and if the Clock is ahead, Manager.Count still includes sessions that have expired by
+// the Clock. Its methods may be called concurrently.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -22,7 +22,7 @@ type Clock struct {
 // NewClock returns a Clock that shows the real time.
 func NewClock() *Clock { return &Clock{now: time.Now()} }
 
-// Options returns opt for a Manager that goes by the Clock.
+// Options returns opt for a Manager that uses the Clock.
 func (c *Clock) Options(opt session.Options) session.Options {
 	hook.SetClock(&opt, c.Now)
 	return opt
@@ -35,7 +35,7 @@ func (c *Clock) Now() time.Time {
 	return c.now
 }
 
-// Advance lets time go by.
+// Advance moves the time forward by d.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package sqlite keeps sessions in a SQLite database, by the pure Go driver
+// Package sqlite keeps sessions in a SQLite database, using the pure Go driver
 // modernc.org/sqlite:
 //
 //	f.Use(session.Sessioner(session.Options{
@@ -6,10 +6,10 @@
 //		Config: sqlite.Config{DSN: "sessions.db", InitTable: true},
 //	}))
 //
-// Any number of processes on one machine may share the file. It is opened in write-ahead
-// mode, so that readers do not wait for writers. Commits survive the end of the process;
-// only a power failure can lose the last ones. The folder holds two more files while the
-// database is open.
+// Any number of processes on one machine may share the file. It is opened in write-ahead mode,
+// so that readers do not wait for writers. Commits survive the end of the process; only a
+// power failure can lose the latest ones. While the database is open, there are two more files
+// in its folder.
 package sqlite
 
 import (
@@ -31,20 +31,18 @@ import (
 
 // Config contains options for the SQLite session store.
 type Config struct {
-	// Lifetime is the idle timeout. Default is one hour, also for anything under a
-	// second.
+	// Lifetime is the idle timeout. Default is one hour, also for values under a second.
 	Lifetime time.Duration
-	// DSN is the path of the database file, or a "file:" URI, either with the
-	// driver's parameters after a "?". What they do not set is
-	// _pragma=journal_mode(WAL) and _pragma=synchronous(NORMAL). A busy timeout has no
-	// effect: the library itself waits for locks, for up to Options.StoreTimeout.
-	// In-memory databases work too, and end with the process. If the application opens the
-	// file by another SQLite library, set DB instead: two libraries in one process do not
-	// see each other's locks. It is required, unless DB is set.
+	// DSN is the path of the database file, or a "file:" URI, optionally followed by "?" and
+	// the driver's parameters. Defaults of the library are _pragma=journal_mode(WAL) and
+	// _pragma=synchronous(NORMAL). A busy timeout has no effect: the library itself waits for
+	// locks, for up to Options.StoreTimeout. In-memory databases work too, and end with the
+	// process. If the application opens the file with another SQLite library, set DB instead:
+	// two libraries in one process do not see each other's locks. DSN is required unless DB is
+	// set.
 	DSN string
-	// Table is the table for storing session data, or database.table for one in an
-	// attached database. A part that holds a dot must be in double quotes. Default
-	// is "sessions".
+	// Table is the table for storing session data, or database.table for one in an attached
+	// database. A part that contains a dot must be in double quotes. Default is "sessions".
 	Table string
 	// Encoder is the encoder to encode session data. Default is session.GobEncoder.
 	Encoder session.Encoder
@@ -53,9 +51,9 @@ type Config struct {
 	// InitTable creates the table and its index on expired_at at start, if missing.
 	// Default is false: a missing table is then an error.
 	InitTable bool
-	// DB is an open database, used instead of DSN. The library leaves its settings and
-	// its pool alone, and does not close it. It also works without a busy timeout: a
-	// locked database is retried.
+	// DB is an open database, used instead of DSN. The library does not change its settings or
+	// its pool, and does not close it. No busy timeout is needed: the library retries when the
+	// database is locked.
 	DB *sql.DB
 }
 
