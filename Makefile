@@ -21,8 +21,9 @@ SUM      := $(BIN)/gotestsum-v1.13.0
 
 .PHONY: test check quick lint linter vet fuzz explore matrix bench scale compare curves count screenshots
 
+test: SERVERS := postgres mariadb redis redis-cluster mongo
 test check: $(SUM)
-	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up -- bash internal/ci/$@.sh
+	@GO=$(GO) GOTESTSUM=$(SUM) $(GO) run ./internal/testserver/up $(SERVERS) -- bash internal/ci/$@.sh
 
 quick:
 	$(GO) vet ./...

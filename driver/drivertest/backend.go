@@ -207,7 +207,7 @@ func (c *contract) none(id, what string) {
 func (c *contract) rounds(round func()) {
 	c.Helper()
 	limit, least := 500*time.Millisecond, 20
-	if testing.Short() {
+	if few() {
 		limit, least = limit/5, 5
 	}
 	n := 0

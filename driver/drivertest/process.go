@@ -102,10 +102,14 @@ func Processes(t *testing.T, store string, open func(t *testing.T) (arg string))
 	}
 }
 
-// Rounds of the process rules. The fewer are for go test -short.
+// few reports whether what is a matter of chance is tried only some times: with
+// go test -short, or if DRIVERTEST_FEW is set.
+func few() bool { return testing.Short() || os.Getenv("DRIVERTEST_FEW") != "" }
+
+// rounds are those of the process rules.
 func rounds(t *testing.T, n int) int {
 	t.Helper()
-	if testing.Short() {
+	if few() {
 		return max(1, n/10)
 	}
 	return n
