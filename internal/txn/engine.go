@@ -8,12 +8,16 @@
 //	values.go changes.go   what a version holds, and what a transaction changed
 //	terms.go               how long a session lasts
 //	engine.go store.go     loading: find, take the flash, slide the expiry
-//	session.go             a transaction under way
+//	session.go verbs.go    a transaction under way, and what handlers do with it
 //	commit.go run.go       plan → run → settle
 //	plan.go                what one commit will do
 //	still.go take.go       commits that do not slide, loading again; a value for one
 //	flash.go               several flashes under one key
 //	forward.go             what a rotation leaves under the old ID
+//	owner.go list.go       an owner's sessions, and the list of them
+//	end.go everybody.go    ending them
+//	adopt.go               sessions from before owners
+//	notes.go               the library's own records
 package txn
 
 import (
