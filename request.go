@@ -26,13 +26,11 @@ type request struct {
 	c       flamego.Context
 
 	by    carry.Carrier // the one that brought a live ID, nil if none did
-	came  txn.Token     // what it brought
-	age   int           // the Max-Age of the client's cookie, 0 for that of the options
+	has   client        // what the client has
 	state txn.State     // what the client has to learn
 	leave func()        // called at the end, or nil
 
 	placed bool        // its record has to say where it belongs
-	slid   bool        // the client's token is old, though still good: its expiry is in it
 	due    bool        // a persistent cookie has to be sent again
 	renew  bool        // the session needs a new ID
 	shows  bool        // it was given a flash
@@ -67,11 +65,11 @@ func (q *request) Place() string {
 	return ""
 }
 
-func (q *request) Sends(newHandle bool, maxAge int, refresh bool) (seconds int) {
-	if newHandle || refresh || maxAge != q.age {
-		return q.carrier().MaxAge(maxAge)
+func (q *request) Sends(newToken bool, maxAge int, refresh bool) (seconds int) {
+	if decide(q.has, outcome{exists: true, newToken: newToken, maxAge: maxAge, again: refresh}) == noLine {
+		return 0
 	}
-	return 0
+	return q.carrier().MaxAge(maxAge)
 }
 
 // carrier is the one that tells the client.
@@ -131,12 +129,12 @@ func (q *request) begin(ctx context.Context, token txn.Token, v *txn.Version) (f
 	// 3. Begin on that version.
 	q.live.txn.Begin(v)
 	q.m.core.EmitLoaded(ctx, v)
-	q.came, q.age = token, v.MaxAge()
+	q.has = client{token: token, age: v.MaxAge()}
 	if v.Superseded {
-		q.came = v.Token() // Another response is telling the client.
+		q.has.token = v.Token() // Another response is telling the client.
 	}
 	q.renew = !passive && q.m.core.RenewalDue(v)
-	q.due = !passive && q.m.core.CookieDue(v, q.by.MaxAge(q.age))
+	q.due = !passive && q.m.core.CookieDue(v, q.by.MaxAge(q.has.age))
 	if flash != nil {
 		q.shows = true
 		q.used.Store(true)
@@ -144,7 +142,7 @@ func (q *request) begin(ctx context.Context, token txn.Token, v *txn.Version) (f
 		q.x.r.Header.Del("If-None-Match")
 		q.x.r.Header.Del("If-Modified-Since")
 	} else if now := v.Token(); now != token && q.m.core.Traits.Client {
-		q.came, q.slid = now, true
+		q.has.token, q.has.old = now, true
 	}
 	q.by.Greet(q.x.w(), q.x.r, string(v.Token()))
 	if q.m.enter != nil {
@@ -218,9 +216,9 @@ func (q *request) commit(ctx context.Context) error {
 // ask for the header, which net/http would then copy.
 func (q *request) render(w http.ResponseWriter) error {
 	st := &q.state
-	if st.Token != q.came || st.MaxAge != q.age || st.Refreshed || q.slid {
-		if err := q.tell(w); err != nil {
-			q.came, q.age, q.slid, st.Refreshed = st.Token, st.MaxAge, false, false // It would fail again.
+	if l := decide(q.has, q.has.outcomeFor(*st)); l != noLine {
+		if err := q.tell(w, l); err != nil {
+			q.has, st.Refreshed = client{token: st.Token, age: st.MaxAge}, false // It would fail again.
 			return err
 		}
 	}
@@ -252,15 +250,15 @@ func (m *Manager) protectURL(w http.ResponseWriter, r *http.Request) {
 }
 
 // tell tells the client what has changed.
-func (q *request) tell(w http.ResponseWriter) (err error) {
+func (q *request) tell(w http.ResponseWriter, l line) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("session: write ID: panic: %v", p)
 		}
 	}()
 	st := &q.state
-	switch {
-	case st.Token != "" && (st.Token != q.came || st.MaxAge != q.age):
+	switch l {
+	case setLine:
 		q.m.checkHost(q.x.r)
 		q.m.issued(st.Token)
 		q.write(w, q.carrier())
@@ -275,13 +273,13 @@ func (q *request) tell(w http.ResponseWriter) (err error) {
 			}
 		}
 		carry.NoStore(w.Header(), &q.cache)
-	case st.Token != "":
+	case againLine:
 		// A shared cache would hand it to everybody.
 		if !carry.IsPublic(w.Header()) {
 			q.write(w, q.carrier())
 			carry.Reserve(w.Header(), &q.cache)
 		}
-	case st.Token == "" && q.came != "" && !st.Lost && !st.Undeleted:
+	case removeLine:
 		q.carrier().Remove(w, q.x.r)
 		carry.NoStore(w.Header(), &q.cache)
 	}
