@@ -7,8 +7,7 @@ import (
 	"github.com/flamego/session/internal/share"
 )
 
-// beyond is the context of work for the request that goes on even if the client
-// disconnects.
+// beyond returns a context for work that continues even if the client disconnects.
 func (q *request) beyond() (context.Context, context.CancelFunc) {
 	if q.m.core.Traits.Local {
 		return (*lasting)(q), func() {}
@@ -16,8 +15,8 @@ func (q *request) beyond() (context.Context, context.CancelFunc) {
 	return q.m.deadline(share.Patient(q.x.r.Context()))
 }
 
-// lasting is the context of the request without its end. An engine that never waits takes
-// it, and it costs nothing.
+// lasting returns the request's context without its cancellation, for an engine that never
+// waits.
 type lasting request
 
 func (l *lasting) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
@@ -25,7 +24,8 @@ func (l *lasting) Done() <-chan struct{}                   { return nil }
 func (l *lasting) Err() error                              { return nil }
 func (l *lasting) Value(key any) any                       { return l.x.r.Context().Value(key) }
 
-// onDemand is the context of a load. Visitors who bring no ID need none.
+// onDemand returns the context of a load, created on first use: requests without an ID need
+// none.
 type onDemand struct {
 	q      *request
 	ctx    context.Context

@@ -36,8 +36,8 @@ type exchange struct {
 	cause   *failure    // why nothing more may be stored, or nil after a panic
 }
 
-// join returns the exchange of the request, and room for this Manager's session on it,
-// or nil if it has one already.
+// join returns the exchange of the request, and a slot for this Manager's session on it, or
+// nil if it has one already.
 func (m *Manager) join(c flamego.Context, as *injection) (x *exchange, q *request, outermost bool, err error) {
 	w := c.ResponseWriter()
 	slot, err := carry.FindSlot(w)
@@ -147,8 +147,9 @@ func (x *exchange) Header() http.Header {
 	return x.inner.Header()
 }
 
-// note keeps what those in front have set, before anybody else can change it. It waits until
-// somebody asks for the header, since net/http copies the header of who has asked.
+// note saves the headers that middleware in front has set, before anybody else can change
+// them. It does so only when the header is first requested, since net/http copies a header
+// that was requested.
 func (x *exchange) note() {
 	if !x.noted {
 		x.noted, x.before = true, carry.Before(x.first.c, x.inner.Header())
@@ -275,8 +276,8 @@ func (x *exchange) render(w http.ResponseWriter) (ok bool) {
 	return ok
 }
 
-// finish stores the rest when the handlers have returned: everything if nothing was
-// written, otherwise what a streaming handler changed after the first byte.
+// finish stores the rest after the handlers have returned: everything if nothing was written,
+// otherwise what a streaming handler changed after the first byte.
 func (x *exchange) finish() {
 	if x.closed.Load() {
 		return

@@ -19,7 +19,7 @@ type failure struct {
 	err error
 }
 
-// shut reports a failure, and closes the exchange. The first one is answered.
+// shut reports a failure, and closes the exchange. The response is about the first failure.
 func (x *exchange) shut(q *request, err error) {
 	q.reportFailure(err)
 	if x.closed.Store(true); x.cause == nil {
@@ -27,14 +27,14 @@ func (x *exchange) shut(q *request, err error) {
 	}
 }
 
-// fail sends the failure instead of what the handlers have prepared.
+// fail sends the failure in place of the handlers' response.
 func (x *exchange) fail(w http.ResponseWriter, keep func(http.ResponseWriter)) {
 	x.note()
 	carry.SendFailure(w, x.before, x.cause.m.draft(x.r, x.before, x.cause.err), keep)
 }
 
-// refuse reports that a session could not be loaded, and sends the failure. So far nobody
-// but those in front has set a header.
+// refuse reports that a session could not be loaded, and sends the failure. At this point only
+// middleware in front has set headers.
 func (m *Manager) refuse(c flamego.Context, x *exchange, err error) {
 	r := c.Request().Request
 	m.report(r.Context(), err)
@@ -46,8 +46,8 @@ func (m *Manager) refuse(c flamego.Context, x *exchange, err error) {
 	carry.SendFailure(finalWriter(c, x), before, m.draft(r, before, err), keep)
 }
 
-// finalWriter is what to send a whole response to. Flamego takes an informational one for
-// the final one, and would send no other.
+// finalWriter returns the writer for a whole response. Flamego mistakes an informational
+// response for the final one, and would send no other.
 func finalWriter(c flamego.Context, x *exchange) http.ResponseWriter {
 	if x != nil && isInformational(c.ResponseWriter().Status()) {
 		return x.slot.Get()
@@ -55,7 +55,7 @@ func finalWriter(c flamego.Context, x *exchange) http.ResponseWriter {
 	return c.ResponseWriter()
 }
 
-// draft is what the application answers, or nil if it does not.
+// draft returns the application's own response, or nil if it writes none.
 func (m *Manager) draft(r *http.Request, before http.Header, err error) (d *carry.Draft) {
 	if m.opt.FailureFunc == nil {
 		return nil
@@ -71,7 +71,7 @@ func (m *Manager) draft(r *http.Request, before http.Header, err error) (d *carr
 	return d
 }
 
-// report must not panic: nobody would recover it, or the response would become a
+// report must not panic: a panic would not be recovered, or would turn the response into a
 // success.
 func (m *Manager) report(ctx context.Context, err error) {
 	defer func() {
@@ -90,8 +90,8 @@ func (m *Manager) report(ctx context.Context, err error) {
 	}
 }
 
-// log is what happens to an error if the application does not say. While the store is down,
-// all that need it fail for the same reason.
+// log handles an error if the application has set no function. While the store is down, all
+// requests that need it fail for the same reason.
 func (m *Manager) log(ctx context.Context, err error) {
 	if outage.Is(err) {
 		var due bool

@@ -10,7 +10,7 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// mostValues is how many IDs of one request are looked up at most.
+// mostValues is the maximum number of IDs that are looked up per request.
 const mostValues = 8
 
 // brought are the IDs that a request brings.
@@ -20,7 +20,7 @@ type brought struct {
 	all [mostValues]txn.Found
 }
 
-// gather reads the IDs, each once. Only what looks like an ID gets as far as the store (G13).
+// gather reads the IDs, each once. Only well-formed IDs reach the store (G13).
 func (q *request) gather(b *brought, within *onDemand) {
 	malformed := false
 	for _, c := range q.m.carriers {
@@ -41,9 +41,9 @@ func (q *request) gather(b *brought, within *onDemand) {
 	}
 }
 
-// find loads the live session that the request brings. The first transport with a live
-// ID counts. If there are several live IDs in cookies of the same name, none counts:
-// another host of the domain has set one, and nobody can tell which.
+// find loads the live session that the request brings. The first transport with a live ID
+// counts. If there are several live IDs in cookies of the same name, none counts: another host
+// of the domain has set one, and it is impossible to tell which.
 func (q *request) find(within *onDemand) (token txn.Token, v *txn.Version, err error) {
 	var b brought
 	switch q.gather(&b, within); b.n {
@@ -85,7 +85,7 @@ func (q *request) find(within *onDemand) (token txn.Token, v *txn.Version, err e
 	return token, v, nil
 }
 
-// missed notes an ID that leads to no session. An error is that of the store.
+// missed records an ID that leads to no session. err is the store's error.
 func (q *request) missed(within *onDemand, f txn.Found) error {
 	switch {
 	case errors.Is(f.Err, driver.ErrUnreadable):
@@ -105,8 +105,8 @@ func (q *request) missed(within *onDemand, f txn.Found) error {
 	return nil
 }
 
-// belongs reports whether the record was made for this cookie or header. Records of
-// v1.6.6 do not say.
+// belongs reports whether the record was made for this cookie or header. Records of v1.6.6 do
+// not name a place.
 func (q *request) belongs(v *txn.Version) bool {
 	place := v.Place()
 	return place == q.m.at || place == "" && !(q.placed && q.as.extra)

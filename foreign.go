@@ -13,10 +13,9 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// foreignEngine uses a Store that somebody else wrote, through the six methods that
-// Stores have had since v1.6.6. They offer no compare-and-swap, so merging, and a flash
-// delivered at most once, hold only among the requests of this process, which take
-// turns.
+// foreignEngine uses a Store of the application's own, through the six methods that Stores
+// have had since v1.6.6. They offer no compare-and-swap, so merging, and a flash delivered at
+// most once, work only among the requests of this process, which are serialized.
 type foreignEngine struct {
 	outer  Store
 	queues txn.Queues
@@ -230,9 +229,9 @@ func (unsent) Header() http.Header         { return http.Header{} }
 func (unsent) Write(b []byte) (int, error) { return len(b), nil }
 func (unsent) WriteHeader(int)             {}
 
-// visits knows whether requests of one session overlap in this process. Nothing else
-// shows who has destroyed a record: handlers written for v1.6.6 destroy the old one
-// themselves when they call RegenerateID.
+// visits tracks whether requests of one session overlap in this process. Nothing else reveals
+// who has destroyed a record: handlers written for v1.6.6 destroy the old one themselves when
+// they call RegenerateID.
 type visits struct {
 	mu sync.Mutex
 	at map[string]*guests
@@ -274,7 +273,7 @@ func (v *visits) alone(id string) bool {
 	return v.at[id] == nil || v.at[id].came == 1
 }
 
-// end notes for the requests that are here that the session is over under this ID.
+// end tells the requests in progress that the session is over under this ID.
 func (v *visits) end(id string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

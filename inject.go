@@ -6,7 +6,7 @@ import (
 	"github.com/flamego/flamego"
 )
 
-// injection is the types under which a middleware injects its services.
+// injection holds the types under which a middleware injects its services.
 type injection struct {
 	session, flash reflect.Type
 	noFlash        reflect.Value
@@ -28,8 +28,8 @@ func newInjection(session, flash reflect.Type, extra bool) *injection {
 func (q *request) inject(flash any) {
 	c := q.c
 	// Values of the interface types themselves: for any other type, a call by reflection
-	// checks all methods of the interface, which takes as long as the rest of the call.
-	// The same goes for the Context, which most handlers take as well.
+	// checks all methods of the interface, which takes as long as the rest of the call. The
+	// same applies to the Context, which most handlers also take.
 	c.Set(q.as.session, reflect.ValueOf(&q.session).Elem())
 	c.Set(contextType, reflect.ValueOf(&q.c).Elem())
 	if flash != nil {
@@ -47,7 +47,7 @@ func (q *request) inject(flash any) {
 		c.Set(storeType, reflect.ValueOf(&q.store).Elem())
 		return
 	}
-	// A Store of the application's own goes in as it is: handlers may take its own type.
+	// A Store of the application's own is injected as it is: handlers may take its own type.
 	c.Set(storeType, reflect.ValueOf(q.m.outer))
 	c.Map(q.m.outer)
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// running are the Managers of this process that are not closed.
+// running holds the Managers of this process that are not closed.
 var running struct {
 	mu       sync.Mutex
 	managers []*Manager
 }
 
-// register compares a new Manager with those that run. If two share a store, an ID of one must
-// not be valid for the other: the place in each record says whose it is. Two places that
-// only functions know need names of their own; and an application's own Store, whose records
-// say nothing while one Manager uses it, keeps the place as soon as two do.
+// register compares a new Manager with the running ones. If two share a store, an ID of one must
+// not be valid for the other: the place in each record tells them apart. Two ReadIDFuncs need
+// places with different names. An application's own Store stores the place only when two
+// Managers use it.
 func (m *Manager) register() error {
 	running.mu.Lock()
 	defer running.mu.Unlock()
@@ -40,7 +40,7 @@ func (m *Manager) register() error {
 	return nil
 }
 
-// unregister reports whether no other Manager uses the Store.
+// unregister removes a Manager, and reports whether no other uses the Store.
 func (m *Manager) unregister() (last bool) {
 	running.mu.Lock()
 	defer running.mu.Unlock()
@@ -74,7 +74,7 @@ func (m *Manager) sharesStoreWith(o *Manager) bool {
 	return a.NumField() > 0
 }
 
-// backend is what the Store keeps its records in, or nil.
+// backend returns the Backend of the Store, or nil.
 func (m *Manager) backend() driver.Backend {
 	if e, ok := m.core.Engine.(interface{ Backend() driver.Backend }); ok {
 		return e.Backend()
@@ -86,8 +86,7 @@ func isSameValue(a, b any) bool {
 	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
-// isSameClosure reports whether two functions also have the same variables around them, so
-// that they do the same.
+// isSameClosure reports whether two functions are the same and capture the same variables.
 func isSameClosure[F any](a, b F) bool {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&a)) == *(*unsafe.Pointer)(unsafe.Pointer(&b))
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// reportEvery is how often ErrorFunc hears of what a client can cause with each request, and
-// the default log of an outage.
+// reportEvery is the interval at which ErrorFunc gets errors that a client can cause with
+// every request, and the default log gets errors of an outage.
 const reportEvery = time.Minute
 
-// reports counts what is not reported, by what it is about.
+// reports counts suppressed reports, by subject.
 type reports struct {
 	mu  sync.Mutex
 	all map[string]*unreported
@@ -24,7 +24,7 @@ type unreported struct {
 	n     int       // how many there have been since
 }
 
-// next reports whether it is time for a report, and how many there have been before it.
+// next reports whether a report is due, and how many were suppressed before it.
 func (r *reports) next(about string, now time.Time) (before int, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +44,7 @@ func (r *reports) next(about string, now time.Time) (before int, due bool) {
 	return before, true
 }
 
-// some returns an error that is due, with how many there have been since the last one.
+// some reports whether an error is due, and adds how many were suppressed since the last one.
 func (r *reports) some(about string, now time.Time, err error) (_ error, due bool) {
 	before, due := r.next(about, now)
 	if before > 0 {
@@ -53,7 +53,7 @@ func (r *reports) some(about string, now time.Time, err error) (_ error, due boo
 	return err, due
 }
 
-// reportSome is report for what a client can cause with each request: once a minute.
+// reportSome is report for errors that a client can cause with every request: once a minute.
 func (q *request) reportSome(about string, err error) {
 	if err, due := q.m.reports.some(about, q.m.core.Now(), err); due {
 		q.report(err)

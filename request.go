@@ -72,7 +72,7 @@ func (q *request) Sends(newToken bool, maxAge int, refresh bool) (seconds int) {
 	return q.carrier().MaxAge(maxAge)
 }
 
-// carrier is the one that tells the client.
+// carrier returns the transport that tells the client.
 func (q *request) carrier() carry.Carrier {
 	if q.by != nil {
 		return q.by
@@ -80,9 +80,9 @@ func (q *request) carrier() carry.Carrier {
 	return q.m.carriers[0]
 }
 
-// load finds the session of the request, and returns its flash. It goes on even if the
-// client disconnects: drivers close a connection whose query is cancelled, so a flood
-// of aborted requests would drain the pool.
+// load finds the session of the request, and returns its flash. It continues even if the
+// client disconnects: drivers close a connection whose query is cancelled, so a flood of
+// aborted requests would drain the pool.
 func (q *request) load() (flash any, err error) {
 	within := onDemand{q: q}
 	defer within.end()
@@ -103,7 +103,7 @@ func (q *request) load() (flash any, err error) {
 	return flash, nil
 }
 
-// begin begins with the session that was found, and returns its flash.
+// begin starts with the session that was found, and returns its flash.
 func (q *request) begin(ctx context.Context, token txn.Token, v *txn.Version) (flash any, err error) {
 	// 2. Take its flash (G5), or slide its expiry (G9).
 	passive, err := q.ask("Options.Passive", q.m.opt.Passive, false)
@@ -151,7 +151,7 @@ func (q *request) begin(ctx context.Context, token txn.Token, v *txn.Version) (f
 	return q.live.take(flash), nil
 }
 
-// ask asks a rule of the application's about the request.
+// ask calls an option of the application that reports something about the request.
 func (q *request) ask(option string, rule func(*http.Request) bool, without bool) (yes bool, err error) {
 	if rule == nil {
 		return without, nil
@@ -164,8 +164,8 @@ func (q *request) ask(option string, rule func(*http.Request) bool, without bool
 	return rule(q.x.r), nil
 }
 
-// seal stores the session, even if the client disconnects (G12), and notes what the
-// client has to learn.
+// seal stores the session, even if the client disconnects (G12), and records what the client
+// has to be told.
 func (q *request) seal() error {
 	tells := (q.due || q.renew) && !carry.IsPublic(q.x.w().Header())
 	if !tells {
@@ -192,8 +192,8 @@ func (q *request) commitLate() error {
 	return unlessEnded(q.live.txn.Commit(ctx))
 }
 
-// unlessEnded drops ErrEnded: when another request has ended the session, the response
-// still stands (G6). One that may have lost its changes to the idle timeout is told.
+// unlessEnded drops ErrEnded: when another request has ended the session, the response still
+// stands (G6). If the request may have lost its changes to the idle timeout, the error stays.
 func unlessEnded(err error) error {
 	if errors.Is(err, ErrEnded) && !errors.Is(err, txn.ErrOutlived) {
 		return nil
@@ -239,8 +239,8 @@ func (q *request) render(w http.ResponseWriter) error {
 	return nil
 }
 
-// protectURL keeps the URL of the request private if it may have an ID, even if a cookie came
-// first, or nobody accepts it.
+// protectURL keeps the URL of the request private if it may contain an ID, even if a cookie
+// took precedence or the ID is invalid.
 func (m *Manager) protectURL(w http.ResponseWriter, r *http.Request) {
 	for _, c := range m.carriers {
 		if c.Param() != "" && carry.InURL(r, c.Param()) {
@@ -263,8 +263,8 @@ func (q *request) tell(w http.ResponseWriter, l line) (err error) {
 		q.m.issued(st.Token)
 		q.write(w, q.carrier())
 		if st.Rotated && q.carrier().Param() != "" {
-			// A sign-in that began with somebody's link does not stay in URLs, where the client
-			// keeps cookies.
+			// A sign-in that began with somebody's link does not stay in URLs if the client
+			// accepts cookies.
 			for _, c := range q.m.carriers {
 				if c.Param() == "" {
 					q.write(w, c)
@@ -297,7 +297,7 @@ func (q *request) write(w http.ResponseWriter, c carry.Carrier) {
 	c.Write(w, q.x.r, string(q.state.Token), age)
 }
 
-// param is the query parameter for the ID in this request's URLs, or "".
+// param returns the query parameter for the ID in this request's URLs, or "".
 func (q *request) param() string {
 	for _, c := range q.m.carriers {
 		if c.Param() != "" && (q.by == nil || q.by == c) {

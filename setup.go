@@ -14,7 +14,7 @@ import (
 	"github.com/flamego/session/internal/txn"
 )
 
-// setup is what has been found out about a wrong set-up. It is not an error at start, since
+// setup records configuration mistakes that were detected. They are not errors at start, since
 // an application may rely on what still works. Each is reported once.
 type setup struct {
 	number uint16       // of the Manager
@@ -29,14 +29,14 @@ func (m *Manager) setsCookie() bool {
 	return m.opt.WriteIDFunc == nil && slices.ContainsFunc(m.opt.transports(), func(t Transport) bool { return t.kind == byCookie })
 }
 
-// checkPath reports a path that leaves out its own first page.
+// checkPath reports a path that excludes its own first page.
 func (m *Manager) checkPath() {
 	if path := m.opt.Cookie.Path; path != "/" && strings.HasSuffix(path, "/") && m.setsCookie() {
 		m.report(context.Background(), fmt.Errorf("session: Cookie.Path %q: browsers do not send the cookie to %q, where each request begins a new session: leave out the slash at the end", path, strings.TrimRight(path, "/")))
 	}
 }
 
-// checkHost reports a domain that the host is not in: browsers refuse such a cookie.
+// checkHost reports a domain that does not include the host: browsers refuse such a cookie.
 func (m *Manager) checkHost(r *http.Request) {
 	domain := strings.ToLower(strings.TrimPrefix(m.opt.Cookie.Domain, "."))
 	if domain == "" || m.setup.host.Load() {
@@ -52,16 +52,17 @@ func (m *Manager) checkHost(r *http.Request) {
 	}
 }
 
-// rivals reports whether the cookies of two Managers replace each other in browsers, and
-// each then finds an ID that its store does not have. What clients keep themselves has
-// another key, and that is not worth a line in the log: anybody can make such a cookie.
+// rivals reports whether the cookies of two Managers replace each other in browsers, and each
+// then finds an ID that its store does not have. Sessions that clients keep are not checked:
+// they have another key, and since anybody can make such a cookie, it is not worth a line in
+// the log.
 func (m *Manager) rivals(o *Manager) bool {
 	a, b := m.opt.Cookie, o.opt.Cookie
 	return !m.core.Traits.Client && !o.core.Traits.Client && a.Name == b.Name && a.Path == b.Path && carry.SameDomain(a.Domain, b.Domain) &&
 		m.setsCookie() && o.setsCookie() && !m.sharesStoreWith(o)
 }
 
-// issues are the IDs that rivals have given out of late: a hash, and the number of the Manager.
+// issues holds the IDs that rivals have issued lately: a hash, and the number of the Manager.
 var (
 	issues     [1 << 10]atomic.Uint64
 	issueSeed  = maphash.MakeSeed()
@@ -73,7 +74,7 @@ func issueOf(token string) (slot *atomic.Uint64, sum uint64) {
 	return &issues[sum%uint64(len(issues))], sum &^ 0xffff
 }
 
-// issued notes a new ID, if there is a rival that might get it.
+// issued records a new ID, if there is a rival that might receive it.
 func (m *Manager) issued(token txn.Token) {
 	if m.setup.rivals.Load() {
 		slot, sum := issueOf(string(token))
@@ -81,11 +82,11 @@ func (m *Manager) issued(token txn.Token) {
 	}
 }
 
-// mostLooks is how often a Manager looks into a rival's store at most.
+// mostLooks is the maximum number of times that a Manager looks into a rival's store.
 const mostLooks = 32
 
 // checkRival reports an ID that this Manager's store does not have, and a rival's does: they
-// run on one host, for a browser has brought the one's cookie to the other.
+// run on one host, since a browser has sent one's cookie to the other.
 func (m *Manager) checkRival(r *http.Request, token string) {
 	if !m.setup.rivals.Load() || m.setup.rival.Load() {
 		return
@@ -101,13 +102,14 @@ func (m *Manager) checkRival(r *http.Request, token string) {
 	}
 	ctx, cancel := o.deadline(context.WithoutCancel(r.Context()))
 	defer cancel()
-	// Two Managers may share a store in a way that cannot be seen. Then it is gone there, too.
+	// Two Managers may share a store in a way that cannot be detected. Then the session is
+	// gone there too.
 	if o.outer.Exist(ctx, token) && !m.setup.rival.Swap(true) {
 		m.report(r.Context(), fmt.Errorf("session: load: the cookie %q has come with an ID of another Manager on this host, so in browsers the sessions of the two replace each other: set another Cookie.Name for one of them", m.opt.Cookie.Name))
 	}
 }
 
-// rival is the running rival of that number, or nil.
+// rival returns the running rival with that number, or nil.
 func (m *Manager) rival(number uint16) *Manager {
 	running.mu.Lock()
 	defer running.mu.Unlock()

@@ -265,10 +265,10 @@ func (b *backend) IDs(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// insist repeats a change that FerretDB gave up, and so did not make: PostgreSQL finds
-// deadlocks among those who store the same key, such as the first sign-ins of one owner.
-// Whoever tries again gets in the way of those who still wait, so one does at a time.
-// MongoDB knows no such thing.
+// insist repeats a change that FerretDB gave up and did not make: PostgreSQL detects deadlocks
+// between requests that store the same key, such as the first sign-ins of one owner. A retry
+// gets in the way of requests that still wait, so only one retries at a time. MongoDB has no
+// such deadlocks.
 func (b *backend) insist(ctx context.Context, change func() error) error {
 	err := change()
 	if !isDeadlock(err) {

@@ -52,8 +52,8 @@ type Config struct {
 	InitTable bool
 }
 
-// maxConns bounds the connections for a DSN. All may stay idle; otherwise a busy server
-// would open new ones all the time.
+// maxConns limits the connections for a DSN. All may stay idle; otherwise a busy server would
+// open new ones all the time.
 const maxConns = 16
 
 // Initer returns the session.Initer for the MySQL session store. Its Config is a
@@ -88,8 +88,8 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 	return b, sc, err
 }
 
-// checkAutocommit returns an error if writes would never be stored. A server that is down
-// is none.
+// checkAutocommit returns an error if writes would never be stored. A server that is down is
+// not an error.
 func checkAutocommit(ctx context.Context, db *sql.DB) error {
 	on := true
 	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err == nil && !on {
@@ -98,9 +98,9 @@ func checkAutocommit(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// half is how much a session may hold if the driver sends the old data and the new in one
-// packet, as by default it does, with room for the rest of the statement. It is 0 if the
-// server cannot tell now.
+// half returns the maximum size of a session if the driver sends the old and the new data in
+// one packet, as it does by default, with room for the rest of the statement. It is 0 if the
+// server cannot be asked now.
 func half(ctx context.Context, db *sql.DB) (n int) {
 	if err := db.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&n); err != nil {
 		return 0

@@ -11,13 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// mode is how statements are run. By default pgx prepares each of them, under a name, on
-// each connection. A pooler such as PgBouncer may send the next call over another of the
-// server's connections, where nothing has that name, or something has it already. Without
-// names, pgx only looks up the types, once for each connection.
+// mode is how statements are run. By default pgx prepares each of them, under a name, on each
+// connection. A pooler such as PgBouncer may send the next call over another server
+// connection, where the name is unknown or taken. Without names, pgx only looks up the types,
+// once for each connection.
 //
-// The modes in which it looks nothing up get their answers as text, in formats that depend
-// on the server's settings. Not all of these can be read, so nothing is read in those modes.
+// Modes without a lookup return values as text, in formats that depend on the server's
+// settings. Not all of these can be parsed, so nothing is read in those modes.
 type mode struct {
 	unnamed   atomic.Bool
 	fallback  option // for statements without names
@@ -54,9 +54,8 @@ func (m *mode) do(call func(option) error) error {
 	return call(m.fallback)
 }
 
-// adapt gives names up if that is what a call failed for, of which nothing was done then: the
-// server does not know the name of a statement, or knows it already. It reports whether to
-// make the call again.
+// adapt stops using named statements if a call failed because of one, and so had no effect:
+// the server does not know the name, or has it already. It reports whether to repeat the call.
 func (m *mode) adapt(err error) bool {
 	if err == nil {
 		return false

@@ -73,8 +73,8 @@ func open(ctx context.Context, cfg Config) (*sqlstore.Backend, session.StoreConf
 	return b, sc, err
 }
 
-// maxData is how much a session may hold. A message to the server has at most 1 GiB, and the
-// one that changes a session holds the old data and the new.
+// maxData is the maximum size of a session. A message to the server has at most 1 GiB, and the
+// one that changes a session contains both the old and the new data.
 const maxData = 256 << 20
 
 // connect returns the user's pool, or opens one, which end closes.
@@ -160,14 +160,14 @@ var dialect = sqlstore.Dialect{
 	Quote:       '"',
 	Key:         "key",
 	Placeholder: func(n int) string { return fmt.Sprint("$", n) },
-	// Without the LATERAL and the LIMIT, a small table is read as a whole, and goes on being
-	// read as a whole while it grows.
+	// Without the LATERAL and the LIMIT, a small table is scanned sequentially, and still is
+	// when it has grown.
 	ListLoad: "SELECT found.* FROM unnest(?::text[]) AS list (id) CROSS JOIN LATERAL (SELECT {key}, data, expired_at FROM {table} WHERE {key} = list.id LIMIT 1) AS found",
 	// The rows are locked before they are deleted: a row that is touched meanwhile no
 	// longer matches, and one that another server is deleting is skipped.
 	Sweep: "DELETE FROM {table} WHERE {key} = ANY(ARRAY(SELECT {key} FROM {table} WHERE expired_at <= ? ORDER BY expired_at LIMIT ? FOR UPDATE SKIP LOCKED))",
-	// Two visitors, or two sign-ins of one owner, may meet at any time. That is no error, and
-	// none in the server's log.
+	// Two visitors, or two sign-ins of one owner, may conflict at any time. That is not an
+	// error, and must not be one in the server's log.
 	OnConflict: " ON CONFLICT DO NOTHING",
 	MaxName:    63,
 	Schema: func(t sqlstore.Table) []string {

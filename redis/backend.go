@@ -153,7 +153,7 @@ func (b *backend) Move(ctx context.Context, id, newID string, old, r driver.Reco
 	return err
 }
 
-// undoTimeout bounds undoing a call, whose own context may have ended.
+// undoTimeout limits the undo of a call whose own context may have ended.
 const undoTimeout = time.Second
 
 // MovesInOneStep implements driver.OneStepMover.

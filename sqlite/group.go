@@ -12,16 +12,16 @@ import (
 	"github.com/flamego/session/internal/yield"
 )
 
-// group is the statements that wait to write. Whoever gets the connection runs them all in
-// one transaction, so that they share what a commit costs: the locks, the log, and with
-// synchronous(FULL) an fsync. Each has its own outcome all the same.
+// group holds the statements that wait to write. The goroutine that gets the connection runs
+// them all in one transaction, so that they share the cost of a commit: the locks, the log,
+// and with synchronous(FULL) an fsync. Each still has its own outcome.
 type group struct {
 	yield   yield.Yield
 	mu      sync.Mutex
 	waiting []*pending
 }
 
-// pending is one of them.
+// pending is one of these statements.
 type pending struct {
 	statement *statement
 	args      []driver.NamedValue
@@ -30,7 +30,7 @@ type pending struct {
 	err       error
 }
 
-// groupSize bounds how long a transaction takes, which others may be waiting for.
+// groupSize limits how long a transaction takes, since others may be waiting for it.
 const groupSize = 64
 
 func (g *group) enter(w *pending) {
@@ -39,7 +39,7 @@ func (g *group) enter(w *pending) {
 	g.waiting = append(g.waiting, w)
 }
 
-// leave reports whether w was still waiting.
+// leave removes w, and reports whether it was still waiting.
 func (g *group) leave(w *pending) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -59,7 +59,7 @@ func (g *group) take() []*pending {
 	return taken
 }
 
-// exec runs a statement that writes, with those of others.
+// exec runs a statement that writes, together with those of other goroutines.
 func (p *conns) exec(ctx context.Context, s *statement, args []driver.NamedValue) (int64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -75,8 +75,7 @@ func (p *conns) exec(ctx context.Context, s *statement, args []driver.NamedValue
 		select {
 		case <-w.done:
 		case c := <-p.free:
-			// Requests that could run, but have not had the processor, come first: some of
-			// them will write as well.
+			// Let runnable requests go first: some of them will write too.
 			p.group.yield.Do()
 			err := p.with(c, func(c *conn) error {
 				c.execAll(p.group.take())
