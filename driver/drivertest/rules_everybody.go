@@ -54,19 +54,24 @@ func endEverybody(r rule, f *fleet) {
 	}
 	newVisitor(f.t).signsIn(r, a, "ann").lives(r, servers, "ann")
 
-	// A sign-in that has begun meets it as it meets EndAll.
-	late := newVisitor(f.t)
-	late.do(f, a, func(c call) {
-		c.Set("user", "ann")
-		err := session.SetOwner(c.Session, "ann")
-		f.done(r, err, "SetOwner")
-		f.done(r, b.m.EndEverybody(ctx), "EndEverybody")
-	})
-	late.lives(r, servers, "")
+	signInMeetsEndEverybody(r, f, servers)
 
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	if err := a.m.EndEverybody(cancelled); !errors.Is(err, context.Canceled) {
 		r.broken(f.t, "EndEverybody whose context has ended: %v", err)
 	}
+}
+
+// signInMeetsEndEverybody has a sign-in begin before all are ended: it meets EndEverybody as it
+// meets EndAll.
+func signInMeetsEndEverybody(r rule, f *fleet, servers []*server) {
+	late := newVisitor(f.t)
+	late.do(f, servers[0], func(c call) {
+		c.Set("user", "ann")
+		err := session.SetOwner(c.Session, "ann")
+		f.done(r, err, "SetOwner")
+		f.done(r, servers[1].m.EndEverybody(context.Background()), "EndEverybody")
+	})
+	late.lives(r, servers, "")
 }

@@ -104,20 +104,12 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 	defer turn.end()
 	next, prepared := p.next, ""
 	for {
-		now := s.store.Now()
-		if s.store.expired(at, now) && !(s.store.Traits.Client && s.outlives(at)) {
-			// Other requests may have kept it alive since it was loaded.
-			fresh, err := s.store.Find(ctx, at.ID)
-			if at, ch, err = s.follow(p, at, fresh, ch, err); err != nil {
-				return nil, err
-			}
+		var err error
+		if at, ch, err = s.current(ctx, p, at, ch, next); err != nil {
+			return nil, err
 		}
 		if next == "" && ch.isIdle(at.View) {
-			// What it deletes was not there. Is it now?
-			latest, err := s.store.Find(ctx, at.ID)
-			if at, ch, err = s.follow(p, at, latest, ch, err); err != nil || ch.isIdle(at.View) {
-				return at, err
-			}
+			return at, nil
 		}
 		if err := s.store.fits(at, ch); err != nil {
 			return nil, err
@@ -131,21 +123,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			}
 			prepared = at.ID
 		}
-		expiry := s.expiry(now, at, ch)
-		var again *claim
-		if p.claim == nil {
-			again = s.store.reenter(ctx, at, expiry)
-		}
-		var v *Version
-		var err error
-		if next == "" {
-			v, err = s.store.replace(ctx, at, ch, expiry)
-		} else if err = s.store.stands(ctx, at.ID); err == nil {
-			v, err = s.store.move(ctx, at, next, ch, expiry)
-		}
-		if again != nil && errors.Is(err, driver.ErrConflict) {
-			s.store.withdraw(ctx, again, at.ID, "") // If it has ended.
-		}
+		v, err := s.write(ctx, p, at, ch, next)
 		switch {
 		case err == nil:
 			return v, nil
@@ -279,6 +257,35 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at, tried *Version,
 		return nil, failure // The session lives on where another request has renewed it.
 	}
 	return nil, ErrEnded
+}
+
+// current returns what is stored now if the version has expired meanwhile, or if the changes
+// change nothing in it: what they delete was not there when it was loaded.
+func (s *Session) current(ctx context.Context, p *plan, at *Version, ch *Changes, next string) (*Version, *Changes, error) {
+	expired := s.store.expired(at, s.store.Now()) && !(s.store.Traits.Client && s.outlives(at))
+	if !expired && (next != "" || !ch.isIdle(at.View)) {
+		return at, ch, nil
+	}
+	fresh, err := s.store.Find(ctx, at.ID)
+	return s.follow(p, at, fresh, ch, err)
+}
+
+// write replaces or moves the version that was seen.
+func (s *Session) write(ctx context.Context, p *plan, at *Version, ch *Changes, next string) (v *Version, err error) {
+	expiry := s.expiry(s.store.Now(), at, ch)
+	var again *claim
+	if p.claim == nil {
+		again = s.store.reenter(ctx, at, expiry)
+	}
+	if next == "" {
+		v, err = s.store.replace(ctx, at, ch, expiry)
+	} else if err = s.store.stands(ctx, at.ID); err == nil {
+		v, err = s.store.move(ctx, at, next, ch, expiry)
+	}
+	if again != nil && errors.Is(err, driver.ErrConflict) {
+		s.store.withdraw(ctx, again, at.ID, "") // If it has ended.
+	}
+	return v, err
 }
 
 // arrived returns the session under the ID that it was to move to, after it is gone from the
