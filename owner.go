@@ -55,7 +55,7 @@ func SetOwner(s Session, owner string) error {
 	case moves && l.req != nil:
 		return fmt.Errorf("session: set owner: %w", errRotateLate)
 	case moves && l.txn.State().Token != "":
-		return errors.New("session: set owner: the session gets a new ID, of which only a request of its own can tell the client: call it in a handler")
+		return errors.New("session: set owner: the session gets a new ID, and only its own request can tell the client: call it in a handler")
 	}
 	var began *txn.Version
 	if moves {

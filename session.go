@@ -206,7 +206,7 @@ func (l *live) use() {
 	}
 }
 
-var errOnlyCopy = errors.New("the client keeps the session, and has the only copy, or several: use a store on the server")
+var errOnlyCopy = errors.New("the session is stored client-side, and the client may have several copies: use a store on the server")
 
 // reach limits a wait for the store, or returns why the store cannot be asked.
 func (l *live) reach(ctx context.Context) (context.Context, context.CancelFunc, error) {

@@ -40,7 +40,7 @@ func (b *backend) prepare(ctx context.Context) error {
 	case mongo.IsDuplicateKeyError(err): // Its text has an ID in it.
 		return fmt.Errorf("%s: %s", what, same)
 	case isAnswer && answer.HasErrorCode(codeInternal): // The same, from FerretDB.
-		return fmt.Errorf("%s: if the reason is none of the server's own, %s: %w", what, same, err)
+		return fmt.Errorf("%s: unless the cause is in the server itself, %s: %w", what, same, err)
 	case isAnswer && (answer.HasErrorCode(codeIndexOptions) || answer.HasErrorCode(codeIndexKeys)):
 		return fmt.Errorf("%s: it has an index on key or expired_at with other options: drop that: %w", what, err)
 	case isAnswer && answer.HasErrorCode(codeUnauthorized), strings.Contains(err.Error(), "auth error"):

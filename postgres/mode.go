@@ -65,7 +65,7 @@ func (m *mode) adapt(err error) bool {
 		return false
 	}
 	if !m.unnamed.Swap(true) {
-		slog.Warn("postgres: prepared statements get lost, as they do behind a pooler, so from now on none are used: default_query_exec_mode=exec in Config.DSN, or in the settings of Config.Pool, is faster", "error", err)
+		slog.Warn("postgres: prepared statements get lost, as they do behind a pooler, so they are no longer used: default_query_exec_mode=exec in Config.DSN, or in the settings of Config.Pool, is faster", "error", err)
 	}
 	return true
 }

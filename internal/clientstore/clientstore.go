@@ -171,7 +171,7 @@ func (e *Engine) Sweep(context.Context, time.Time, int) (int, error) { return 0,
 
 // Count returns an error: nobody knows the number.
 func (e *Engine) Count(context.Context, time.Time) (int, error) {
-	return 0, fmt.Errorf("%w: clients keep the sessions, and nobody knows how many there are", errors.ErrUnsupported)
+	return 0, fmt.Errorf("%w: clients keep the sessions, so their number is unknown", errors.ErrUnsupported)
 }
 
 // Encode implements txn.Engine.

@@ -153,10 +153,10 @@ func decodeJSON(data []byte) (*txn.Values, error) {
 		return nil, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is something after the JSON object")
+		return nil, errors.New("there is data after the JSON object")
 	}
 	if object == nil {
-		return nil, errors.New("it is no JSON object")
+		return nil, errors.New("it is not a JSON object")
 	}
 	pairs := make([]txn.Pair, 0, len(object))
 	for key, raw := range object {

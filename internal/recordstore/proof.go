@@ -163,7 +163,7 @@ var trialSteps = []struct {
 		}
 		found, err := t.many.LoadMany(ctx, []string{t.next, t.id})
 		if err == nil && (len(found) != 1 || !bytes.Equal(found[t.next].Data, t.now.Data)) {
-			err = errors.New("it finds others than those that are there")
+			err = errors.New("it returns other records than the stored ones")
 		}
 		return err
 	}},
@@ -221,7 +221,7 @@ func refused(err, want error) error {
 	case errors.Is(err, want):
 		return nil
 	case err == nil:
-		return fmt.Errorf("it succeeds where the answer has to be %w", want)
+		return fmt.Errorf("it succeeds, but has to return %w", want)
 	}
 	return err
 }
