@@ -117,7 +117,7 @@ var rules = []rule{
 	{name: "G8_Entropy", test: entropy, why: "An ID needs 128 random bits to be beyond guessing (OWASP ASVS 5.0 7.2.3)."},
 	{name: "G8_HashIDs", test: hashedIDs, why: "A leaked dump of the storage must sign nobody in."},
 	{name: "G7_Renewal", test: renewal, timed: true, why: "A stolen ID of a long session must not last, and no request of the visitor's own may notice."},
-	{name: "G9_ExactExpiry", test: expiry, timed: true, why: "An idle session lives its lifetime, and ends then, whether or not anything was swept (OWASP ASVS 5.0 7.3.1)."},
+	{name: "G9_TimelyExpiry", test: expiry, timed: true, why: "An idle session lives its lifetime, and ends then, whether or not anything was swept (OWASP ASVS 5.0 7.3.1)."},
 	{name: "G9_ExpiredInStore", test: expiredInStore, timed: true, why: "An expired record is none, also before it is swept: no way into the Store brings it back."},
 	{name: "G9_AccessSlides", test: slides, timed: true, why: "Who keeps using the session must keep it, and its cookie."},
 	{name: "G9_Edit", test: editsStill, timed: true, why: "An administrator's change must not make a session look used that its visitor has left."},

@@ -53,7 +53,7 @@ var mutants = []mutant{
 	{"G7_Reminder", "request.go", "\tq.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)\n", "\tq.state, err = q.live.txn.Seal(ctx, tells && q.due, tells && q.renew)\n\tif err != nil {\n\t\tq.state = txn.State{Token: q.has.token, Refreshed: tells}\n\t}\n", ""},
 	{"G8_StrictIDs", "find.go", "\tq.live.txn.Stale(f)\n", "\tq.live.txn.Adopt(f.ID)\n", ""},
 	{"G8_Entropy", "internal/txn/id.go", "b[i] = letters[b[i]&31]", "b[i] = letters[b[i]&1]", ""},
-	{"G9_ExactExpiry", "internal/txn/terms.go", "return !now.Before(v.Record.Expiry) || ", "return ", ""},
+	{"G9_TimelyExpiry", "internal/txn/terms.go", "return !now.Before(v.Record.Expiry) || ", "return ", ""},
 	{"G9_ExpiredInStore", "store.go", "\tv, err := s.core.Find(ctx, sid)\n\tif err == nil {\n", "\tv, err := s.core.Engine.Load(ctx, sid)\n\tif err == nil {\n", ""},
 	{"G9_AccessSlides", "internal/txn/store.go", "\tif v.due {", "\tif false {", ""},
 	{"G9_AbsoluteLifetime", "internal/txn/terms.go", "\t\tnow = time.UnixMilli(t.created)\n", "\t\t_ = 0\n", ""},
