@@ -104,8 +104,9 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 	defer turn.end()
 	next, prepared := p.next, ""
 	for {
+		now := s.store.Now() // Before the list is written: a session must not outlast it, however long that takes.
 		var err error
-		if at, ch, err = s.current(ctx, p, at, ch, next); err != nil {
+		if at, ch, err = s.current(ctx, p, at, ch, next, now); err != nil {
 			return nil, err
 		}
 		if next == "" && ch.isIdle(at.View) {
@@ -123,7 +124,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			}
 			prepared = at.ID
 		}
-		v, err := s.write(ctx, p, at, ch, next)
+		v, err := s.write(ctx, p, at, ch, next, s.expiry(now, at, ch))
 		switch {
 		case err == nil:
 			return v, nil
@@ -261,8 +262,8 @@ func (s *Session) movedInDoubt(ctx context.Context, p *plan, at, tried *Version,
 
 // current returns what is stored now if the version has expired meanwhile, or if the changes
 // change nothing in it: what they delete was not there when it was loaded.
-func (s *Session) current(ctx context.Context, p *plan, at *Version, ch *Changes, next string) (*Version, *Changes, error) {
-	expired := s.store.expired(at, s.store.Now()) && !(s.store.Traits.Client && s.outlives(at))
+func (s *Session) current(ctx context.Context, p *plan, at *Version, ch *Changes, next string, now time.Time) (*Version, *Changes, error) {
+	expired := s.store.expired(at, now) && !(s.store.Traits.Client && s.outlives(at))
 	if !expired && (next != "" || !ch.isIdle(at.View)) {
 		return at, ch, nil
 	}
@@ -271,8 +272,7 @@ func (s *Session) current(ctx context.Context, p *plan, at *Version, ch *Changes
 }
 
 // write replaces or moves the version that was seen.
-func (s *Session) write(ctx context.Context, p *plan, at *Version, ch *Changes, next string) (v *Version, err error) {
-	expiry := s.expiry(s.store.Now(), at, ch)
+func (s *Session) write(ctx context.Context, p *plan, at *Version, ch *Changes, next string, expiry time.Time) (v *Version, err error) {
 	var again *claim
 	if p.claim == nil {
 		again = s.store.reenter(ctx, at, expiry)
