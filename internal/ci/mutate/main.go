@@ -127,7 +127,6 @@ var mutants = []mutant{
 	{"G17_EndAll", "internal/txn/end.go", "return !slices.Contains(except, h)", "return !slices.Contains(except[:0], h)", ""},
 	{"G17_EndedStoresNothing", "internal/txn/run.go", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, s.gone(at)\n", "\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn found, ch, err\n", ""},
 	{"G9_AbsoluteAtSignIn", "internal/txn/session.go", "if l.at.terms.created != 0 {", "if false {", ""},
-	{"G17 what lives", "internal/txn/run.go", "s.expiry(now, at, ch))\n\t\tswitch", "s.expiry(s.store.Now(), at, ch))\n\t\tswitch", owners},
 	{"G17_EndEverybody", "internal/txn/everybody.go", "v.Place() != \"\" && v.Place() != place", "false", ""},
 	{"G17_EndEverybody", "internal/txn/everybody.go", "for owner := range owners {", "for owner := range map[string]bool{} {", ""},
 	{"G17_EndEverybody", "internal/txn/everybody.go", "for range 2 {", "for range 1 {", ". TestFileSuite"},
