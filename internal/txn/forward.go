@@ -171,20 +171,21 @@ func (s *Store) whereabouts(ctx context.Context, id string) (where int) {
 	return nowhere
 }
 
-// trail are the IDs that a session has had, each once: somebody who can write to the storage
-// may have made forwards that lead in a circle.
+// trail are the IDs that a session has had, each twice at most: a session may move to an ID
+// after that was looked at, but somebody who can write to the storage may have made forwards
+// that lead in a circle.
 type trail struct {
 	ids  []string
-	seen map[string]bool
+	seen map[string]int
 }
 
 func (t *trail) follow(f forwarded) {
 	if t.seen == nil && len(f.to) > 0 {
-		t.seen = map[string]bool{t.ids[0]: true}
+		t.seen = map[string]int{t.ids[0]: 1}
 	}
 	for _, to := range f.to {
-		if !t.seen[to.id] {
-			t.seen[to.id] = true
+		if t.seen[to.id] < 2 {
+			t.seen[to.id]++
 			t.ids = append(t.ids, to.id)
 		}
 	}
@@ -223,8 +224,12 @@ func (s *Store) findRenewed(ctx context.Context, f *Found) (found *Version, err 
 		if forward == nil || forward.View == nil {
 			return nil, driver.ErrNotFound
 		}
+		said := parseForward(forward.terms.note)
+		if said.ended { // What is found all the same is the copy of a move that has failed.
+			return nil, driver.ErrNotFound
+		}
 		n, rotated := 0, []string(nil)
-		for _, to := range parseForward(forward.terms.note).to {
+		for _, to := range said.to {
 			if to.salt == "" || s.Now().After(forward.Record.Expiry) {
 				rotated = append(rotated, to.id)
 				continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -141,6 +142,13 @@ func (s *Store) makeRoom(ctx context.Context, l *claim, list []Entry) ([]Entry, 
 		if err := s.delete(ctx, id); err != nil {
 			return nil, err
 		}
+	}
+	if len(found.expired) > 0 { // One that a request began in time may have moved on before that.
+		again, err := s.liveOf(ctx, l.owner, list)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(found.live, again.live)
 	}
 	list = slices.DeleteFunc(list, func(l Entry) bool {
 		if _, ok := found.live[l.Handle]; ok || found.unread[l.Handle] {
