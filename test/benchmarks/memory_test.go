@@ -45,7 +45,7 @@ func TestMemory(t *testing.T) {
 		most  float64 // bytes of a session
 	}{
 		{"v1.6.6", nil, 0},
-		{"ours", []string{"-mod=mod", "-modfile=" + ours}, 100},
+		{"ours", []string{"-mod=mod", "-modfile=" + ours}, 200},
 	} {
 		exe := filepath.Join(dir, version.name)
 		build := osexec.Command("go", append(append([]string{"build", "-o", exe}, version.flags...), ".")...)
