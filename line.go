@@ -16,7 +16,6 @@ const (
 type client struct {
 	token txn.Token // "" if it brought none that is good
 	age   int       // the Max-Age of its cookie, 0 for that of the options
-	old   bool      // the token is an old one, though still good: its expiry is in it
 }
 
 // outcome is what has become of the session.
@@ -24,7 +23,7 @@ type outcome struct {
 	exists   bool
 	newToken bool
 	maxAge   int
-	again    bool // a persistent cookie is due
+	again    bool // a persistent cookie is due, or the token is an old one, though still good
 	kept     bool // the client keeps what it has: another response tells it, or the record may still be there
 }
 
@@ -34,15 +33,10 @@ func decide(c client, o outcome) line {
 	switch {
 	case o.exists && (o.newToken || o.maxAge != c.age):
 		return setLine
-	case o.exists && (o.again || c.old):
+	case o.exists && o.again:
 		return againLine
 	case !o.exists && c.token != "" && !o.kept:
 		return removeLine
 	}
 	return noLine
-}
-
-// outcomeFor is what a state means to the client.
-func (c client) outcomeFor(s txn.State) outcome {
-	return outcome{exists: s.Token != "", newToken: s.Token != c.token, maxAge: s.MaxAge, again: s.Refreshed, kept: s.Lost || s.Undeleted}
 }

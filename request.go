@@ -31,6 +31,7 @@ type request struct {
 	leave func()        // called at the end, or nil
 
 	placed bool        // its record has to say where it belongs
+	slid   bool        // the client's token is an old one: its expiry is in it
 	due    bool        // a persistent cookie has to be sent again
 	renew  bool        // the session needs a new ID
 	shows  bool        // it was given a flash
@@ -142,7 +143,7 @@ func (q *request) begin(ctx context.Context, token txn.Token, v *txn.Version) (f
 		q.x.r.Header.Del("If-None-Match")
 		q.x.r.Header.Del("If-Modified-Since")
 	} else if now := v.Token(); now != token && q.m.core.Traits.Client {
-		q.has.token, q.has.old = now, true
+		q.has.token, q.slid = now, true
 	}
 	q.by.Greet(q.x.w(), q.x.r, string(v.Token()))
 	if q.m.enter != nil {
@@ -216,9 +217,10 @@ func (q *request) commit(ctx context.Context) error {
 // ask for the header, which net/http would then copy.
 func (q *request) render(w http.ResponseWriter) error {
 	st := &q.state
-	if l := decide(q.has, q.has.outcomeFor(*st)); l != noLine {
+	o := outcome{exists: st.Token != "", newToken: st.Token != q.has.token, maxAge: st.MaxAge, again: st.Refreshed || q.slid, kept: st.Lost || st.Undeleted}
+	if l := decide(q.has, o); l != noLine {
 		if err := q.tell(w, l); err != nil {
-			q.has, st.Refreshed = client{token: st.Token, age: st.MaxAge}, false // It would fail again.
+			q.has, q.slid, st.Refreshed = client{st.Token, st.MaxAge}, false, false // It would fail again.
 			return err
 		}
 	}

@@ -176,7 +176,7 @@ var mutants = []mutant{
 	{"G7 the session", "find.go", "\tq.live.txn.Stale(f)\n", "", explorer},
 	{"G7 the session", "internal/txn/commit.go", "\t\tl.at, l.id = at, at.ID\n", "\t\tl.id = at.ID\n", explorer},
 	{"G7 the session", "request.go", "\t\tq.write(w, q.carrier())\n\t\tif st.Rotated", "\t\tif st.Rotated", explorer},
-	{"G7 the session", "line.go", "kept: s.Lost || s.Undeleted", "kept: s.Undeleted", explorer},
+	{"G7 the session", "request.go", "kept: st.Lost || st.Undeleted", "kept: st.Undeleted", explorer},
 	{"G7 rotation", "internal/txn/run.go", "\t\tv, err = s.store.move(ctx, at, next, ch, expiry)\n", "\t\tv, err = s.store.create(ctx, next, ch, expiry)\n", explorer},
 	{"G4 no lost", "internal/txn/run.go", "\treturn rebased, nil\n", "\treturn ch, nil\n", explorer},
 	{"G4 no lost", "internal/txn/changes.go", "\t\tfor _, fn := range ch.updates {\n\t\t\tch.val = fn(ch.val)\n\t\t}\n", "\t\tch.val = ch.updates[0](nil)\n", explorer},
@@ -250,7 +250,7 @@ var mutants = []mutant{
 	{"TestProofOwed", "internal/recordstore/proof.go", "\tp.owed.Store(p.err != nil)\n", "\tp.owed.Store(false)\n", ". TestProofOwed"},
 	{"TestOthers", "internal/private/private.go", "ok && uid != own", "ok && false", "./internal/filestore TestOthers"},
 	{"TestOthers", "internal/private/private.go", "mode.Perm()&others == 0,", "mode.Perm()&0o007 == 0,", "./internal/filestore TestOthers"},
-	{"TestForgedNotes", "internal/txn/forward.go", "if !t.seen[to.id] {", "if true {", ". TestForgedNotes"},
+	{"TestForgedNotes", "internal/txn/forward.go", "if t.seen[to.id] < 2 {", "if true {", ". TestForgedNotes"},
 	{"TestRenewEvery", "request.go", "\t\tq.has.token = v.Token() // Another", "\t\t_ = v.Token() // Another", ". TestRenewEvery"},
 	{"G4 no lost", "internal/txn/run.go", "\t\t\tnext = \"\" // Another request has renewed it.\n", "", "./internal/explore TestExploreRenewals"},
 
