@@ -27,7 +27,8 @@ func listIDs(c *contract) {
 		}
 	}
 	id := c.put(record("x"))
-	for range b.IDs(c.Context()) {
+	for _, err := range b.IDs(c.Context()) {
+		c.ok(err, "IDs")
 		break // Nobody wants more.
 	}
 	for is, err := range b.IDs(c.Context()) {
