@@ -12,7 +12,7 @@ const (
 	removeLine      // the session is gone
 )
 
-// client is what the client has. It does not change once the session was found.
+// client is what the client has.
 type client struct {
 	token txn.Token // "" if it brought none that is good
 	age   int       // the Max-Age of its cookie, 0 for that of the options

@@ -195,14 +195,42 @@ func (e *Engine) Sweep(ctx context.Context, now time.Time, _ int) (int, error) {
 	return 0, nil
 }
 
+// sweepStep is how many sessions are deleted while the lock is held, so that nobody waits
+// for long.
+const sweepStep = 1024
+
 func (sh *shard) sweep(at int64) {
+	for some := range slices.Chunk(sh.expired(at), sweepStep) {
+		sh.drop(some, at)
+	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	maps.DeleteFunc(sh.sessions, func(_ string, s *stored) bool { return s.expiry <= at })
 	if n := len(sh.sessions); n < sh.most/4 { // A map never gives back what it needed for many more.
 		fewer := make(map[string]*stored, n)
 		maps.Copy(fewer, sh.sessions)
 		sh.sessions, sh.most = fewer, n
+	}
+}
+
+func (sh *shard) expired(at int64) (ids []string) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for id, s := range sh.sessions {
+		if s.expiry <= at {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// drop deletes what has not been touched meanwhile.
+func (sh *shard) drop(ids []string, at int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, id := range ids {
+		if s, ok := sh.sessions[id]; ok && s.expiry <= at {
+			delete(sh.sessions, id)
+		}
 	}
 }
 
