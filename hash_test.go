@@ -280,13 +280,15 @@ func TestForgedNotes(t *testing.T) {
 	// A circle of forwards, which somebody who signs out follows.
 	_, first := a.get("/set", "")
 	_, second := a.get("/rotate", first)
-	b.before("Delete", func() { a.get("/rotate", second) })
-	for key, r := range b.records {
-		if data, _ := session.GobDecoder(r.Data); data["flamego::session::forward"] != nil {
-			r.Data, _ = session.GobEncoder(session.Data{"flamego::session::forward": strings.Join([]string{first, second, first, id}, " ")})
-			b.records[key] = r
+	b.before("Delete", func() {
+		a.get("/rotate", second)
+		for key, r := range b.records {
+			if data, _ := session.GobDecoder(r.Data); data["flamego::session::forward"] != nil {
+				r.Data, _ = session.GobEncoder(session.Data{"flamego::session::forward": strings.Join([]string{first, second, first, id}, " ")})
+				b.records[key] = r
+			}
 		}
-	}
+	})
 	rec, _ = a.get("/out", second)
 	assert.Equal(t, http.StatusOK, rec.Code)
 }
