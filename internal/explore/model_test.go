@@ -292,10 +292,11 @@ var rules = map[string]func(*result) string{
 			if i < 0 || !r.ok() || r.sent == "" || r.log[i].err != nil {
 				continue
 			}
-			if !r.log[i].base && (res.faulted[expired] > 0 || res.did("sleep")) {
+			over := slices.ContainsFunc(r.log[i:], func(e event) bool { return !e.base || errors.Is(e.err, session.ErrEnded) })
+			if over && (res.faulted[expired] > 0 || res.did("sleep")) {
 				continue // It had expired for that request: what others go on with is another session.
 			}
-			if _, ok := res.live()[r.sent]; ok {
+			if data, ok := res.live()[r.sent]; ok && data["flamego::session::ended"] == nil {
 				return fmt.Sprintf("request %d has moved it, and the old ID is alive", r.n)
 			}
 		}

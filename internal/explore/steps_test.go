@@ -24,7 +24,12 @@ func TestExploreSteps(t *testing.T) {
 		}
 		x.few(t, session.Options{}, 2, plans)
 		x.some(t, session.Options{}, limit, func(r *rand.Rand) plan {
-			return randomPlan(r, append(ops, "rotate", "rotate", "destroy"), []string{"session", "session", "flash", "visitor"})
+			p := randomPlan(r, append(ops, "rotate", "rotate", "destroy", "destroy"), []string{"session", "session", "flash", "visitor"})
+			if r.IntN(2) == 0 { // A move that goes wrong, beside whatever else.
+				p.progs[0][len(p.progs[0])-1] = "rotate"
+				p.faults = 1 + r.IntN(2)
+			}
+			return p
 		})
 		x.some(t, session.Options{RenewEvery: 30 * time.Minute}, limit, func(r *rand.Rand) plan {
 			p := randomPlan(r, ops, []string{"session", "flash"})

@@ -1,7 +1,6 @@
 package txn
 
 import (
-	"cmp"
 	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
@@ -127,22 +126,20 @@ func (s *Store) forwards(ctx context.Context, id string) (f forwarded, err error
 	return f, err
 }
 
-// close returns what the forward of id says. If there is one, it says from now on that the
-// session was ended: a move that is under way has to find that.
-func (s *Store) close(ctx context.Context, id string) (f forwarded, err error) {
-	if !s.Traits.OwnRecords {
-		return f, nil
+// markEnded makes the forward of id say that the session was ended. Where a store moves
+// sessions in steps, that comes before the record is deleted: a mover that does not know what
+// has become of its own steps finds the record gone, and asks whether it was ended.
+func (s *Store) markEnded(ctx context.Context, id string) error {
+	if !s.movesInSteps() {
+		return nil
 	}
-	err = s.amend(ctx, note{id: s.forwardID(id), key: forwardKey}, func(text string) (string, error) {
-		if f = parseForward(text); len(f.to) > 0 && !f.ended {
-			text += " " + endMark
+	n := note{id: s.forwardID(id), key: forwardKey, expiry: s.Now().Add(forwardFor), anew: true}
+	return s.amend(ctx, n, func(text string) (string, error) {
+		if !parseForward(text).ended {
+			text = strings.TrimSpace(text + " " + endMark)
 		}
 		return text, nil
 	})
-	if isLost(err) {
-		err = nil
-	}
-	return f, err
 }
 
 // settleTries is how often a copy is looked at that may be there only while a store moves a
@@ -156,19 +153,26 @@ const (
 )
 
 // whereabouts says whether the session has moved to this ID, and on from there.
-func (s *Store) whereabouts(ctx context.Context, id string) (where int) {
+func (s *Store) whereabouts(ctx context.Context, id string) (where int, err error) {
 	t := trail{ids: []string{id}}
 	for i := 0; i < len(t.ids); i++ {
-		if v, err := s.load(ctx, t.ids[i]); err == nil && !v.terms.isNote {
-			return min(here+i, beyond)
+		v, err := s.load(ctx, t.ids[i])
+		switch {
+		case err == nil && !v.terms.isNote:
+			return min(here+i, beyond), nil
+		case err != nil && !isLost(err):
+			return nowhere, err
 		}
-		f, _ := s.forwards(ctx, t.ids[i])
+		f, err := s.forwards(ctx, t.ids[i])
+		if err != nil {
+			return nowhere, err
+		}
 		if f.ended {
-			return beyond
+			return beyond, nil
 		}
 		t.follow(f)
 	}
-	return nowhere
+	return nowhere, nil
 }
 
 // trail are the IDs that a session has had, each twice at most: a session may move to an ID
@@ -245,7 +249,14 @@ func (s *Store) findRenewed(ctx context.Context, f *Found) (found *Version, err 
 			}
 		}
 		for _, to := range rotated {
-			if n > 0 && s.whereabouts(ctx, to) != nowhere {
+			if n == 0 {
+				break
+			}
+			where, err := s.whereabouts(ctx, to)
+			if err != nil {
+				return nil, err
+			}
+			if where != nowhere {
 				n++
 			}
 		}
@@ -289,20 +300,19 @@ func (s *Store) end(ctx context.Context, place string, v *Version) error {
 		if i > 0 {
 			was, _ = s.load(ctx, t.ids[i])
 		}
-		if s.movesInSteps() && was != nil && s.Now().Sub(time.UnixMilli(was.terms.moved)) < forwardFor {
-			// Somebody whose own move of the same session is in doubt asks where it went. Once
-			// the record is gone, nothing else says that it was here.
-			_, err := s.create(ctx, s.forwardID(t.ids[i]), (&Changes{}).With(forwardKey, endMark), s.Now().Add(forwardFor))
-			if errors.Is(err, driver.ErrExists) { // It has moved, or is about to.
-				_, err = s.close(ctx, t.ids[i])
-			}
-			if err != nil {
+		if err := s.markEnded(ctx, t.ids[i]); err != nil {
+			return err
+		}
+		if err := s.delete(ctx, t.ids[i]); err != nil {
+			return err
+		}
+		if was == nil && s.movesInSteps() { // It may be about to move there.
+			if _, err := s.create(ctx, t.ids[i], tombstone, s.Now().Add(settleFor)); err != nil && !errors.Is(err, driver.ErrExists) {
 				return err
 			}
 		}
-		gone := s.delete(ctx, t.ids[i])
-		f, err := s.close(ctx, t.ids[i]) // It may be gone all the same.
-		if err = cmp.Or(gone, err); err != nil {
+		f, err := s.forwards(ctx, t.ids[i])
+		if err != nil {
 			return err
 		}
 		t.follow(f)
@@ -323,17 +333,21 @@ func (s *Store) movedLately(ctx context.Context, dead *Found) (bool, error) {
 		switch {
 		case !d.looked:
 			ids = append(ids, s.forwardID(d.ID))
-		case d.forward != nil && s.isRecent(d.forward):
+		case d.forward != nil && s.hasMovedLately(d.forward):
 			return true, nil
 		}
 	}
 	forwards, err := s.loadMany(ctx, ids)
 	for _, f := range forwards {
-		if f.View != nil && s.isRecent(f) {
+		if f.View != nil && s.hasMovedLately(f) {
 			return true, nil
 		}
 	}
 	return false, err
+}
+
+func (s *Store) hasMovedLately(forward *Version) bool {
+	return s.isRecent(forward) && len(parseForward(forward.terms.note).to) > 0
 }
 
 func (s *Store) isRecent(forward *Version) bool {

@@ -140,9 +140,6 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	if place := s.host.Place(); place != "" && t.place == "" {
 		ch.Set(placeKey, place)
 	}
-	if moves && s.store.movesInSteps() {
-		ch.Set(movedKey, s.store.Now().UnixMilli())
-	}
 	newHandle := l.phase != stored || moves || s.store.Traits.Client
 	if newHandle && s.store.RenewEvery > 0 {
 		ch.Set(renewedKey, s.store.Now().UnixMilli())

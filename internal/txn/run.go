@@ -128,7 +128,7 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 		switch {
 		case err == nil:
 			return v, nil
-		case p.claim != nil && next != "" && errors.Is(err, driver.ErrExists) && s.store.hasTombstone(ctx, next):
+		case next != "" && errors.Is(err, driver.ErrExists) && s.store.hasTombstone(ctx, next):
 			return nil, ErrEnded
 		case !errors.Is(err, driver.ErrConflict):
 			if v == nil {
@@ -238,19 +238,24 @@ func (s *Session) inDoubt(ctx context.Context, p *plan, at, tried *Version, next
 // movedInDoubt is inDoubt for a move. It leaves the session under its new ID, or nothing
 // there.
 func (s *Session) movedInDoubt(ctx context.Context, p *plan, at, tried *Version, failure error) (*Version, error) {
-	_, err := s.store.load(ctx, at.ID)
-	if err == nil {
-		s.store.discard(ctx, tried) // A copy that nobody has been told of.
-		return nil, failure
+	var v *Version
+	var err error
+	for range 2 { // The store has just failed, and may do so again.
+		if _, err = s.store.load(ctx, at.ID); err == nil {
+			s.store.discard(ctx, tried) // A copy that nobody has been told of.
+			return nil, failure
+		}
+		if errors.Is(err, driver.ErrNotFound) {
+			v, err = s.arrived(ctx, at.ID, tried.ID)
+		}
+		if err == nil {
+			return v, nil
+		}
+		if errors.Is(err, ErrEnded) || errors.Is(err, driver.ErrNotFound) {
+			break
+		}
 	}
-	if !errors.Is(err, driver.ErrNotFound) {
-		return nil, failure
-	}
-	v, err := s.arrived(ctx, at.ID, tried.ID)
-	switch {
-	case err == nil:
-		return v, nil
-	case !errors.Is(err, ErrEnded):
+	if !errors.Is(err, ErrEnded) {
 		return nil, failure
 	}
 	s.store.discard(ctx, tried)
@@ -304,9 +309,14 @@ func (s *Session) arrived(ctx context.Context, id, next string) (*Version, error
 		}
 		where := nowhere
 		for _, other := range f.to {
-			if other.id != s.store.ref(next) {
-				where = max(where, s.store.whereabouts(ctx, other.id))
+			if other.id == s.store.ref(next) {
+				continue
 			}
+			at, err := s.store.whereabouts(ctx, other.id)
+			if err != nil {
+				return nil, err
+			}
+			where = max(where, at)
 		}
 		switch {
 		case f.ended, where == beyond, where == here && try == settleTries:

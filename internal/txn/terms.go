@@ -20,7 +20,6 @@ const (
 	RememberKey = OwnPrefix + "remember" // Max-Age of the cookie in seconds
 	resendKey   = OwnPrefix + "resend"   // from when a persistent cookie is sent again, in Unix milliseconds
 	placeKey    = OwnPrefix + "place"    // the cookie or header that it was made for, a string
-	movedKey    = OwnPrefix + "moved"    // when it moved last, on a store that moves in steps, in Unix milliseconds
 	renewedKey  = OwnPrefix + "renewed"  // when the session got its ID, in Unix milliseconds
 
 	ownerKey  = OwnPrefix + "owner"  // whose it is, a string
@@ -45,7 +44,7 @@ const MaxLifetime = 100 * 365 * 24 * time.Hour
 // keptKeys belong to the session, not to its contents, so Flush leaves them alone.
 // ownerKeys belong to who is signed in. noteKeys tell what is no session.
 var (
-	keptKeys  = []any{CreatedKey, LifetimeKey, AbsoluteKey, RememberKey, resendKey, placeKey, movedKey, renewedKey, LabelKey, StoredAtKey}
+	keptKeys  = []any{CreatedKey, LifetimeKey, AbsoluteKey, RememberKey, resendKey, placeKey, renewedKey, LabelKey, StoredAtKey}
 	ownerKeys = []any{ownerKey, handleKey, listedKey}
 	noteKeys  = []any{forwardKey, listKey, EndedKey}
 	ownKeys   = slices.Concat(keptKeys, ownerKeys, noteKeys)
@@ -69,7 +68,7 @@ func ownKeyError(key any) error {
 // none of these keys, and share noTerms.
 type terms struct {
 	created, lifetime, absolute, remember, resend int64
-	renewed, moved                                int64
+	renewed                                       int64
 	listed                                        int64 // 0 if it has no owner
 	place, note                                   string
 	isNote                                        bool // it is no session
@@ -95,8 +94,6 @@ func (t *terms) read(name string, val any) {
 	case forwardKey, listKey, EndedKey:
 		t.note, _ = val.(string)
 		t.isNote = val != nil
-	case movedKey:
-		t.moved = WholeNumber(val)
 	case renewedKey:
 		t.renewed = WholeNumber(val)
 	case listedKey:
