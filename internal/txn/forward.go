@@ -149,7 +149,7 @@ const settleTries = 10
 const (
 	nowhere = iota
 	here
-	beyond // it has moved on
+	beyond // it has moved on, or has ended
 )
 
 // whereabouts says whether the session has moved to this ID, and on from there.
@@ -158,7 +158,9 @@ func (s *Store) whereabouts(ctx context.Context, id string) (where int, err erro
 	for i := 0; i < len(t.ids); i++ {
 		v, err := s.load(ctx, t.ids[i])
 		switch {
-		case err == nil && !v.terms.isNote:
+		case err == nil && v.terms.isNote: // A tombstone.
+			return beyond, nil
+		case err == nil:
 			return min(here+i, beyond), nil
 		case err != nil && !isLost(err):
 			return nowhere, err
@@ -263,7 +265,7 @@ func (s *Store) findRenewed(ctx context.Context, f *Found) (found *Version, err 
 		switch {
 		case n == 0:
 			return nil, driver.ErrNotFound
-		case n == 1 || try == settleTries:
+		case n == 1 || try == 4*settleTries: // By now a mover in doubt has decided, and removed its copy.
 			return found, nil
 		}
 		if err := Pause(ctx, try); err != nil {
