@@ -60,7 +60,6 @@ func NewManager(opts Options) (*Manager, error) {
 		leastID:  min(legacyIDLength, opt.IDLength),
 		at:       opt.place().String(),
 		stopped:  make(chan struct{}),
-		setup:    setup{number: uint16(lastNumber.Add(1))},
 	}
 	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].Write(w, r, sid, 0) })
 	// Exactly what v1.6.6 passed: applications' Initers refuse unknown arguments.

@@ -262,7 +262,6 @@ func (q *request) tell(w http.ResponseWriter, l line) (err error) {
 	switch l {
 	case setLine:
 		q.m.checkHost(q.x.r)
-		q.m.issued(st.Token)
 		q.write(w, q.carrier())
 		if st.Rotated && q.carrier().Param() != "" {
 			// A sign-in that began with somebody's link does not stay in URLs if the client
