@@ -25,7 +25,7 @@ import (
 // *session.Manager.
 type Manager struct {
 	opt      Options
-	carriers []carry.Carrier
+	carriers []*carry.Carrier
 	leastID  int // a shorter ID is not looked up
 	store    *store
 	core     *txn.Store                     // the store's
@@ -319,7 +319,7 @@ func init() {
 	}
 	hook.WriteID = func(manager any, w http.ResponseWriter, r *http.Request, value string) {
 		for _, c := range manager.(*Manager).carriers {
-			if c.Param() == "" { // A query parameter is not written to the response.
+			if c.Param == "" { // A query parameter is not written to the response.
 				c.Write(w, r, value, 0)
 				return
 			}
@@ -328,7 +328,7 @@ func init() {
 	hook.CookieName = func(manager any) string {
 		m := manager.(*Manager)
 		for _, c := range m.carriers {
-			if c.Param() == "" && c.Header() == "" {
+			if c.Param == "" && c.Header == "" {
 				return m.opt.Cookie.Name
 			}
 		}
@@ -341,7 +341,7 @@ func init() {
 	hook.Headers = func(manager any) []string {
 		var names []string
 		for _, c := range manager.(*Manager).carriers {
-			if name := c.Header(); name != "" {
+			if name := c.Header; name != "" {
 				names = append(names, name)
 			}
 		}
