@@ -306,46 +306,14 @@ func (m *Manager) Stats() Stats {
 // middleware would.
 func init() {
 	hook.SetClock = func(options any, now func() time.Time) { options.(*Options).now = now }
-	hook.ReadID = func(manager any, r *http.Request) string {
-		m := manager.(*Manager)
-		for _, c := range m.carriers {
-			for _, value := range c.Read(r, nil) {
-				if m.core.Engine.Valid(value, m.leastID) {
-					return value
-				}
-			}
-		}
-		return ""
-	}
-	hook.WriteID = func(manager any, w http.ResponseWriter, r *http.Request, value string) {
-		for _, c := range manager.(*Manager).carriers {
-			if c.Param == "" { // A query parameter is not written to the response.
-				c.Write(w, r, value, 0)
-				return
-			}
-		}
-	}
-	hook.CookieName = func(manager any) string {
-		m := manager.(*Manager)
-		for _, c := range m.carriers {
-			if c.Param == "" && c.Header == "" {
-				return m.opt.Cookie.Name
-			}
-		}
-		return ""
-	}
 	hook.Cookie = func(manager any) *http.Cookie {
 		c := manager.(*Manager).opt.Cookie.cookie()
 		return &c
 	}
-	hook.Headers = func(manager any) []string {
-		var names []string
-		for _, c := range manager.(*Manager).carriers {
-			if name := c.Header; name != "" {
-				names = append(names, name)
-			}
-		}
-		return names
+	hook.Carriers = func(manager any) []*carry.Carrier { return manager.(*Manager).carriers }
+	hook.IsValid = func(manager any, value string) bool {
+		m := manager.(*Manager)
+		return m.core.Engine.Valid(value, m.leastID)
 	}
 	hook.Save = func(ctx context.Context, manager, sess any) (string, error) {
 		m := manager.(*Manager)
