@@ -249,11 +249,6 @@ func (m *Manager) collect(ctx context.Context) {
 	}
 }
 
-// deadline limits a wait for the store.
-func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return m.store.within(ctx, m.opt.StoreTimeout)
-}
-
 // Count returns the number of live sessions in the store, including those of other servers,
 // and of other Managers if they share a table. Use it for "users online". Expired sessions and
 // the library's own records do not count, with one exception: a session that is ended from

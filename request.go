@@ -209,7 +209,7 @@ func (q *request) commit(ctx context.Context) error {
 	if q.x.closed.Load() {
 		return errors.New("session: commit: the request has failed, so nothing more is stored")
 	}
-	ctx, cancel := q.m.deadline(ctx)
+	ctx, cancel := q.m.store.deadline(ctx)
 	defer cancel()
 	return q.live.txn.Commit(ctx)
 }

@@ -70,7 +70,7 @@ func (m *Manager) checkRival(r *http.Request, token string) {
 		return
 	}
 	for _, o := range m.runningRivals() {
-		ctx, cancel := o.deadline(context.WithoutCancel(r.Context()))
+		ctx, cancel := o.store.deadline(context.WithoutCancel(r.Context()))
 		defer cancel()
 		// Two Managers may share a store in a way that cannot be detected. Then the session is
 		// gone there too.
