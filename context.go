@@ -12,7 +12,7 @@ func (q *request) beyond() (context.Context, context.CancelFunc) {
 	if q.m.core.Traits.Local {
 		return (*lasting)(q), func() {}
 	}
-	return q.m.deadline(share.Patient(q.x.r.Context()))
+	return q.m.store.deadline(share.Patient(q.x.r.Context()))
 }
 
 // lasting returns the request's context without its cancellation, for an engine that never

@@ -67,7 +67,7 @@ func (m *Manager) clashes(q *request, as *injection) (again bool, err error) {
 	}
 	for _, c := range m.carriers {
 		for _, o := range q.m.carriers {
-			if name := c.Name(); name != "" && name == o.Name() {
+			if name := c.Name; name != "" && name == o.Name {
 				return false, fmt.Errorf("session: two Managers on one request use %s, and would end each other's sessions: set another Options.Cookie.Name or Options.Transport for one of them", name)
 			}
 		}

@@ -16,7 +16,7 @@ const mostValues = 8
 // brought are the IDs that a request brings.
 type brought struct {
 	n   int
-	by  [mostValues]carry.Carrier
+	by  [mostValues]*carry.Carrier
 	all [mostValues]txn.Found
 }
 
@@ -72,7 +72,7 @@ func (q *request) find(within *onDemand) (token txn.Token, v *txn.Version, err e
 			}
 		case err == nil && q.by != nil:
 			q.by = nil
-			q.reportSome("two live sessions", fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name()))
+			q.reportSome("two live sessions", fmt.Errorf("session: load: %s came with two live sessions, so neither counts: a Cookie.Name that starts with __Host- keeps other hosts of the domain from setting it", c.Name))
 			return "", nil, nil
 		case err == nil:
 			q.by, token, v = c, txn.Token(value), found

@@ -25,7 +25,7 @@ import (
 // *session.Manager.
 type Manager struct {
 	opt      Options
-	carriers []carry.Carrier
+	carriers []*carry.Carrier
 	leastID  int // a shorter ID is not looked up
 	store    *store
 	core     *txn.Store                     // the store's
@@ -60,7 +60,6 @@ func NewManager(opts Options) (*Manager, error) {
 		leastID:  min(legacyIDLength, opt.IDLength),
 		at:       opt.place().String(),
 		stopped:  make(chan struct{}),
-		setup:    setup{number: uint16(lastNumber.Add(1))},
 	}
 	writer := IDWriter(func(w http.ResponseWriter, r *http.Request, sid string) { m.carriers[0].Write(w, r, sid, 0) })
 	// Exactly what v1.6.6 passed: applications' Initers refuse unknown arguments.
@@ -250,11 +249,6 @@ func (m *Manager) collect(ctx context.Context) {
 	}
 }
 
-// deadline limits a wait for the store.
-func (m *Manager) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return m.store.within(ctx, m.opt.StoreTimeout)
-}
-
 // Count returns the number of live sessions in the store, including those of other servers,
 // and of other Managers if they share a table. Use it for "users online". Expired sessions and
 // the library's own records do not count, with one exception: a session that is ended from
@@ -307,46 +301,14 @@ func (m *Manager) Stats() Stats {
 // middleware would.
 func init() {
 	hook.SetClock = func(options any, now func() time.Time) { options.(*Options).now = now }
-	hook.ReadID = func(manager any, r *http.Request) string {
-		m := manager.(*Manager)
-		for _, c := range m.carriers {
-			for _, value := range c.Read(r, nil) {
-				if m.core.Engine.Valid(value, m.leastID) {
-					return value
-				}
-			}
-		}
-		return ""
-	}
-	hook.WriteID = func(manager any, w http.ResponseWriter, r *http.Request, value string) {
-		for _, c := range manager.(*Manager).carriers {
-			if c.Param() == "" { // A query parameter is not written to the response.
-				c.Write(w, r, value, 0)
-				return
-			}
-		}
-	}
-	hook.CookieName = func(manager any) string {
-		m := manager.(*Manager)
-		for _, c := range m.carriers {
-			if c.Param() == "" && c.Header() == "" {
-				return m.opt.Cookie.Name
-			}
-		}
-		return ""
-	}
 	hook.Cookie = func(manager any) *http.Cookie {
 		c := manager.(*Manager).opt.Cookie.cookie()
 		return &c
 	}
-	hook.Headers = func(manager any) []string {
-		var names []string
-		for _, c := range manager.(*Manager).carriers {
-			if name := c.Header(); name != "" {
-				names = append(names, name)
-			}
-		}
-		return names
+	hook.Carriers = func(manager any) []*carry.Carrier { return manager.(*Manager).carriers }
+	hook.IsValid = func(manager any, value string) bool {
+		m := manager.(*Manager)
+		return m.core.Engine.Valid(value, m.leastID)
 	}
 	hook.Save = func(ctx context.Context, manager, sess any) (string, error) {
 		m := manager.(*Manager)

@@ -69,7 +69,7 @@ func SetOwner(s Session, owner string) error {
 
 // listAtSignIn returns the owner's list as it is when the sign-in begins.
 func (l *live) listAtSignIn(owner string) (*txn.Version, error) {
-	ctx, cancel := l.store.within(context.Background(), l.store.timeout)
+	ctx, cancel := l.store.deadline(context.Background())
 	if l.req != nil {
 		cancel()
 		ctx, cancel = l.req.beyond()
@@ -180,20 +180,33 @@ func (i Info) Data() (Data, error) {
 // Is reports whether i describes s.
 func (i Info) Is(s Session) bool { return i.Handle != "" && i.Handle == Handle(s) }
 
+// owning calls do, if this Store can list sessions.
+func (m *Manager) owning(ctx context.Context, op string, do func(ctx context.Context) error) error {
+	err := canOwn(m.core)
+	if err == nil {
+		ctx, cancel := m.store.deadline(ctx)
+		defer cancel()
+		err = do(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("session: %s: %w", op, err)
+	}
+	return nil
+}
+
 // Sessions returns the owner's live sessions, oldest sign-in first. It costs one round trip
 // for the list, and one more for the sessions if the backend is a ManyLoader, as all backends
 // of this library are; otherwise one for each session. If a session on the list is missing, it
 // reads the list once more. The error is the store's, or says that this Store cannot list
 // sessions. It may be called concurrently.
 func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
-	if err := canOwn(m.core); err != nil {
-		return nil, fmt.Errorf("session: sessions: %w", err)
-	}
-	ctx, cancel := m.deadline(ctx)
-	defer cancel()
-	owned, err := m.core.Sessions(ctx, m.store.Place(), owner)
+	var owned []txn.Owned
+	err := m.owning(ctx, "sessions", func(ctx context.Context) (err error) {
+		owned, err = m.core.Sessions(ctx, m.store.Place(), owner)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("session: sessions: %w", err)
+		return nil, err
 	}
 	list := make([]Info, len(owned))
 	for i, o := range owned {
@@ -214,19 +227,13 @@ func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 // ErrNotFound if the handle is not on this owner's list, so a handle from a form needs no
 // further check. It may be called concurrently.
 func (m *Manager) End(ctx context.Context, owner, handle string) error {
-	ctx, cancel := m.deadline(ctx)
-	defer cancel()
-	listed, err := false, canOwn(m.core)
-	if err == nil {
-		listed, err = m.core.EndOne(ctx, m.store.Place(), owner, txn.Handle(handle))
-	}
-	if err == nil && !listed {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("session: end: %w", err)
-	}
-	return nil
+	return m.owning(ctx, "end", func(ctx context.Context) error {
+		listed, err := m.core.EndOne(ctx, m.store.Place(), owner, txn.Handle(handle))
+		if err == nil && !listed {
+			err = ErrNotFound
+		}
+		return err
+	})
 }
 
 // EndAll ends all of the owner's sessions except those with the given handles, on every
@@ -236,20 +243,13 @@ func (m *Manager) End(ctx context.Context, owner, handle string) error {
 // sessions may have ended; call it again, since every call makes progress. It may be called
 // concurrently.
 func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) error {
-	ctx, cancel := m.deadline(ctx)
-	defer cancel()
-	err := canOwn(m.core)
-	if err == nil {
+	return m.owning(ctx, "end all", func(ctx context.Context) error {
 		stay := make([]txn.Handle, len(except))
 		for i, h := range except {
 			stay[i] = txn.Handle(h)
 		}
-		err = m.core.EndAll(ctx, m.store.Place(), owner, stay)
-	}
-	if err != nil {
-		return fmt.Errorf("session: end all: %w", err)
-	}
-	return nil
+		return m.core.EndAll(ctx, m.store.Place(), owner, stay)
+	})
 }
 
 // EndEverybody ends all sessions of this Manager, with and without an owner, on every server:
@@ -267,7 +267,7 @@ func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) er
 func (m *Manager) EndEverybody(ctx context.Context) error {
 	err := canOwn(m.core)
 	if err == nil {
-		err = m.core.EndEverybody(ctx, m.store.Place(), m.deadline)
+		err = m.core.EndEverybody(ctx, m.store.Place(), m.store.deadline)
 	}
 	if err != nil {
 		return fmt.Errorf("session: end everybody: %w", err)
@@ -321,7 +321,7 @@ func (m *Manager) Edit(ctx context.Context, id string, fn func(Session) error) e
 	if err := ctx.Err(); err != nil { // A store that never waits does not look.
 		return fmt.Errorf("session: edit: %w", err)
 	}
-	ctx, cancel := m.deadline(ctx)
+	ctx, cancel := m.store.deadline(ctx)
 	defer cancel()
 	switch err := l.txn.Commit(ctx); {
 	case errors.Is(err, txn.ErrLate):
@@ -339,7 +339,7 @@ func (m *Manager) findForEdit(ctx context.Context, id string) (*txn.Version, err
 	if !m.core.Engine.Valid(id, driver.MinIDLength) {
 		return nil, ErrNotFound
 	}
-	ctx, cancel := m.deadline(ctx)
+	ctx, cancel := m.store.deadline(ctx)
 	defer cancel()
 	v, err := m.core.Find(ctx, id)
 	if err == nil && v.Place() != "" && v.Place() != m.at {

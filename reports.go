@@ -24,33 +24,22 @@ type unreported struct {
 	n     int       // how many there have been since
 }
 
-// next reports whether a report is due, and how many were suppressed before it.
-func (r *reports) next(about string, now time.Time) (before int, due bool) {
+// some reports whether an error is due, and adds how many were suppressed since the last one.
+func (r *reports) some(about string, now time.Time, err error) (_ error, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := r.all[about]
 	switch {
-	case u == nil:
-		if r.all == nil {
-			r.all = make(map[string]*unreported)
-		}
-		r.all[about] = &unreported{since: now}
-		return 0, true
-	case now.Sub(u.since) < reportEvery:
+	case u == nil && r.all == nil:
+		r.all = make(map[string]*unreported)
+	case u != nil && now.Sub(u.since) < reportEvery:
 		u.n++
-		return 0, false
+		return err, false
+	case u != nil && u.n > 0:
+		err = fmt.Errorf("%w (and %d more since the last report)", err, u.n)
 	}
-	before, *u = u.n, unreported{since: now}
-	return before, true
-}
-
-// some reports whether an error is due, and adds how many were suppressed since the last one.
-func (r *reports) some(about string, now time.Time, err error) (_ error, due bool) {
-	before, due := r.next(about, now)
-	if before > 0 {
-		err = fmt.Errorf("%w (and %d more since the last report)", err, before)
-	}
-	return err, due
+	r.all[about] = &unreported{since: now}
+	return err, true
 }
 
 // reportSome is report for errors that a client can cause with every request: once a minute.

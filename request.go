@@ -25,10 +25,10 @@ type request struct {
 	store   Store
 	c       flamego.Context
 
-	by    carry.Carrier // the one that brought a live ID, nil if none did
-	has   client        // what the client has
-	state txn.State     // what the client has to learn
-	leave func()        // called at the end, or nil
+	by    *carry.Carrier // the one that brought a live ID, nil if none did
+	has   client         // what the client has
+	state txn.State      // what the client has to learn
+	leave func()         // called at the end, or nil
 
 	placed bool        // its record has to say where it belongs
 	slid   bool        // the client's token is an old one: its expiry is in it
@@ -74,7 +74,7 @@ func (q *request) Sends(newToken bool, maxAge int, refresh bool) (seconds int) {
 }
 
 // carrier returns the transport that tells the client.
-func (q *request) carrier() carry.Carrier {
+func (q *request) carrier() *carry.Carrier {
 	if q.by != nil {
 		return q.by
 	}
@@ -145,7 +145,9 @@ func (q *request) begin(ctx context.Context, token txn.Token, v *txn.Version) (f
 	} else if now := v.Token(); now != token && q.m.core.Traits.Client {
 		q.has.token, q.slid = now, true
 	}
-	q.by.Greet(q.x.w(), q.x.r, string(v.Token()))
+	if q.by.Greet != nil {
+		q.by.Greet(q.x.w(), q.x.r, string(v.Token()))
+	}
 	if q.m.enter != nil {
 		q.leave = q.m.enter(v.ID)
 	}
@@ -207,7 +209,7 @@ func (q *request) commit(ctx context.Context) error {
 	if q.x.closed.Load() {
 		return errors.New("session: commit: the request has failed, so nothing more is stored")
 	}
-	ctx, cancel := q.m.deadline(ctx)
+	ctx, cancel := q.m.store.deadline(ctx)
 	defer cancel()
 	return q.live.txn.Commit(ctx)
 }
@@ -229,11 +231,11 @@ func (q *request) render(w http.ResponseWriter) error {
 	}
 	used := q.used.Load() && !q.x.closed.Load()
 	for _, c := range q.m.carriers {
-		if on := c.Vary(); used && on != "" {
+		if on := c.Vary; used && on != "" {
 			carry.Vary(w.Header(), on, &q.vary)
 		}
 		// A URL may have the ID: one that the handler made, or one in the page of a new visitor.
-		if c.Param() != "" && (q.linked.Load() || q.by == nil && st.Token != "") {
+		if c.Param != "" && (q.linked.Load() || q.by == nil && st.Token != "") {
 			carry.Private(w.Header())
 		}
 	}
@@ -245,7 +247,7 @@ func (q *request) render(w http.ResponseWriter) error {
 // took precedence or the ID is invalid.
 func (m *Manager) protectURL(w http.ResponseWriter, r *http.Request) {
 	for _, c := range m.carriers {
-		if c.Param() != "" && carry.InURL(r, c.Param()) {
+		if c.Param != "" && carry.InURL(r, c.Param) {
 			carry.Private(w.Header())
 		}
 	}
@@ -262,13 +264,12 @@ func (q *request) tell(w http.ResponseWriter, l line) (err error) {
 	switch l {
 	case setLine:
 		q.m.checkHost(q.x.r)
-		q.m.issued(st.Token)
 		q.write(w, q.carrier())
-		if st.Rotated && q.carrier().Param() != "" {
+		if st.Rotated && q.carrier().Param != "" {
 			// A sign-in that began with somebody's link does not stay in URLs if the client
 			// accepts cookies.
 			for _, c := range q.m.carriers {
-				if c.Param() == "" {
+				if c.Param == "" {
 					q.write(w, c)
 					break
 				}
@@ -289,7 +290,7 @@ func (q *request) tell(w http.ResponseWriter, l line) (err error) {
 }
 
 // write tells the client its ID. No cookie outlasts the session.
-func (q *request) write(w http.ResponseWriter, c carry.Carrier) {
+func (q *request) write(w http.ResponseWriter, c *carry.Carrier) {
 	age := q.state.MaxAge
 	if ends := q.live.txn.Ends(); !ends.IsZero() {
 		if left := max(1, int(ends.Sub(q.m.core.Now())/time.Second)); c.MaxAge(age) > left {
@@ -302,8 +303,8 @@ func (q *request) write(w http.ResponseWriter, c carry.Carrier) {
 // param returns the query parameter for the ID in this request's URLs, or "".
 func (q *request) param() string {
 	for _, c := range q.m.carriers {
-		if c.Param() != "" && (q.by == nil || q.by == c) {
-			return c.Param()
+		if c.Param != "" && (q.by == nil || q.by == c) {
+			return c.Param
 		}
 	}
 	return ""

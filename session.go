@@ -175,7 +175,7 @@ func Commit(ctx context.Context, s Session) error {
 	case l.store.core.Traits.Client:
 		return fmt.Errorf("session: commit: %w", errInClient)
 	default:
-		ctx, cancel := l.store.within(ctx, l.store.timeout)
+		ctx, cancel := l.store.deadline(ctx)
 		defer cancel()
 		return l.txn.Commit(ctx)
 	}
@@ -213,13 +213,10 @@ func (l *live) reach(ctx context.Context) (context.Context, context.CancelFunc, 
 	switch {
 	case l.store.core.Traits.Client:
 		return nil, nil, errOnlyCopy
-	case l.req == nil:
-		ctx, cancel := l.store.within(ctx, l.store.timeout)
-		return ctx, cancel, nil
-	case l.req.x.closed.Load():
+	case l.req != nil && l.req.x.closed.Load():
 		return nil, nil, errors.New("the request has failed, so nothing more is stored")
 	}
-	ctx, cancel := l.req.m.deadline(ctx)
+	ctx, cancel := l.store.deadline(ctx)
 	return ctx, cancel, nil
 }
 
@@ -240,12 +237,8 @@ func (l *live) RegenerateID(_ http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return l.txn.Rotate(l.host().NewID())
 	}
-	ctx := r.Context()
-	if l.req != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = l.req.m.deadline(ctx)
-		defer cancel()
-	}
+	ctx, cancel := l.store.deadline(r.Context())
+	defer cancel()
 	return l.txn.RotateBy(ctx, func(at *txn.Version) (string, error) {
 		id := l.host().NewID()
 		if at == nil {

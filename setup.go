@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"net"
 	"net/http"
 	"slices"
@@ -11,13 +10,11 @@ import (
 	"sync/atomic"
 
 	"github.com/flamego/session/internal/carry"
-	"github.com/flamego/session/internal/txn"
 )
 
 // setup records configuration mistakes that were detected. They are not errors at start, since
 // an application may rely on what still works. Each is reported once.
 type setup struct {
-	number uint16       // of the Manager
 	looks  atomic.Int32 // into rivals' stores
 	rivals atomic.Bool  // another Manager of the process has the same cookie for another store
 	host   atomic.Bool  // reported: the cookie is not for the host
@@ -62,61 +59,34 @@ func (m *Manager) rivals(o *Manager) bool {
 		m.setsCookie() && o.setsCookie() && !m.sharesStoreWith(o)
 }
 
-// issues holds the IDs that rivals have issued lately: a hash, and the number of the Manager.
-var (
-	issues     [1 << 10]atomic.Uint64
-	issueSeed  = maphash.MakeSeed()
-	lastNumber atomic.Uint32
-)
-
-func issueOf(token string) (slot *atomic.Uint64, sum uint64) {
-	sum = maphash.String(issueSeed, token)
-	return &issues[sum%uint64(len(issues))], sum &^ 0xffff
-}
-
-// issued records a new ID, if there is a rival that might receive it.
-func (m *Manager) issued(token txn.Token) {
-	if m.setup.rivals.Load() {
-		slot, sum := issueOf(string(token))
-		slot.Store(sum | uint64(m.setup.number))
-	}
-}
-
-// mostLooks is the maximum number of times that a Manager looks into a rival's store.
-const mostLooks = 32
+// mostLooks is the maximum number of IDs that a Manager looks for in the stores of its rivals:
+// anybody can send IDs.
+const mostLooks = 1000
 
 // checkRival reports an ID that this Manager's store does not have, and a rival's does: they
 // run on one host, since a browser has sent one's cookie to the other.
 func (m *Manager) checkRival(r *http.Request, token string) {
-	if !m.setup.rivals.Load() || m.setup.rival.Load() {
+	if !m.setup.rivals.Load() || m.setup.rival.Load() || m.setup.looks.Add(1) > mostLooks {
 		return
 	}
-	slot, sum := issueOf(token)
-	got := slot.Load()
-	if got&^0xffff != sum {
-		return
-	}
-	o := m.rival(uint16(got))
-	if o == nil || m.setup.looks.Add(1) > mostLooks {
-		return
-	}
-	ctx, cancel := o.deadline(context.WithoutCancel(r.Context()))
-	defer cancel()
-	// Two Managers may share a store in a way that cannot be detected. Then the session is
-	// gone there too.
-	if o.outer.Exist(ctx, token) && !m.setup.rival.Swap(true) {
-		m.report(r.Context(), fmt.Errorf("session: load: the cookie %q has come with an ID of another Manager on this host, so in browsers the sessions of the two replace each other: set another Cookie.Name for one of them", m.opt.Cookie.Name))
+	for _, o := range m.runningRivals() {
+		ctx, cancel := o.store.deadline(context.WithoutCancel(r.Context()))
+		defer cancel()
+		// Two Managers may share a store in a way that cannot be detected. Then the session is
+		// gone there too.
+		if o.outer.Exist(ctx, token) && !m.setup.rival.Swap(true) {
+			m.report(r.Context(), fmt.Errorf("session: load: the cookie %q has come with an ID of another Manager on this host, so in browsers the sessions of the two replace each other: set another Cookie.Name for one of them", m.opt.Cookie.Name))
+		}
 	}
 }
 
-// rival returns the running rival with that number, or nil.
-func (m *Manager) rival(number uint16) *Manager {
+func (m *Manager) runningRivals() (list []*Manager) {
 	running.mu.Lock()
 	defer running.mu.Unlock()
 	for _, o := range running.managers {
-		if o != m && o.setup.number == number && m.rivals(o) {
-			return o
+		if o != m && m.rivals(o) {
+			list = append(list, o)
 		}
 	}
-	return nil
+	return list
 }

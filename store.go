@@ -209,6 +209,11 @@ func (s *store) within(ctx context.Context, timeout time.Duration) (context.Cont
 	return context.WithTimeout(ctx, timeout)
 }
 
+// deadline limits a wait of a request, or of a caller outside of one.
+func (s *store) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	return s.within(ctx, s.timeout)
+}
+
 // NewID, Context, Place and Sends implement txn.Host.
 func (s *store) Context() context.Context { return context.Background() }
 

@@ -158,9 +158,9 @@ func (o *Options) transports() []Transport {
 }
 
 // carriers returns the transports in order. ReadIDFunc and WriteIDFunc replace them all.
-func (o *Options) carriers() []carry.Carrier {
+func (o *Options) carriers() []*carry.Carrier {
 	transports := o.transports()
-	list := make([]carry.Carrier, 0, len(transports))
+	list := make([]*carry.Carrier, 0, len(transports))
 	for _, t := range transports {
 		switch t.kind {
 		case byHeader:
@@ -174,7 +174,7 @@ func (o *Options) carriers() []carry.Carrier {
 		}
 	}
 	if o.ReadIDFunc != nil || o.WriteIDFunc != nil {
-		return []carry.Carrier{carry.Funcs(list[0], o.ReadIDFunc, o.WriteIDFunc)}
+		return []*carry.Carrier{carry.Funcs(list[0], o.ReadIDFunc, o.WriteIDFunc)}
 	}
 	return list
 }

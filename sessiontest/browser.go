@@ -22,6 +22,7 @@ import (
 	"testing"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/carry"
 	"github.com/flamego/session/internal/hook"
 	"github.com/flamego/session/internal/txn"
 )
@@ -216,12 +217,12 @@ func (b *Browser) keep(h http.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.managers {
-		for _, name := range hook.Headers(m) {
-			switch lines, ok := h[name]; {
+		for _, c := range hook.Carriers(m) {
+			switch lines, ok := h[c.Header]; {
 			case ok && strings.Join(lines, "") == "":
-				delete(b.Header, name)
+				delete(b.Header, c.Header)
 			case ok:
-				b.Header[name] = lines
+				b.Header[c.Header] = lines
 			}
 		}
 	}
@@ -281,7 +282,10 @@ func (b *Browser) save(sess session.Session) {
 		return
 	}
 	rec, req := httptest.NewRecorder(), b.here()
-	hook.WriteID(b.m, rec, b.atServer(req), value)
+	// A query parameter is not written to the response.
+	if i := slices.IndexFunc(hook.Carriers(b.m), func(c *carry.Carrier) bool { return c.Param == "" }); i >= 0 {
+		hook.Carriers(b.m)[i].Write(rec, b.atServer(req), value, 0)
+	}
 	res := rec.Result()
 	b.jar.SetCookies(req.URL, res.Cookies())
 	b.keep(res.Header)
@@ -306,7 +310,16 @@ func (b *Browser) here() *http.Request {
 
 // value is what the browser holds of the session: its ID or, where the client keeps the
 // session, all of it.
-func (b *Browser) value() string { return hook.ReadID(b.m, b.atServer(b.here())) }
+func (b *Browser) value() string {
+	for _, c := range hook.Carriers(b.m) {
+		for _, value := range c.Read(b.atServer(b.here()), nil) {
+			if hook.IsValid(b.m, value) {
+				return value
+			}
+		}
+	}
+	return ""
+}
 
 // Session returns the browser's session as it is stored, or nil if there is none, such as
 // after signing out. Changes to the returned Session are not stored.

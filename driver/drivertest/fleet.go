@@ -103,7 +103,12 @@ func (f *fleet) start(change func(*session.Options)) *server {
 	} else {
 		srv.Start()
 	}
-	s.url, s.name = srv.URL, hook.CookieName(m)
+	s.url = srv.URL
+	for _, c := range hook.Carriers(m) {
+		if c.Vary == "Cookie" {
+			s.name = hook.Cookie(m).Name
+		}
+	}
 	f.t.Cleanup(func() {
 		srv.CloseClientConnections()
 		srv.Close()

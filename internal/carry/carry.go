@@ -11,110 +11,91 @@ import (
 )
 
 // Carrier reads IDs from requests and tells clients theirs. Its header lines are
-// written before the first byte of the response. Its methods may be called
+// written before the first byte of the response. Its functions may be called
 // concurrently.
-type Carrier interface {
+type Carrier struct {
 	// Read appends possible IDs to the list, usually one.
-	Read(r *http.Request, values []string) []string
+	Read func(r *http.Request, values []string) []string
 	// Write tells the client its ID. age is the session's own Max-Age in seconds, or 0
 	// for that of the options.
-	Write(w http.ResponseWriter, r *http.Request, id string, age int)
-	// Greet is called once for a live ID that the client sent.
-	Greet(w http.ResponseWriter, r *http.Request, id string)
+	Write func(w http.ResponseWriter, r *http.Request, id string, age int)
+	// Greet is called once for a live ID that the client sent. It may be nil.
+	Greet func(w http.ResponseWriter, r *http.Request, id string)
 	// MaxAge is how many seconds the client keeps an ID written with the given age, or 0
 	// if the client decides.
-	MaxAge(age int) int
+	MaxAge func(age int) int
 	// Remove tells the client that its session has ended.
-	Remove(w http.ResponseWriter, r *http.Request)
+	Remove func(w http.ResponseWriter, r *http.Request)
 	// Vary names the request header that the response depends on, or "".
-	Vary() string
+	Vary string
 	// Name names the transport, for messages and to compare two; it may be "".
-	Name() string
+	Name string
 	// Param is the query parameter that IDs are read from, or "".
-	Param() string
+	Param string
 	// Header is the response header with the ID, or "" for none or Set-Cookie.
-	Header() string
+	Header string
 }
+
+func clientDecides(int) int { return 0 }
 
 // whitespace is what may surround a part of a header line (RFC 9110, section 5.6.3). Any
 // other space, such as one of Unicode's, is part of a name.
 const whitespace = " \t"
 
-// header carries IDs in a header.
-type header struct {
-	name   string
-	bearer bool
-}
-
 // Header returns the Carrier of a header with a canonical name.
-func Header(name string) Carrier { return &header{name: name} }
+func Header(name string) *Carrier { return header(name, "") }
 
 // Bearer returns the Carrier of the Bearer scheme (RFC 6750).
-func Bearer() Carrier { return &header{name: "Authorization", bearer: true} }
+func Bearer() *Carrier { return header("Authorization", "Bearer ") }
 
-const bearerScheme = "Bearer "
-
-func (c *header) Read(r *http.Request, values []string) []string {
-	lines := r.Header[c.name]
-	if len(lines) != 1 {
-		return values // Two servers could disagree about which one counts.
+func header(name, scheme string) *Carrier {
+	return &Carrier{
+		Read: func(r *http.Request, values []string) []string {
+			lines := r.Header[name]
+			if len(lines) != 1 {
+				return values // Two servers could disagree about which one counts.
+			}
+			value := lines[0]
+			if len(value) < len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
+				return values
+			}
+			if value = value[len(scheme):]; scheme != "" {
+				value = strings.TrimLeft(value, " ")
+			}
+			return append(values, value)
+		},
+		Write: func(w http.ResponseWriter, _ *http.Request, id string, _ int) {
+			w.Header()[name] = []string{scheme + id}
+		},
+		MaxAge: clientDecides,
+		Remove: func(w http.ResponseWriter, _ *http.Request) { w.Header()[name] = []string{""} },
+		Vary:   name,
+		Name:   fmt.Sprintf("the header %q", name),
+		Header: name,
 	}
-	value := lines[0]
-	if c.bearer {
-		if len(value) < len(bearerScheme) || !strings.EqualFold(value[:len(bearerScheme)], bearerScheme) {
-			return values
-		}
-		value = strings.TrimLeft(value[len(bearerScheme):], " ")
-	}
-	return append(values, value)
 }
 
-func (c *header) Write(w http.ResponseWriter, _ *http.Request, id string, _ int) {
-	if c.bearer {
-		id = bearerScheme + id
+// Query returns the Carrier of a query parameter. It writes nothing: the application makes the
+// URLs, and Private is called for every response that may have one.
+func Query(name string) *Carrier {
+	return &Carrier{
+		Read: func(r *http.Request, values []string) []string {
+			if !strings.Contains(r.URL.RawQuery, name) {
+				return values
+			}
+			q, err := url.ParseQuery(r.URL.RawQuery)
+			if err != nil || len(q[name]) != 1 {
+				return values
+			}
+			return append(values, q[name][0])
+		},
+		Write:  func(http.ResponseWriter, *http.Request, string, int) {},
+		MaxAge: clientDecides,
+		Remove: func(http.ResponseWriter, *http.Request) {},
+		Name:   fmt.Sprintf("the query parameter %q", name),
+		Param:  name,
 	}
-	w.Header()[c.name] = []string{id}
 }
-
-func (c *header) Greet(http.ResponseWriter, *http.Request, string) {}
-func (c *header) MaxAge(int) int                                   { return 0 }
-
-func (c *header) Remove(w http.ResponseWriter, _ *http.Request) {
-	w.Header()[c.name] = []string{""}
-}
-
-func (c *header) Vary() string   { return c.name }
-func (c *header) Name() string   { return fmt.Sprintf("the header %q", c.name) }
-func (c *header) Param() string  { return "" }
-func (c *header) Header() string { return c.name }
-
-// query carries IDs in URLs, which the application makes with URL.
-type query struct{ name string }
-
-// Query returns the Carrier of a query parameter.
-func Query(name string) Carrier { return &query{name: name} }
-
-func (c *query) Read(r *http.Request, values []string) []string {
-	if !strings.Contains(r.URL.RawQuery, c.name) {
-		return values
-	}
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(q[c.name]) != 1 {
-		return values
-	}
-	return append(values, q[c.name][0])
-}
-
-// Write does nothing: the application makes the URLs, and Private is called for every
-// response that may have one.
-func (c *query) Write(http.ResponseWriter, *http.Request, string, int) {}
-func (c *query) Greet(http.ResponseWriter, *http.Request, string)      {}
-func (c *query) MaxAge(int) int                                        { return 0 }
-func (c *query) Remove(http.ResponseWriter, *http.Request)             {}
-func (c *query) Vary() string                                          { return "" }
-func (c *query) Name() string                                          { return fmt.Sprintf("the query parameter %q", c.name) }
-func (c *query) Param() string                                         { return c.name }
-func (c *query) Header() string                                        { return "" }
 
 // InURL reports whether the request's URL may have an ID in the parameter, however that is
 // escaped or repeated, and whether or not Read accepts it.
@@ -144,65 +125,23 @@ func Private(h http.Header) {
 	NoStore(h, new(Room))
 }
 
-// funcs calls functions, and another Carrier where there is no function.
-type funcs struct {
-	Carrier
-	readID  func(*http.Request) string
-	writeID func(http.ResponseWriter, *http.Request, string, bool)
-}
-
 // Funcs returns a Carrier that reads and writes by functions. If one is nil, c does its
-// work.
-func Funcs(c Carrier, readID func(*http.Request) string, writeID func(http.ResponseWriter, *http.Request, string, bool)) Carrier {
-	return &funcs{Carrier: c, readID: readID, writeID: writeID}
-}
-
-func (c *funcs) Read(r *http.Request, values []string) []string {
-	if c.readID == nil {
-		return c.Carrier.Read(r, values)
+// work. It has no Name: only the functions know where they carry IDs.
+func Funcs(c *Carrier, readID func(*http.Request) string, writeID func(http.ResponseWriter, *http.Request, string, bool)) *Carrier {
+	by := *c
+	by.Name = ""
+	if readID != nil {
+		by.Param = ""
+		by.Read = func(r *http.Request, values []string) []string { return append(values, readID(r)) }
 	}
-	return append(values, c.readID(r))
-}
-
-func (c *funcs) Write(w http.ResponseWriter, r *http.Request, id string, age int) {
-	if c.writeID == nil {
-		c.Carrier.Write(w, r, id, age)
-		return
+	if writeID != nil {
+		by.Write = func(w http.ResponseWriter, r *http.Request, id string, _ int) { writeID(w, r, id, true) }
+		by.Greet = func(w http.ResponseWriter, r *http.Request, id string) { writeID(w, r, id, false) }
+		by.MaxAge = clientDecides
+		// The application has to tell the client to drop its ID.
+		by.Remove = func(http.ResponseWriter, *http.Request) {}
 	}
-	c.writeID(w, r, id, true)
-}
-
-func (c *funcs) Greet(w http.ResponseWriter, r *http.Request, id string) {
-	if c.writeID == nil {
-		c.Carrier.Greet(w, r, id)
-		return
-	}
-	c.writeID(w, r, id, false)
-}
-
-func (c *funcs) MaxAge(age int) int {
-	if c.writeID == nil {
-		return c.Carrier.MaxAge(age)
-	}
-	return 0
-}
-
-// Remove does nothing with a function to write IDs: the application has to tell the
-// client to drop its ID.
-func (c *funcs) Remove(w http.ResponseWriter, r *http.Request) {
-	if c.writeID == nil {
-		c.Carrier.Remove(w, r)
-	}
-}
-
-// Name is empty: only the functions know where they carry IDs.
-func (c *funcs) Name() string { return "" }
-
-func (c *funcs) Param() string {
-	if c.readID == nil {
-		return c.Carrier.Param()
-	}
-	return ""
+	return &by
 }
 
 // NoStore keeps a response with an ID out of caches (OWASP session management cheat

@@ -17,15 +17,20 @@ type cookie struct {
 
 // Cookie returns the Carrier of a cookie like the template, which is also Secure on
 // requests that came over TLS.
-func Cookie(template http.Cookie) Carrier {
+func Cookie(template http.Cookie) *Carrier {
 	c := &cookie{template: template}
-	c.plain, c.gone = c.lines(template)
+	c.plain, c.gone = lines(template)
 	template.Secure = true
-	c.tls, c.tlsGone = c.lines(template)
-	return c
+	c.tls, c.tlsGone = lines(template)
+	return &Carrier{
+		Read: c.read, Write: c.write, Remove: c.remove,
+		MaxAge: func(age int) int { return cmp.Or(age, template.MaxAge) },
+		Vary:   "Cookie",
+		Name:   fmt.Sprintf("the cookie %q", template.Name),
+	}
 }
 
-func (c *cookie) lines(t http.Cookie) (set, gone string) {
+func lines(t http.Cookie) (set, gone string) {
 	t.Value = "0"
 	set = strings.TrimPrefix(t.String(), t.Name+"=0")
 	// The same attributes: otherwise browsers would not find the cookie, or refuse to
@@ -34,10 +39,10 @@ func (c *cookie) lines(t http.Cookie) (set, gone string) {
 	return set, t.String()
 }
 
-// Read finds several cookies of the name if another host of the domain has set one, or
+// read finds several cookies of the name if another host of the domain has set one, or
 // if the Path has changed. Only a space or a tab is no part of a name (RFC 6265bis, section
 // 5.6): with any other one in front of it, a name would get around its __Host- prefix.
-func (c *cookie) Read(r *http.Request, values []string) []string {
+func (c *cookie) read(r *http.Request, values []string) []string {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {
 			var part string
@@ -55,8 +60,8 @@ func (c *cookie) Read(r *http.Request, values []string) []string {
 	return values
 }
 
-// Write prefers the session's own Max-Age to that of the options.
-func (c *cookie) Write(w http.ResponseWriter, r *http.Request, id string, age int) {
+// write prefers the session's own Max-Age to that of the options.
+func (c *cookie) write(w http.ResponseWriter, r *http.Request, id string, age int) {
 	secure := r.TLS != nil
 	if age > 0 {
 		line := c.template
@@ -71,10 +76,7 @@ func (c *cookie) Write(w http.ResponseWriter, r *http.Request, id string, age in
 	c.put(w.Header(), c.template.Name+"="+id+rest)
 }
 
-func (c *cookie) Greet(http.ResponseWriter, *http.Request, string) {}
-func (c *cookie) MaxAge(age int) int                               { return cmp.Or(age, c.template.MaxAge) }
-
-func (c *cookie) Remove(w http.ResponseWriter, r *http.Request) {
+func (c *cookie) remove(w http.ResponseWriter, r *http.Request) {
 	line := c.gone
 	if r.TLS != nil {
 		line = c.tlsGone
@@ -100,8 +102,3 @@ func (c *cookie) put(h http.Header, line string) {
 func SameDomain(a, b string) bool {
 	return strings.EqualFold(strings.TrimPrefix(a, "."), strings.TrimPrefix(b, "."))
 }
-
-func (c *cookie) Vary() string   { return "Cookie" }
-func (c *cookie) Name() string   { return fmt.Sprintf("the cookie %q", c.template.Name) }
-func (c *cookie) Param() string  { return "" }
-func (c *cookie) Header() string { return "" }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/gob"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 
@@ -51,150 +52,47 @@ func comeBack(pairs []txn.Pair) error {
 	return nil
 }
 
-// comesBack looks at a value in an interface.
+// comesBack looks at a value, and at all those in interfaces in it.
 func comesBack(val any) error {
-	switch val := val.(type) {
+	switch val.(type) {
 	case nil, bool, string, int, int64, uint64, float64, []byte, *gobstream.Raw:
 		return nil
-	case map[string]any:
-		for _, elem := range val {
-			if err := comesBack(elem); err != nil {
-				return err
-			}
+	}
+	return gobstream.Walk(val, math.MaxInt, nil, func(v reflect.Value) error {
+		if as := comesBackAs(v.Type()); as != nil && as != v.Type() {
+			return &changedType{v.Type(), as}
 		}
 		return nil
-	case []any:
-		for _, elem := range val {
-			if err := comesBack(elem); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return held(reflect.ValueOf(val))
+	})
 }
 
-// held is comesBack for a value of any type.
-func held(v reflect.Value) error {
-	f := fateOf(v.Type())
-	if f.as != nil && f.as != v.Type() {
-		return &changedType{v.Type(), f.as}
+var fates sync.Map // reflect.Type of what comes back, by reflect.Type
+
+// comesBackAs returns the type that a value of a type comes back as, or nil if none does: the
+// type is not registered, or its own methods refuse a zero value. It finds out once for each
+// type, as what is registered stays registered.
+func comesBackAs(t reflect.Type) reflect.Type {
+	if as, ok := fates.Load(t); ok {
+		return as.(reflect.Type)
 	}
-	if f.holds {
-		return within(v)
+	as, _ := roundTrip(t)
+	if as != nil {
+		fates.Store(t, as)
 	}
-	return nil
+	return as
 }
 
-// within looks at the interfaces in a value.
-func within(v reflect.Value) error {
-	switch t := v.Type(); v.Kind() {
-	case reflect.Interface:
-		if v.IsNil() {
-			return nil
-		}
-		return comesBack(v.Elem().Interface())
-	case reflect.Pointer:
-		if v.IsNil() {
-			return nil
-		}
-		return within(v.Elem())
-	case reflect.Map:
-		for it := v.MapRange(); it.Next(); {
-			for _, part := range []reflect.Value{it.Key(), it.Value()} {
-				if !holds(part.Type()) {
-					continue
-				}
-				if err := within(part); err != nil {
-					return err
-				}
-			}
-		}
-	case reflect.Slice, reflect.Array:
-		for i := 0; holds(t.Elem()) && i < v.Len(); i++ {
-			if err := within(v.Index(i)); err != nil {
-				return err
-			}
-		}
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); !f.IsExported() || !holds(f.Type) {
-				continue
-			}
-			if err := within(v.Field(i)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// fate is what becomes of the values of a type.
-type fate struct {
-	as    reflect.Type // what they come back as, nil if that is not known
-	holds bool         // there may be interfaces in them
-}
-
-var fates sync.Map // of fate, by reflect.Type
-
-// fateOf finds out once for each type. What is registered stays registered.
-func fateOf(t reflect.Type) fate {
-	if f, ok := fates.Load(t); ok {
-		return f.(fate)
-	}
-	f := fate{as: comesBackAs(t), holds: holds(t)}
-	if f.as != nil {
-		fates.Store(t, f)
-	}
-	return f
-}
-
-// comesBackAs stores a zero value, and returns the type that comes back, or nil if none
-// does: the type is not registered, or its own methods refuse a zero value.
-func comesBackAs(t reflect.Type) (as reflect.Type) {
-	defer func() { _ = recover() }() // Those methods may panic.
+// roundTrip stores a zero value, and returns the type that comes back.
+func roundTrip(t reflect.Type) (as reflect.Type, err error) {
+	defer func() { _ = recover() }() // Its own methods may panic.
 	v := reflect.New(t).Elem()
 	for at := v; at.Kind() == reflect.Pointer && at.Type() != at.Type().Elem(); at = at.Elem() {
 		at.Set(reflect.New(at.Type().Elem()))
 	}
 	var b bytes.Buffer
 	var back struct{ V any }
-	if gob.NewEncoder(&b).Encode(struct{ V any }{v.Interface()}) != nil || gob.NewDecoder(&b).Decode(&back) != nil {
-		return nil
+	if err = gob.NewEncoder(&b).Encode(struct{ V any }{v.Interface()}); err == nil {
+		err = gob.NewDecoder(&b).Decode(&back)
 	}
-	return reflect.TypeOf(back.V)
-}
-
-var holding sync.Map // of bool, by reflect.Type
-
-// holds reports whether there may be interfaces in the values of a type.
-func holds(t reflect.Type) bool {
-	if known, ok := holding.Load(t); ok {
-		return known.(bool)
-	}
-	found := search(t, make(map[reflect.Type]bool))
-	holding.Store(t, found)
-	return found
-}
-
-func search(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if seen[t] || gobstream.EncodesItself(t) {
-		return false
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Interface:
-		return true
-	case reflect.Map:
-		return search(t.Key(), seen) || search(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return search(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() && search(f.Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
+	return reflect.TypeOf(back.V), err
 }

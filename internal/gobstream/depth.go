@@ -7,50 +7,63 @@ import (
 	"sync"
 )
 
-// checkDepth rejects values that would overflow the stack of encoding/gob, which recover
-// cannot handle: they are nested too deeply, as in a cycle. It goes where gob goes, and
-// counts levels generously, since the result is checked again.
-func checkDepth(v reflect.Value, left int) error {
-	for range 2 * maxDepth { // Bounds pointers to themselves, which gob refuses.
-		if !v.IsValid() || !nests(v.Type()) {
-			return nil
-		}
-		if v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface {
-			break
-		}
-		if v.Kind() == reflect.Interface {
-			left--
-		}
-		if left <= 0 {
-			return errTooDeep
-		}
-		v = v.Elem()
+// maxLevels bounds what Walk goes through. It counts generously, since the result is checked
+// again: up to three for each of gob's, an interface with a pointer to a struct.
+const maxLevels = 3 * maxDepth
+
+// Walk goes through a value as encoding/gob does, and calls held for it and for each value in
+// an interface. It returns the first error. Where it is nested too deeply for gob, whose stack
+// would overflow, as in a cycle, or has more values than so many, it goes no further, and if
+// beyond is not nil, returns that.
+func Walk(val any, most int, beyond error, held func(reflect.Value) error) error {
+	w := walker{left: most, beyond: beyond, held: held}
+	return w.walk(reflect.ValueOf(&val).Elem(), maxLevels)
+}
+
+type walker struct {
+	left   int
+	beyond error
+	held   func(reflect.Value) error
+}
+
+func (w *walker) walk(v reflect.Value, levels int) error {
+	if !v.IsValid() || !nests(v.Type()) {
+		return nil
 	}
-	left--
-	if left <= 0 {
-		return errTooDeep
+	if w.left--; w.left < 0 || levels == 0 {
+		return w.beyond
 	}
+	levels--
 	switch v.Kind() {
+	case reflect.Interface:
+		if v = v.Elem(); v.IsValid() {
+			if err := w.held(v); err != nil {
+				return err
+			}
+		}
+		return w.walk(v, levels)
+	case reflect.Pointer:
+		return w.walk(v.Elem(), levels)
 	case reflect.Struct:
 		for i, t := 0, v.Type(); i < v.NumField(); i++ {
 			if t.Field(i).IsExported() {
-				if err := checkDepth(v.Field(i), left); err != nil {
+				if err := w.walk(v.Field(i), levels); err != nil {
 					return err
 				}
 			}
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if err := checkDepth(v.Index(i), left); err != nil {
+			if err := w.walk(v.Index(i), levels); err != nil {
 				return err
 			}
 		}
 	case reflect.Map:
 		for it := v.MapRange(); it.Next(); {
-			if err := checkDepth(it.Key(), left); err != nil {
+			if err := w.walk(it.Key(), levels); err != nil {
 				return err
 			}
-			if err := checkDepth(it.Value(), left); err != nil {
+			if err := w.walk(it.Value(), levels); err != nil {
 				return err
 			}
 		}

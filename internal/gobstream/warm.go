@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/gob"
 	"errors"
+	"math"
 	"reflect"
 	"sync"
 )
@@ -96,7 +97,7 @@ func (e *encoder) uncommon(v any) (err error) {
 	defer recoverAs(&err)
 	t := reflect.TypeOf(v)
 	if nests(t) {
-		if err := checkDepth(reflect.ValueOf(v), 2*maxDepth); err != nil {
+		if err := Walk(v, math.MaxInt, errTooDeep, func(reflect.Value) error { return nil }); err != nil {
 			return err
 		}
 		return e.fresh(v, nil)

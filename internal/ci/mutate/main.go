@@ -90,7 +90,7 @@ var mutants = []mutant{
 	{"TestHijackAfterFailure", "exchange.go", "\tcase x.unseen != nil:\n", "\tcase false:\n", ". TestHijackAfterFailure"},
 	{"TestWriteIDFuncPanics", "exchange.go", "x.settled = x.render(x.inner)", "x.settled = x.render(x.inner) || true", ". TestWriteIDFuncPanics"},
 	{"TestForeignLoadFails", "request.go", "\t\tif q.leave != nil {\n\t\t\tq.leave()\n\t\t}\n\t\treturn nil, fmt", "\t\treturn nil, fmt", ". TestForeignLoadFails"},
-	{"TestEditIsBounded", "session.go", "\t\tctx, cancel := l.store.within(ctx, l.store.timeout)\n\t\tdefer", "\t\tctx, cancel := context.WithCancel(ctx)\n\t\tdefer", ". TestEditIsBounded"},
+	{"TestEditIsBounded", "session.go", "\t\tctx, cancel := l.store.deadline(ctx)\n\t\tdefer", "\t\tctx, cancel := context.WithCancel(ctx)\n\t\tdefer", ". TestEditIsBounded"},
 	{"TestSignInAgainThenCommit", "internal/txn/plan.go", "\tif ch.owner != nil {", "\tif false {", ". TestSignInAgainThenCommit"},
 	{"TestManagersShareAStore", "store.go", "\tif s.place == (place{}) {\n\t\treturn s\n", "\tif true {\n\t\treturn s\n", ". TestManagersShareAStore"},
 	{"TestMovesToItsHash", "internal/recordstore/hashed.go", "\tif errors.Is(err, driver.ErrNotFound) {", "\tif false {", ". TestMovesToItsHash"},
@@ -155,7 +155,7 @@ var mutants = []mutant{
 	{"TestReminderAndCDN", "internal/carry/carry.go", "case name == \"Cache-Control\", isForCDNs(name):", "case name == \"Cache-Control\":", ". TestReminderAndCDN"},
 	{"TestReminderAndCDN", "request.go", "\t\t\tcarry.Reserve(w.Header(), &q.cache)\n", "", ". TestReminderAndCDN"},
 
-	{"TestReportsOfOneClient", "reports.go", "\t\tu.n++\n\t\treturn 0, false\n", "\t\tu.n++\n\t\treturn 0, true\n", ". TestReportsOfOneClient"},
+	{"TestReportsOfOneClient", "reports.go", "\t\tu.n++\n\t\treturn err, false\n", "\t\tu.n++\n\t\treturn err, true\n", ". TestReportsOfOneClient"},
 	{"TestFlood", "internal/txn/find.go", "\tif _, ok := s.Engine.(ManyLoader); !ok {\n", "\tif true {\n", ". TestFlood"},
 	{"TestCookiesOfTheSameName", "find.go", "value != \"\" && !malformed", "value != \"\" && (true || malformed)", ". TestCookiesOfTheSameName"},
 	{"G17_Places", "internal/txn/list.go", "ownID(\"owner \" + place + ", "ownID(\"owner \" + ", ""},
