@@ -1,0 +1,29 @@
+package docs
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/flamego/session/internal/ci/measured"
+)
+
+var write = flag.Bool("write", false, "write measured.txt into the pages")
+
+// TestMeasured compares the figures of the pages with those that the commands that measure
+// have written.
+func TestMeasured(t *testing.T) {
+	if *write {
+		require.NoError(t, measured.Fill("."))
+	}
+	pages, err := measured.Pages(".")
+	require.NoError(t, err)
+	for path, want := range pages {
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got), "%s has other figures than measured.txt: make numbers", path)
+	}
+}
