@@ -6,9 +6,9 @@
 # make explore  schedules of concurrent requests and store failures, for EXPLORE
 # make bench  the benchmarks
 # make matrix  contract and conformance on older and newer servers, from Debian's suites; ONLY='MariaDB|sid' picks
-# What follows measures, and writes docs/measured.txt and the pages that show it. QUICK=1 and ONLY=redis,file only print.
+# What follows measures, and writes docs/measured.txt and the pages that show it; QUICK=1 only prints
 # make scale    a million sessions, and the bytes of one; a judgement of speed, so no part of the tests; ONLY='TestCount|TestBytes'
-# make compare  this library beside v1.6.6, scs and gorilla/sessions
+# make compare  this library beside v1.6.6, scs and gorilla/sessions; ONLY=redis,file only prints, here and below
 # make curves   what a request costs as the work grows
 # make count    round trips and system calls per request
 # make numbers  copies docs/measured.txt into the pages
