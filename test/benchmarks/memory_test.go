@@ -28,19 +28,7 @@ func TestMemory(t *testing.T) {
 	}
 	var all []memoryFigures
 	dir := t.TempDir()
-	ours := filepath.Join(dir, "ours.mod")
-	for _, ext := range []string{"mod", "sum"} {
-		text, err := os.ReadFile(filepath.Join("memory", "go."+ext))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ext == "mod" {
-			text = append(text, "\nreplace github.com/flamego/session => ../../..\n"...)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "ours."+ext), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	ours := oursMod(t, dir)
 	for _, version := range []struct {
 		name  string
 		flags []string
@@ -82,6 +70,25 @@ func TestMemory(t *testing.T) {
 		rows = append(rows, []string{line.title, line.of(all[1]), line.of(all[0])})
 	}
 	report(t, "memory", len(memoryLines), []string{strings.Replace(thousands(n), "1,000,000", "a million", 1) + " sessions", "ours", "v1.6.6"}, rows)
+}
+
+// oursMod makes a go.mod that builds the program with this library.
+func oursMod(t *testing.T, dir string) string {
+	t.Helper()
+	ours := filepath.Join(dir, "ours.mod")
+	for _, ext := range []string{"mod", "sum"} {
+		text, err := os.ReadFile(filepath.Join("memory", "go."+ext))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ext == "mod" {
+			text = append(text, "\nreplace github.com/flamego/session => ../../..\n"...)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "ours."+ext), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ours
 }
 
 // memoryFigures are what the program prints: see there.

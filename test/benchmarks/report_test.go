@@ -49,6 +49,8 @@ func reportOn(t *testing.T, part, on string, lines int, head []string, rows [][]
 func milli(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	switch {
+	case ms < 0.0995:
+		return fmt.Sprintf("%.3f", ms)
 	case ms < 0.995:
 		return fmt.Sprintf("%.2f", ms)
 	case ms < 9.95:
