@@ -6,10 +6,12 @@
 # make explore  schedules of concurrent requests and store failures, for EXPLORE
 # make bench  the benchmarks
 # make matrix  contract and conformance on older and newer servers, from Debian's suites; ONLY='MariaDB|sid' picks
-# make scale  sweeping and reading at a million sessions; a judgement of speed, so no part of the tests
-# make compare  this library beside v1.6.6, scs and gorilla/sessions; writes docs/performance.md; QUICK=1 only prints
-# make curves   what a request costs as the work grows; writes docs/performance.md; QUICK=1 only prints
+# What follows measures, and writes docs/measured.txt and the pages that show it; QUICK=1 only prints
+# make scale    a million sessions, and the bytes of one; a judgement of speed, so no part of the tests; ONLY='TestCount|TestBytes'
+# make compare  this library beside v1.6.6, scs and gorilla/sessions; ONLY=redis,file only prints, here and below
+# make curves   what a request costs as the work grows
 # make count    round trips and system calls per request
+# make numbers  copies docs/measured.txt into the pages
 # make screenshots  of the demo, for the README, into docs/demo
 
 GO       ?= go
@@ -19,7 +21,7 @@ BIN      := $(CURDIR)/.cache/bin
 LINT     := $(BIN)/golangci-lint-v2.15.0
 SUM      := $(BIN)/gotestsum-v1.13.0
 
-.PHONY: test check quick lint linter vet fuzz explore matrix bench scale compare curves count screenshots
+.PHONY: test check quick lint linter vet fuzz explore matrix bench scale compare curves count numbers screenshots
 
 test: SERVERS := postgres mariadb redis redis-cluster mongo
 test check: $(SUM)
@@ -60,14 +62,15 @@ matrix:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
 
+# Each test of these is a part of its own, so that some of them can be written alone.
 scale:
-	cd test/benchmarks && $(GO) test -v -count=1 -timeout 30m ./...
+	cd test/benchmarks && $(GO) test -v -count=1 -timeout 60m $(if $(ONLY),-run '$(ONLY)') . $(if $(QUICK),-short,-out ../../docs)
 
-compare curves:
-	cd test/compare && $(GO) run . $(if $(QUICK),-quick,-out ../../docs) $(if $(ONLY),-only $(ONLY)) $@
+compare curves count:
+	cd test/compare && $(GO) run . $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY)) $(if $(QUICK)$(ONLY),,-out ../../docs) $@
 
-count:
-	cd test/compare && $(GO) run . $(if $(ONLY),-only $(ONLY)) $@
+numbers:
+	$(GO) test -count=1 ./docs -run '^TestMeasured$$' -write
 
 screenshots:
 	cd test/browser && $(GO) test -count=1 -run '^TestScreenshots$$' -screenshots $(CURDIR)/docs/demo .

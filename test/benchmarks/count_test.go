@@ -32,24 +32,25 @@ func TestCount(t *testing.T) {
 	expired := n / 100
 	mysql9 := sqlSystems[1]
 	mysql9.name, mysql9.kind, mysql9.tune = "MySQL", testserver.MySQL, nil
-	for _, sys := range []struct {
+	systems := []struct {
 		name string
+		kind *testserver.Kind // nil if there is no server
 		fill func(t *testing.T, live, expired int) *session.Manager
 	}{
-		{"memory", fillMemory},
-		{"files", fillFiles},
-		{"SQLite", fillSQLite},
-		{"PostgreSQL", sqlSystems[0].fillExpired},
-		{"MariaDB", sqlSystems[1].fillExpired},
-		{"MySQL", mysql9.fillExpired},
-		{"Redis", fillRedis},
-		{"RedisCluster", fillCluster},
-		{"MongoDB", fillMongo},
-	} {
+		{"memory", nil, fillMemory},
+		{"files", nil, fillFiles},
+		{"SQLite", nil, fillSQLite},
+		{"PostgreSQL", testserver.Postgres, sqlSystems[0].fillExpired},
+		{"MariaDB", testserver.MariaDB, sqlSystems[1].fillExpired},
+		{"MySQL", testserver.MySQL, mysql9.fillExpired},
+		{"Redis", testserver.Redis, fillRedis},
+		{"RedisCluster", testserver.RedisCluster, fillCluster},
+		{"MongoDB", testserver.Mongo, fillMongo},
+	}
+	var rows [][]string
+	for _, sys := range systems {
 		t.Run(sys.name, func(t *testing.T) {
-			begin := time.Now()
 			m := sys.fill(t, n-expired, expired)
-			filled := time.Since(begin)
 			count := func() time.Duration {
 				begin := time.Now()
 				got, err := m.Count(context.Background())
@@ -59,26 +60,36 @@ func TestCount(t *testing.T) {
 				}
 				return took
 			}
-			first := count()
+			count() // Caches.
 			var looks []time.Duration
 			for range 11 {
 				looks = append(looks, count())
 			}
 			slices.Sort(looks)
-			t.Logf("COUNT %d live of %d: first %v, then p50 %v, slowest %v (filled in %v)", n-expired, n,
-				first.Round(time.Microsecond), rank(looks, 50), rank(looks, 100), filled.Round(time.Millisecond))
-			if !testing.Short() {
-				return
+			title := sys.name
+			if sys.kind != nil {
+				title = titled(t, sys.kind)
 			}
-			begin = time.Now()
-			if err := m.EndEverybody(context.Background()); err != nil {
-				t.Fatal(err)
+			if sys.kind == testserver.RedisCluster {
+				title += ", Cluster"
 			}
-			t.Logf("END everybody: %v for a session", (time.Since(begin) / time.Duration(n)).Round(time.Microsecond))
-			if left, err := m.Count(context.Background()); err != nil || left != 0 {
-				t.Fatalf("EndEverybody leaves %d, %v", left, err)
+			rows = append(rows, []string{title, milli(rank(looks, 50)), milli(rank(looks, 100))})
+			if testing.Short() {
+				endEverybody(t, m, n)
 			}
 		})
+	}
+	report(t, "count", len(systems), []string{"`Count` of 100,000 sessions, ms", "median", "slowest of 11"}, rows)
+}
+
+func endEverybody(t *testing.T, m *session.Manager, n int) {
+	begin := time.Now()
+	if err := m.EndEverybody(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("END everybody: %v for a session", (time.Since(begin) / time.Duration(n)).Round(time.Microsecond))
+	if left, err := m.Count(context.Background()); err != nil || left != 0 {
+		t.Fatalf("EndEverybody leaves %d, %v", left, err)
 	}
 }
 

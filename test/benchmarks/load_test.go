@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -118,17 +117,9 @@ type figures struct {
 	took        time.Duration
 }
 
-func (f figures) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%v", f.took.Round(100*time.Millisecond))
-	for _, part := range []struct {
-		name string
-		of   []time.Duration
-	}{{"read", f.read}, {"write", f.write}} {
-		fmt.Fprintf(&b, "; %d × %s: p50 %v, p99 %v, slowest %v", len(part.of), part.name,
-			rank(part.of, 50), rank(part.of, 99), rank(part.of, 100))
-	}
-	return b.String()
+func (f figures) row(title string) []string {
+	return []string{title, fmt.Sprintf("%.0f", f.took.Seconds()), thousands(len(f.read) + len(f.write)), milli(rank(f.read, 50)), milli(rank(f.write, 50)),
+		milli(rank(f.read, 99)), milli(rank(f.write, 99)), milli(max(rank(f.read, 100), rank(f.write, 100)))}
 }
 
 // rank is the p-th percentile of what is in order, rounded for reading.

@@ -8,6 +8,7 @@ import (
 	osexec "os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,20 +26,9 @@ func TestMemory(t *testing.T) {
 			t.Fatalf("SESSIONS: %v", err)
 		}
 	}
+	var all []memoryFigures
 	dir := t.TempDir()
-	ours := filepath.Join(dir, "ours.mod")
-	for _, ext := range []string{"mod", "sum"} {
-		text, err := os.ReadFile(filepath.Join("memory", "go."+ext))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ext == "mod" {
-			text = append(text, "\nreplace github.com/flamego/session => ../../..\n"...)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "ours."+ext), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	ours := oursMod(t, dir)
 	for _, version := range []struct {
 		name  string
 		flags []string
@@ -67,7 +57,7 @@ func TestMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		t.Logf("COUNT %d in memory, %s: %v", n, version.name, f)
+		all = append(all, f)
 		if version.most > 0 && n >= 1_000_000 && f.Bytes > version.most {
 			t.Errorf("a session takes %.0f bytes, more than %.0f", f.Bytes, version.most)
 		}
@@ -75,6 +65,30 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%.0f bytes of each session are left", f.Left)
 		}
 	}
+	var rows [][]string
+	for _, line := range memoryLines {
+		rows = append(rows, []string{line.title, line.of(all[1]), line.of(all[0])})
+	}
+	report(t, "memory", len(memoryLines), []string{strings.Replace(thousands(n), "1,000,000", "a million", 1) + " sessions", "ours", "v1.6.6"}, rows)
+}
+
+// oursMod makes a go.mod that builds the program with this library.
+func oursMod(t *testing.T, dir string) string {
+	t.Helper()
+	ours := filepath.Join(dir, "ours.mod")
+	for _, ext := range []string{"mod", "sum"} {
+		text, err := os.ReadFile(filepath.Join("memory", "go."+ext))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ext == "mod" {
+			text = append(text, "\nreplace github.com/flamego/session => ../../..\n"...)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "ours."+ext), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ours
 }
 
 // memoryFigures are what the program prints: see there.
@@ -83,9 +97,16 @@ type memoryFigures struct {
 	Calm, Collecting, Sweeping                      struct{ P50, P99, Slowest float64 }
 }
 
-func (f memoryFigures) String() string {
-	return fmt.Sprintf("%.1f bytes a session, %.1f once it was swept; filled in %.1f s; a collection %.0f ms, of processor time %.0f ms; a sweep %.2f s"+
-		"; p50, p99 of a read in µs: calm %.1f, %.0f; collecting %.1f, %.0f; sweeping %.1f, %.0f",
-		f.Bytes, f.Left, f.Fill, 1000*f.Collection, 1000*f.Processor, f.Sweep,
-		f.Calm.P50, f.Calm.P99, f.Collecting.P50, f.Collecting.P99, f.Sweeping.P50, f.Sweeping.P99)
+var memoryLines = []struct {
+	title string
+	of    func(memoryFigures) string
+}{
+	{"bytes of a session", func(f memoryFigures) string { return fmt.Sprintf("%.0f", f.Bytes) }},
+	{"the same once all of them were swept", func(f memoryFigures) string { return fmt.Sprintf("%.1f", f.Left) }},
+	{"filling, s", func(f memoryFigures) string { return fmt.Sprintf("%.1f", f.Fill) }},
+	{"a garbage collection, processor time, s", func(f memoryFigures) string { return fmt.Sprintf("%.1f", f.Processor) }},
+	{"p99 of a read, nothing beside it, µs", func(f memoryFigures) string { return fmt.Sprintf("%.0f", f.Calm.P99) }},
+	{"p99 of a read during collections, µs", func(f memoryFigures) string { return fmt.Sprintf("%.0f", f.Collecting.P99) }},
+	{"sweeping all of them, s", func(f memoryFigures) string { return fmt.Sprintf("%.1f", f.Sweep) }},
+	{"p99 of a read meanwhile, µs", func(f memoryFigures) string { return fmt.Sprintf("%.0f", f.Sweeping.P99) }},
 }

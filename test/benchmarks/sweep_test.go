@@ -17,6 +17,7 @@ func TestSweepMillion(t *testing.T) {
 	if testing.Short() {
 		expired, idle = 50_000, time.Second
 	}
+	var rows [][]string
 	for _, sys := range sqlSystems {
 		t.Run(sys.name, func(t *testing.T) {
 			s := sys.kind.Get(t)
@@ -25,18 +26,17 @@ func TestSweepMillion(t *testing.T) {
 			begin := time.Now()
 			sys.insert(t, db, table, 1, expired, begin, 24*time.Hour)
 			sys.insert(t, db, table, expired+1, live, begin.Add(time.Hour), 0)
-			t.Logf("%d sessions of %d bytes in %v", expired+live, len(data(t)), time.Since(begin).Round(time.Millisecond))
 
 			l := newLoad(t, m)
 			l.during(func() { time.Sleep(time.Second) }) // Connections, statements, caches.
 			before := l.during(func() { time.Sleep(idle) })
-			t.Logf("COUNT idle: %v", before)
 			during := l.during(func() {
 				if err := m.Store().GC(context.Background()); err != nil {
 					t.Error(err)
 				}
 			})
-			t.Logf("COUNT sweeping %d: %v", expired, during)
+			title := titled(t, sys.kind)
+			rows = append(rows, before.row(title+", nothing to sweep"), during.row(title+", while sweeping"))
 
 			if more := rank(during.read, 99) - rank(before.read, 99); more > tolerance {
 				t.Errorf("p99 of a read: %v more", more)
@@ -55,4 +55,5 @@ func TestSweepMillion(t *testing.T) {
 			}
 		})
 	}
+	report(t, "sweep", 2*len(sqlSystems), []string{"sweeping a million expired rows", "s", "requests", "p50 read, ms", "write", "p99 read", "write", "slowest"}, rows)
 }

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -174,32 +172,6 @@ func TestParseTrace(t *testing.T) {
 	}
 	if _, err := parseTrace([]byte("nothing"), 500); err == nil {
 		t.Error("no error for a table that is none")
-	}
-}
-
-// TestPublish replaces one part, and leaves the others.
-func TestPublish(t *testing.T) {
-	b := &bench{settings: settings{out: t.TempDir()}}
-	counts := func(trips string) {
-		t.Helper()
-		if err := b.publish("count", map[string]any{"Requests": 500, "Trips": trips, "Syscalls": "", "Notes": nil}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	counts("first")
-	curves := map[string]any{"Machine": "", "Versions": "", "Quick": false, "Sessions": "growing", "Bytes": "", "Connections": "", "Processes": "", "Notes": nil}
-	if err := b.publish("curves", curves); err != nil {
-		t.Fatal(err)
-	}
-	counts("second")
-	text, err := os.ReadFile(filepath.Join(b.out, "performance.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for part, want := range map[string]int{"first": 0, "second": 1, "growing": 1, "# Performance": 1} {
-		if n := strings.Count(string(text), part+"\n"); n != want {
-			t.Errorf("%q is there %d times, want %d", part, n, want)
-		}
 	}
 }
 

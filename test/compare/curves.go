@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/flamego/session/internal/ci/measured"
 	"github.com/flamego/session/test/compare/contract"
 )
 
@@ -14,6 +15,7 @@ import (
 // thousand sessions at most, a few bytes each, 8 connections, one process.
 type curve struct {
 	title  string
+	part   string // of docs/measured.txt
 	routes []string
 	show   string // what of a measurement: CPU and latency, or requests per second and latency
 	points []int
@@ -39,7 +41,7 @@ func always(*store) bool { return true }
 
 var allCurves = []curve{
 	{
-		title: "Sessions in the store", routes: []string{read}, show: "cpu",
+		title: "Sessions in the store", part: "grow-sessions", routes: []string{read}, show: "cpu",
 		points: []int{1_000, 10_000, 100_000, 1_000_000, 10_000_000}, unit: count10,
 		on: func(st *store) bool { return st.fill() != nil },
 		at: func(ctx context.Context, s *stage, _ string, n int) (*crew, error) {
@@ -55,7 +57,7 @@ var allCurves = []curve{
 		},
 	},
 	{
-		title: "Bytes in a session", routes: []string{read, write}, show: "cpu",
+		title: "Bytes in a session", part: "grow-bytes", routes: []string{read, write}, show: "cpu",
 		points: []int{100, 1_000, 10_000, 100_000, 1_000_000}, unit: bytes10, on: always,
 		at: func(_ context.Context, s *stage, route string, n int) (*crew, error) {
 			c, err := newCrew([]string{s.procs[0].addr}, route, nothing, 8, false)
@@ -72,14 +74,14 @@ var allCurves = []curve{
 		},
 	},
 	{
-		title: "Connections", routes: []string{read, write}, show: "rate",
+		title: "Connections", part: "grow-connections", routes: []string{read, write}, show: "rate",
 		points: []int{1, 4, 16, 64, 256}, unit: plain, on: always,
 		at: func(_ context.Context, s *stage, route string, n int) (*crew, error) {
 			return newCrew([]string{s.procs[0].addr}, route, nothing, n, false)
 		},
 	},
 	{
-		title: "Processes on one store, 64 connections", routes: []string{read, write}, show: "rate",
+		title: "Processes on one store, 64 connections", part: "grow-processes", routes: []string{read, write}, show: "rate",
 		points: []int{1, 2, 4, 8}, unit: plain, on: func(st *store) bool { return st.name != "memory" },
 		at: func(_ context.Context, s *stage, route string, n int) (*crew, error) {
 			for len(s.procs) < n {
@@ -119,8 +121,8 @@ func bytes10(n int) string {
 }
 
 func curves(ctx context.Context, b *bench) error {
-	data := map[string]any{"Machine": machine(b.dir), "Versions": b.versions(), "Quick": b.quick}
-	for i, c := range allCurves {
+	var parts []measured.Part
+	for _, c := range allCurves {
 		if b.quick {
 			c.points = c.points[:3]
 		}
@@ -133,10 +135,10 @@ func curves(ctx context.Context, b *bench) error {
 		for _, n := range c.points {
 			head = append(head, c.unit(n))
 		}
-		data[[]string{"Sessions", "Bytes", "Connections", "Processes"}[i]] = table(head, rows)
+		parts = append(parts, measured.Part{Name: c.part, Text: measured.Table(head, rows)})
 	}
-	data["Notes"] = b.leftOut
-	return b.publish("curves", data)
+	parts[0].Text = fmt.Sprintf("Measured on %s. %s.\n\n%s%s", measured.Machine(b.dir), b.versions(), parts[0].Text, notes(b.leftOut))
+	return b.publish(parts...)
 }
 
 func (b *bench) draw(ctx context.Context, c curve) (rows [][]string, err error) {

@@ -24,7 +24,7 @@ var limits = map[string]time.Duration{
 
 type settings struct {
 	quick bool
-	out   string   // the folder of performance.md; "" to print only
+	out   string   // the folder of measured.txt; "" to print only
 	only  []string // backends; all when empty
 	root  string   // of the repository
 }
@@ -42,7 +42,7 @@ func (s settings) wants(backend string) bool {
 func main() {
 	var s settings
 	flag.BoolVar(&s.quick, "quick", false, "few and short slices: three minutes instead of fifteen, and rougher figures")
-	flag.StringVar(&s.out, "out", "", "the folder whose performance.md is written; without it the figures are only printed")
+	flag.StringVar(&s.out, "out", "", "the folder of measured.txt and the pages that show it; without it the figures are only printed")
 	only := flag.String("only", "", "backends, separated by commas; all by default")
 	flag.StringVar(&s.root, "root", "../..", "the root of the repository")
 	flag.Usage = func() {

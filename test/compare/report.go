@@ -1,29 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
+
+	"github.com/flamego/session/internal/ci/measured"
 )
-
-//go:embed performance.md.tmpl
-var text string
-
-// page is docs/performance.md: one part for each way to measure, between comments that
-// name it. A run replaces its own part, and leaves the others alone.
-var page = template.Must(template.New("").Parse(text))
 
 // compare measures and counts.
 func compare(ctx context.Context, b *bench) error {
@@ -39,19 +25,12 @@ func compare(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	if b.out != "" {
-		if err := os.WriteFile(filepath.Join(b.out, "performance.svg"), picture(b.stores, f), 0o644); err != nil {
-			return err
-		}
-	}
-	return errors.Join(
-		b.publish("compare", map[string]any{
-			"Machine": machine(b.dir), "Versions": b.versions(), "Quick": b.quick, "Rounds": p.rounds,
-			"CPU": cpuTable(b.stores, f), "All": fullTable(b.stores, f),
-			"Notes": append(slices.Clone(b.leftOut), wrongAnswers(b.stores, f)...),
-		}),
-		b.publishCounts(c),
-	)
+	// It is published together, and not at all when one part of it fails.
+	return b.publish(append([]measured.Part{
+		{Name: "cpu", Text: fmt.Sprintf("Medians of %d slices, measured on %s. %s.\n\n%s%s", p.rounds, measured.Machine(b.dir), b.versions(), cpuTable(b.stores, f),
+			notes(append(slices.Clone(b.leftOut), wrongAnswers(b.stores, f)...)))},
+		{Name: "connections", Text: fullTable(b.stores, f)},
+	}, b.countParts(c)...)...)
 }
 
 // count only counts.
@@ -60,55 +39,34 @@ func count(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	return b.publishCounts(c)
+	return b.publish(b.countParts(c)...)
 }
 
-func (b *bench) publishCounts(c counts) error {
-	return b.publish("count", map[string]any{
-		"Requests": counted, "Trips": tripsTable(b.stores, c), "Syscalls": syscallTable(c), "Notes": b.leftOut,
-	})
-}
-
-// publish prints a part, and puts it into its place in the file.
-func (b *bench) publish(part string, data any) error {
-	var buf bytes.Buffer
-	if err := page.ExecuteTemplate(&buf, part, data); err != nil {
-		return err
+func (b *bench) countParts(c counts) []measured.Part {
+	each := fmt.Sprintf("Of %d requests, one after the other.\n\n", counted)
+	return []measured.Part{
+		{Name: "trips", Text: each + tripsTable(b.stores, c) + notes(b.leftOut)},
+		{Name: "syscalls", Text: each + syscallTable(c)},
 	}
-	body := strings.TrimSpace(buf.String())
-	fmt.Println(body + "\n")
+}
+
+// notes tell of what is not as it should be.
+func notes(of []string) string {
+	if len(of) == 0 {
+		return ""
+	}
+	return "\n\nLeft out, or wrong:\n\n- " + strings.Join(of, "\n- ")
+}
+
+// publish prints the parts, and writes them if there is a folder for them.
+func (b *bench) publish(parts ...measured.Part) error {
+	for _, p := range parts {
+		fmt.Printf("%s\n\n%s\n\n", p.Name, p.Text)
+	}
 	if b.out == "" {
 		return nil
 	}
-	path := filepath.Join(b.out, "performance.md")
-	old, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		buf.Reset()
-		err = page.ExecuteTemplate(&buf, "page", nil)
-		old = buf.Bytes()
-	}
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+part+" -->\n", "<!-- /"+part+" -->"
-	before, rest, found := strings.Cut(string(old), begin)
-	_, after, ended := strings.Cut(rest, end)
-	if !found || !ended {
-		return fmt.Errorf("%s has no part %q: remove it, and it is made anew", path, part)
-	}
-	return os.WriteFile(path, []byte(before+begin+"\n"+body+"\n\n"+end+after), 0o644)
-}
-
-// table is one of Markdown. Its cells are aligned to the right but for the first.
-func table(head []string, rows [][]string) string {
-	var s strings.Builder
-	line := func(cells []string) { s.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-	line(head)
-	s.WriteString("|---|" + strings.Repeat("---:|", len(head)-1) + "\n")
-	for _, r := range rows {
-		line(r)
-	}
-	return strings.TrimSpace(s.String())
+	return measured.Write(b.out, parts...)
 }
 
 var routeNames = map[string]string{untouched: "untouched", read: "read", write: "write", fresh: "new"}
@@ -171,7 +129,7 @@ func cpuTable(stores []*store, f figures) string {
 	for _, p := range peers[1:] {
 		head = append(head, p.name, "×")
 	}
-	return table(head, rows)
+	return measured.Table(head, rows)
 }
 
 // fullTable has everything that depends on the number of connections.
@@ -219,7 +177,7 @@ func fullTable(stores []*store, f figures) string {
 			head = append(head, fmt.Sprintf("%s, %d", q, n))
 		}
 	}
-	return table(head, rows)
+	return measured.Table(head, rows)
 }
 
 // wrongAnswers tells of answers that the contract does not allow.
@@ -266,7 +224,7 @@ func tripsTable(stores []*store, c counts) string {
 	if rows == nil {
 		return ""
 	}
-	return table([]string{"round trips per request", peers[0].name, peers[1].name, peers[2].name}, rows)
+	return measured.Table([]string{"round trips per request", peers[0].name, peers[1].name, peers[2].name}, rows)
 }
 
 func syscallTable(c counts) string {
@@ -281,51 +239,7 @@ func syscallTable(c counts) string {
 	if rows == nil {
 		return ""
 	}
-	return strings.Replace(table([]string{"files", "system calls per request", "which"}, rows), "---:|---:|", "---:|---|", 1)
-}
-
-// machine says what the figures were measured on.
-func machine(dir string) string {
-	field := func(path, name string) string {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return "unknown"
-		}
-		for line := range strings.Lines(string(data)) {
-			key, value, _ := strings.Cut(strings.TrimSpace(line), name)
-			if key == "" && value != "" {
-				return strings.Trim(value, "\t :\"")
-			}
-		}
-		return "unknown"
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	// The third is of the last quarter of an hour. What is far above the number of cores
-	// comes from other work.
-	load := "unknown"
-	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
-		load = strings.Fields(string(data))[2]
-	}
-	return fmt.Sprintf("%s, %d cores, load average %s in the end; %s, Linux %s; files on %s; %s", field("/proc/cpuinfo", "model name"), runtime.NumCPU(), load,
-		field("/etc/os-release", "PRETTY_NAME="), strings.TrimSpace(string(kernel)), fileSystem(dir), runtime.Version())
-}
-
-// fileSystem is what a folder is on. The journal matters: see what the page says of files.
-func fileSystem(dir string) string {
-	out, _ := exec.Command("findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", dir).Output()
-	fields := strings.Fields(string(out))
-	if len(fields) < 2 {
-		return "an unknown file system"
-	}
-	options, err := os.ReadFile(filepath.Join("/proc/fs/ext4", filepath.Base(fields[1]), "options"))
-	switch {
-	case err != nil:
-		return fields[0]
-	case bytes.Contains(options, []byte("\ndata=")):
-		return "ext4 with a journal"
-	default:
-		return "ext4 without a journal"
-	}
+	return strings.Replace(measured.Table([]string{"files", "system calls per request", "which"}, rows), "---:|---:|", "---:|---|", 1)
 }
 
 // versions are those of libraries, frameworks, drivers and servers.
