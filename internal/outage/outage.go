@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 
 	"github.com/flamego/session/driver"
 )
@@ -23,13 +24,16 @@ func Is(err error) bool {
 	}
 	var (
 		network     net.Error
+		errno       syscall.Errno
 		op          *net.OpError
 		address     *net.AddrError
 		unknown     net.UnknownNetworkError
 		isAnswer    = errors.As(err, &op) && op.Op == "remote error" // TLS: the server refuses the client.
 		isNoAddress = errors.As(err, &unknown) || errors.As(err, &address)
 	)
-	return errors.As(err, &network) && !isAnswer && !isNoAddress
+	// What a file's error holds, such as ENOTDIR, looks like a net.Error as well.
+	isFile := op == nil && errors.As(err, &errno) && !errno.Temporary()
+	return errors.As(err, &network) && !isAnswer && !isNoAddress && !isFile
 }
 
 // Mark makes an error a driver.ErrUnavailable, with the same text.

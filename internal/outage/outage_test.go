@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -55,6 +57,10 @@ func TestIs(t *testing.T) {
 		}
 		return err
 	}
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, notADirectory := os.Open(filepath.Join(file, "sessions"))
+
 	<-ctx.Done()
 	timedOut := ctx.Err()
 	ctx = t.Context()
@@ -80,6 +86,7 @@ func TestIs(t *testing.T) {
 		"no such network":       dial("tcp5", "127.0.0.1:1"),
 		"cancelled":             context.Canceled,
 		"an answer":             errors.New("permission denied"),
+		"a file":                notADirectory,
 		"nothing":               nil,
 	} {
 		assert.False(t, outage.Is(err), "%s: %v", name, err)

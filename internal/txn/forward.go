@@ -5,6 +5,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,16 +55,24 @@ func (s *Store) forward(ctx context.Context, id, newID, salt string) error {
 	if !s.Traits.OwnRecords {
 		return nil
 	}
-	at, expiry, ch := s.forwardID(id), s.Now().Add(forwardFor), &Changes{}
 	newID = s.ref(newID)
 	if salt != "" {
 		newID += saltMark + salt
 	}
-	ch.Set(forwardKey, newID)
-	_, err := s.create(ctx, at, ch, expiry)
+	return s.addToForward(ctx, id, newID)
+}
+
+// addToForward adds a word to the forward of id, unless it is there.
+func (s *Store) addToForward(ctx context.Context, id, word string) error {
+	at, expiry := s.forwardID(id), s.Now().Add(forwardFor)
+	_, err := s.create(ctx, at, (&Changes{}).With(forwardKey, word), expiry)
 	if errors.Is(err, driver.ErrExists) {
 		err = s.amend(ctx, note{id: at, key: forwardKey, expiry: expiry, anew: true}, func(text string) (string, error) {
-			return strings.Join(append(strings.Fields(text), newID), " "), nil
+			words := strings.Fields(text)
+			if slices.Contains(words, word) {
+				return text, nil
+			}
+			return strings.Join(append(words, word), " "), nil
 		})
 	}
 	return err
@@ -133,13 +142,7 @@ func (s *Store) markEnded(ctx context.Context, id string) error {
 	if !s.movesInSteps() {
 		return nil
 	}
-	n := note{id: s.forwardID(id), key: forwardKey, expiry: s.Now().Add(forwardFor), anew: true}
-	return s.amend(ctx, n, func(text string) (string, error) {
-		if !parseForward(text).ended {
-			text = strings.TrimSpace(text + " " + endMark)
-		}
-		return text, nil
-	})
+	return s.addToForward(ctx, id, endMark)
 }
 
 // settleTries is how often a copy is looked at that may be there only while a store moves a

@@ -215,7 +215,7 @@ var mutants = []mutant{
 	{"G17 a failed", "internal/txn/plan.go", "\t\treturn !at.isOwnedBy(p.claim.owner, p.claim.handle)\n", "\t\treturn false\n", owners},
 	{"G17 a failed", "internal/txn/forward.go", "\t\t\ts.leaveList(ctx, place, was)\n", "\t\t\t_ = was\n", owners},
 	{"G17 a sign-in that began", "internal/txn/list.go", "return g.now == \"\" || ", "return true || ", owners},
-	{"G6 an ended", "internal/txn/forward.go", "\t\t\ttext = strings.TrimSpace(text + \" \" + endMark)\n", "", steps},
+	{"G6 an ended", "internal/txn/forward.go", "\treturn s.addToForward(ctx, id, endMark)\n", "\treturn nil\n", steps},
 	{"G7 the session", "internal/txn/run.go", "where == here && try == settleTries:", "where == here:", steps},
 	{"no record", "internal/txn/forward.go", "min(here+i, beyond)", "here", steps},
 	{"TestNoIDInTheStorage", "internal/txn/forward.go", "\tnewID = s.ref(newID)\n", "", ". TestNoIDInTheStorage"},
