@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/flamego/session/internal/carry"
 )
@@ -63,6 +64,9 @@ func (m *Manager) rivals(o *Manager) bool {
 // anybody can send IDs.
 const mostLooks = 1000
 
+// lookFor is how long one look may take: a rival's outage must not become this Manager's.
+const lookFor = 100 * time.Millisecond
+
 // checkRival reports an ID that this Manager's store does not have, and a rival's does: they
 // run on one host, since a browser has sent one's cookie to the other.
 func (m *Manager) checkRival(r *http.Request, token string) {
@@ -70,7 +74,7 @@ func (m *Manager) checkRival(r *http.Request, token string) {
 		return
 	}
 	for _, o := range m.runningRivals() {
-		ctx, cancel := o.store.deadline(context.WithoutCancel(r.Context()))
+		ctx, cancel := o.store.within(context.WithoutCancel(r.Context()), lookFor)
 		defer cancel()
 		// Two Managers may share a store in a way that cannot be detected. Then the session is
 		// gone there too.

@@ -165,7 +165,7 @@ func (s *Store) whereabouts(ctx context.Context, id string) (where int, err erro
 			return beyond, nil
 		case err == nil:
 			return min(here+i, beyond), nil
-		case err != nil && !isLost(err):
+		case !isLost(err):
 			return nowhere, err
 		}
 		f, err := s.forwards(ctx, t.ids[i])
@@ -351,6 +351,8 @@ func (s *Store) movedLately(ctx context.Context, dead *Found) (bool, error) {
 	return false, err
 }
 
+// hasMovedLately reports whether a session has left by this forward a moment ago. The mark of
+// an end alone leads nowhere.
 func (s *Store) hasMovedLately(forward *Version) bool {
 	return s.isRecent(forward) && len(parseForward(forward.terms.note).to) > 0
 }
