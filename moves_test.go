@@ -18,13 +18,18 @@ import (
 // steppedBackend moves in steps, which others can come between.
 type steppedBackend struct {
 	*faultyBackend
-	between   func() // called once, before the second step
+	first     func() // called once, before the first step
+	between   func() // the same, before the second one
 	undoFails int    // how often the undo fails
 }
 
 func (b *steppedBackend) MovesInOneStep() bool { return false }
 
 func (b *steppedBackend) Move(ctx context.Context, id, newID string, old, r session.Record) error {
+	if first := b.first; first != nil {
+		b.first = nil
+		first()
+	}
 	if err := b.Create(ctx, newID, r); err != nil {
 		return err
 	}
@@ -63,7 +68,7 @@ func newSteppedApp(t *testing.T, b *steppedBackend, change ...func(*session.Opti
 // TestEndedStaysEndedInSteps has a session end while it moves in two steps, the second of
 // which finds that, and cannot undo the first. What is left is no session (G6).
 func TestEndedStaysEndedInSteps(t *testing.T) {
-	for _, when := range []string{"before", "between"} {
+	for _, when := range []string{"before", "just before", "between"} {
 		for _, end := range []string{"/out", "/endall"} {
 			t.Run(strings.TrimPrefix(end, "/")+" "+when, func(t *testing.T) {
 				b := &steppedBackend{faultyBackend: newFaultyBackend()}
@@ -85,12 +90,18 @@ func TestEndedStaysEndedInSteps(t *testing.T) {
 					return errors.Join(err, session.Commit(t.Context(), s))
 				})
 				b.undoFails = 1
-				if when == "between" {
+				switch when {
+				case "just before":
+					b.first = ends
+				case "between":
 					b.between = ends
 				}
 				_, sent := a.get("/move", id)
 				assert.Empty(t, sent)
 				assert.NotEmpty(t, moved)
+				if when == "just before" { // Nor could a mover store its copy that dies then.
+					assert.ErrorIs(t, b.Create(t.Context(), moved, session.Record{}), session.ErrExists)
+				}
 				for _, id := range []string{id, moved} {
 					rec, _ := a.get("/who", id)
 					assert.Equal(t, "<nil>", rec.Body.String(), "an ended session is back")
@@ -98,6 +109,31 @@ func TestEndedStaysEndedInSteps(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestMoveInDoubt has a move meet another one, fail, and find the store down where it asks for
+// the other. Its copy must not count as the session (G7).
+func TestMoveInDoubt(t *testing.T) {
+	b := &steppedBackend{faultyBackend: newFaultyBackend()}
+	a := newSteppedApp(t, b)
+	a.Get("/move", func(c flamego.Context, s session.Session) error {
+		return s.RegenerateID(c.ResponseWriter(), c.Request().Request)
+	})
+	_, id := a.get("/set", "")
+	b.undoFails = 1
+	b.between = func() {
+		_, other := a.get("/move", id)
+		assert.NotEmpty(t, other)
+		b.around = func(_ context.Context, method, id string, do func() error) error {
+			if method == "Load" && id == other {
+				return errDown
+			}
+			return do()
+		}
+	}
+	rec, sent := a.get("/move", id)
+	assert.Equal(t, http.StatusInternalServerError, rec.Code)
+	assert.Empty(t, sent)
 }
 
 // TestHashIDsInSteps has two requests change a session from before HashIDs at the same time,
