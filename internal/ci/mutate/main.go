@@ -134,7 +134,7 @@ var mutants = []mutant{
 	{"G17_SignInBeforeEndAll", "internal/txn/list.go", "return g.now == \"\" || ", "return true || ", ""},
 	{"G17_SignInBeforeEndAll", "internal/txn/list.go", "slices.Contains(g.except, handle)", "handle == \"\"", ""},
 	{"G17_SignInBeforeEndAll", "internal/txn/list.go", "generation{NewID(generationLength), g.before, except}", "generation{NewID(generationLength), g.now, except}", ""},
-	{"just_before", "internal/txn/forward.go", "if was == nil && s.movesInSteps() {", "if false {", ". TestEndedStaysEndedInSteps"},
+	{"out_just_before", "internal/txn/forward.go", "if was == nil && s.movesInSteps() {", "if false {", ". TestEndedStaysEndedInSteps"},
 	{"TestMoveInDoubt", "internal/txn/forward.go", "\t\tcase !isLost(err):\n\t\t\treturn nowhere, err\n", "", ". TestMoveInDoubt"},
 	{"TestIs", "internal/outage/outage.go", " && !isFile", " && (!isFile || true)", "./internal/outage TestIs"},
 	{"out_before", "internal/txn/forward.go", "\t_, err := s.load(ctx, id)\n\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn driver.ErrConflict\n", "\t_, err := s.load(ctx, id)\n\tif errors.Is(err, driver.ErrNotFound) {\n\t\treturn nil\n", ". TestEndedStaysEndedInSteps"},
