@@ -15,6 +15,7 @@ import (
 
 	"github.com/flamego/session"
 	"github.com/flamego/session/internal/child"
+	"github.com/flamego/session/internal/freeport"
 	"github.com/flamego/session/internal/testserver"
 	"github.com/flamego/session/internal/wait"
 	"github.com/flamego/session/internal/webclient"
@@ -78,10 +79,10 @@ func runPrograms(t *testing.T, root string, programs map[string]string) {
 			build.Dir = root
 			out, err := build.CombinedOutput()
 			require.NoError(t, err, "%s", out)
-			free, err := net.Listen("tcp", "127.0.0.1:0")
+			port, reserved, err := freeport.Reserve()
 			require.NoError(t, err)
-			addr := free.Addr().String()
-			require.NoError(t, free.Close())
+			defer func() { _ = reserved.Close() }()
+			addr := freeport.Loopback(port)
 
 			cmd := exec.Command(exe)
 			cmd.Env = append(os.Environ(), "FLAMEGO_ADDR="+addr)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/flamego/session/internal/freeport"
 	"github.com/flamego/session/internal/wait"
 )
 
@@ -91,7 +90,7 @@ func (s *Server) run(k *Kind) error {
 		if err := i.run(conf); err != nil {
 			return fmt.Errorf("%w%s", err, tail(filepath.Join(i.dir, "log")))
 		}
-		addrs = append(addrs, loopback(i.port))
+		addrs = append(addrs, freeport.Loopback(i.port))
 	}
 	if k.join != nil {
 		if err := k.join(addrs); err != nil {
@@ -107,7 +106,7 @@ func (i *instance) run(conf string) (err error) {
 	if i.dir, err = os.MkdirTemp(i.kind.parent, "flamego-session-"); err != nil {
 		return err
 	}
-	if i.port, i.lock, err = freePort(); err != nil {
+	if i.port, i.lock, err = freeport.Reserve(); err != nil {
 		return err
 	}
 	log, err := os.Create(filepath.Join(i.dir, "log"))
@@ -152,7 +151,7 @@ func (i *instance) start() error {
 	err := wait.Until(readyWithin, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 		defer cancel()
-		err := i.kind.ask(ctx, i.kind.at(loopback(i.port)))
+		err := i.kind.ask(ctx, i.kind.at(freeport.Loopback(i.port)))
 		// Whoever answers on the port, it is ours only if ours runs.
 		if dead = i.states() == ""; dead {
 			return nil
@@ -207,39 +206,3 @@ func (i *instance) close() error {
 	}
 	return os.RemoveAll(i.dir)
 }
-
-// Ports are below the range that the system takes from for outgoing connections
-// (32768 and up), so that nobody gets one by chance while its server is killed. The
-// port above by busOffset is the one that Redis clusters use among themselves.
-const (
-	firstPort = 12000
-	busOffset = 10000
-)
-
-// freePort finds a port, and keeps other tests of this machine from it until the
-// lock is closed: that is the UDP port of the same number, which no server uses.
-func freePort() (port int, lock io.Closer, err error) {
-	for range 1000 {
-		port = firstPort + rand.IntN(busOffset)
-		if lock, err = net.ListenPacket("udp", loopback(port)); err != nil {
-			continue
-		}
-		if err = errors.Join(silent(port), silent(port+busOffset)); err == nil {
-			return port, lock, nil
-		}
-		_ = lock.Close()
-	}
-	return 0, nil, fmt.Errorf("no free port: %w", err)
-}
-
-// silent is nil when nobody listens.
-func silent(port int) error {
-	l, err := net.Listen("tcp", loopback(port))
-	if err != nil {
-		return err
-	}
-	return l.Close()
-}
-
-// loopback is an address that nobody outside of this machine reaches.
-func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }

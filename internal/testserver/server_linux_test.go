@@ -19,13 +19,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/flamego/session/internal/freeport"
 	"github.com/flamego/session/internal/wait"
 )
 
 func answers(i *instance) error {
 	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 	defer cancel()
-	return i.kind.ask(ctx, i.kind.at(loopback(i.port)))
+	return i.kind.ask(ctx, i.kind.at(freeport.Loopback(i.port)))
 }
 
 // Every kind starts, hangs, goes on, dies, comes back, and is gone in the end.
@@ -48,7 +49,7 @@ func TestServers(t *testing.T) {
 			s.Kill(t)
 			for _, i := range s.nodes {
 				require.Empty(t, i.states())
-				require.NoError(t, silent(i.port))
+				require.NoError(t, freeport.Silent(i.port))
 				require.ErrorIs(t, i.pause(), errNotRunning)
 			}
 			s.Start(t)

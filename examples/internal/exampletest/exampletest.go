@@ -4,21 +4,19 @@ package exampletest
 
 import (
 	"bytes"
-	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/flamego/session/internal/child"
+	"github.com/flamego/session/internal/freeport"
 	"github.com/flamego/session/internal/wait"
 	"github.com/flamego/session/internal/webclient"
 )
@@ -157,26 +155,19 @@ func (p *Process) Wait() int {
 // address.
 func StartOnPort(t *testing.T, dir, program string, env func(addr string) []string) (p *Process, addr string) {
 	t.Helper()
-	for range 10 {
-		// Below the ports that systems give to outgoing connections.
-		addr := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		p := Start(t, dir, program, env(addr))
-		if p.waitPort(addr) {
-			return p, addr
-		}
+	port, reserved, err := freeport.Reserve()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free port was found")
-	return nil, ""
+	t.Cleanup(func() { _ = reserved.Close() })
+	addr = freeport.Loopback(port)
+	p = Start(t, dir, program, env(addr))
+	p.waitPort(addr)
+	return p, addr
 }
 
-// waitPort waits until the address answers. It returns false if another process took the
-// port first.
-func (p *Process) waitPort(addr string) bool {
+// waitPort waits until the program listens.
+func (p *Process) waitPort(addr string) {
 	p.t.Helper()
 	err := wait.Until(patience, func() error {
 		select {
@@ -192,14 +183,10 @@ func (p *Process) waitPort(addr string) bool {
 	})
 	select {
 	case <-p.exited:
-		if !strings.Contains(p.Output(), "address already in use") {
-			p.t.Fatalf("the program ended early:\n%s", p.Output())
-		}
-		return false
+		p.t.Fatalf("the program ended early:\n%s", p.Output())
 	default:
 	}
 	if err != nil {
 		p.t.Fatalf("the program does not listen on %s:\n%s", addr, p.Output())
 	}
-	return true
 }
