@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -70,7 +71,7 @@ func (s *BaseSession) RegenerateID(w http.ResponseWriter, r *http.Request) error
 	if err := checkID(s.sid); err != nil {
 		return err
 	}
-	s.sid = txn.NewID(cmp.Or(s.newID, len(s.sid)))
+	s.sid = sessionid.New(cmp.Or(s.newID, len(s.sid)))
 	if s.idWriter != nil {
 		s.idWriter(w, r, s.sid)
 	}

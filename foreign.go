@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -50,7 +51,7 @@ func foreignVersion(id string, sess Session) *txn.Version {
 func (e *foreignEngine) Traits() txn.Traits { return txn.Traits{OwnExpiry: true, HandlersSave: true} }
 
 func (e *foreignEngine) Valid(id string, least int) bool {
-	return txn.IsID(id, least)
+	return sessionid.Valid(id, least)
 }
 
 func (e *foreignEngine) Load(ctx context.Context, id string) (*txn.Version, error) {

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/owners"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -57,18 +59,18 @@ func SetOwner(s Session, owner string) error {
 	case moves && l.txn.State().Token != "":
 		return errors.New("session: set owner: the session gets a new ID, and only its own request can tell the client: call it in a handler")
 	}
-	var began *txn.Version
+	var began *owners.Note
 	if moves {
 		var err error
 		if began, err = l.listAtSignIn(owner); err != nil {
 			return fmt.Errorf("session: set owner: %w", err)
 		}
 	}
-	return l.txn.SetOwner(owner, txn.Handle(txn.NewID(defaultIDLength)), newID, began)
+	return l.txn.SetOwner(owner, owners.Handle(sessionid.New(defaultIDLength)), newID, began)
 }
 
 // listAtSignIn returns the owner's list as it is when the sign-in begins.
-func (l *live) listAtSignIn(owner string) (*txn.Version, error) {
+func (l *live) listAtSignIn(owner string) (*owners.Note, error) {
 	ctx, cancel := l.store.deadline(context.Background())
 	if l.req != nil {
 		cancel()
@@ -108,7 +110,7 @@ func Handle(s Session) string {
 	return string(handle)
 }
 
-func ownerOf(s Session) (owner string, handle txn.Handle) {
+func ownerOf(s Session) (owner string, handle owners.Handle) {
 	l, ok := s.(*live)
 	if !ok {
 		return "", ""
@@ -228,7 +230,7 @@ func (m *Manager) Sessions(ctx context.Context, owner string) ([]Info, error) {
 // further check. It may be called concurrently.
 func (m *Manager) End(ctx context.Context, owner, handle string) error {
 	return m.owning(ctx, "end", func(ctx context.Context) error {
-		listed, err := m.core.EndOne(ctx, m.store.Place(), owner, txn.Handle(handle))
+		listed, err := m.core.EndOne(ctx, m.store.Place(), owner, owners.Handle(handle))
 		if err == nil && !listed {
 			err = ErrNotFound
 		}
@@ -244,9 +246,9 @@ func (m *Manager) End(ctx context.Context, owner, handle string) error {
 // concurrently.
 func (m *Manager) EndAll(ctx context.Context, owner string, except ...string) error {
 	return m.owning(ctx, "end all", func(ctx context.Context) error {
-		stay := make([]txn.Handle, len(except))
+		stay := make([]owners.Handle, len(except))
 		for i, h := range except {
-			stay[i] = txn.Handle(h)
+			stay[i] = owners.Handle(h)
 		}
 		return m.core.EndAll(ctx, m.store.Place(), owner, stay)
 	})

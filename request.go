@@ -11,6 +11,7 @@ import (
 	"github.com/flamego/flamego"
 
 	"github.com/flamego/session/internal/carry"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -57,7 +58,7 @@ func (q *request) start(x *exchange, m *Manager, as *injection, c flamego.Contex
 // NewID, Context, Place and Sends implement txn.Host.
 func (q *request) Context() context.Context { return q.x.r.Context() }
 
-func (q *request) NewID() string { return txn.NewID(q.m.opt.IDLength) }
+func (q *request) NewID() string { return sessionid.New(q.m.opt.IDLength) }
 
 func (q *request) Place() string {
 	if q.placed {

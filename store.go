@@ -11,6 +11,7 @@ import (
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/codec"
 	"github.com/flamego/session/internal/recordstore"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -217,7 +218,7 @@ func (s *store) deadline(ctx context.Context) (context.Context, context.CancelFu
 // NewID, Context, Place and Sends implement txn.Host.
 func (s *store) Context() context.Context { return context.Background() }
 
-func (s *store) NewID() string { return txn.NewID(defaultIDLength) }
+func (s *store) NewID() string { return sessionid.New(defaultIDLength) }
 
 func (s *store) Place() string {
 	if s.core.Traits.Shared && s.place != (place{}) {

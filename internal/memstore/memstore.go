@@ -14,6 +14,7 @@ import (
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -62,7 +63,7 @@ func (e *Engine) Traits() txn.Traits { return txn.Traits{Local: true, OwnRecords
 func (e *Engine) MovesInOneStep() bool { return true }
 
 // Valid implements txn.Engine.
-func (e *Engine) Valid(id string, least int) bool { return txn.IsID(id, least) }
+func (e *Engine) Valid(id string, least int) bool { return sessionid.Valid(id, least) }
 
 func (e *Engine) shard(id string) *shard {
 	return &e.shards[maphash.String(e.seed, id)%shardCount]

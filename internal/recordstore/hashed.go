@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/flamego/session/driver"
-	"github.com/flamego/session/internal/txn"
+	"github.com/flamego/session/internal/sessionid"
 )
 
 // hashed is a Backend that gets hashes instead of IDs. A leaked dump has no ID that a
@@ -30,13 +30,13 @@ func unmark(r driver.Record) (driver.Record, bool) {
 }
 
 func (h hashed) Load(ctx context.Context, id string) (driver.Record, error) {
-	r, err := h.Backend.Load(ctx, txn.KeyOf(id))
-	if txn.IsKey(id) || !errors.Is(err, driver.ErrNotFound) {
+	r, err := h.Backend.Load(ctx, sessionid.KeyOf(id))
+	if sessionid.IsKey(id) || !errors.Is(err, driver.ErrNotFound) {
 		return r, err
 	}
 	r, err = h.Backend.Load(ctx, id)
 	if errors.Is(err, driver.ErrNotFound) { // It may have moved between the two.
-		return h.Backend.Load(ctx, txn.KeyOf(id))
+		return h.Backend.Load(ctx, sessionid.KeyOf(id))
 	}
 	r.Version = plain{r.Version}
 	return r, err
@@ -49,14 +49,14 @@ func (h hashed) SharesLoads() bool { return h.Backend.(driver.LoadSharer).Shares
 func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.Record, error) {
 	keys := make([]string, 0, 2*len(ids))
 	for _, id := range ids {
-		if keys = append(keys, txn.KeyOf(id)); !txn.IsKey(id) {
+		if keys = append(keys, sessionid.KeyOf(id)); !sessionid.IsKey(id) {
 			keys = append(keys, id)
 		}
 	}
 	records, err := h.Backend.(driver.ManyLoader).LoadMany(ctx, keys)
 	found := make(map[string]driver.Record, len(records))
 	for _, id := range ids {
-		r, ok := records[txn.KeyOf(id)]
+		r, ok := records[sessionid.KeyOf(id)]
 		if !ok {
 			if r, ok = records[id]; !ok {
 				continue
@@ -72,8 +72,8 @@ func (h hashed) LoadMany(ctx context.Context, ids []string) (map[string]driver.R
 func (h hashed) again(ctx context.Context, ids []string, found map[string]driver.Record) error {
 	var missing []string
 	for _, id := range ids {
-		if _, ok := found[id]; !ok && !txn.IsKey(id) {
-			missing = append(missing, txn.KeyOf(id))
+		if _, ok := found[id]; !ok && !sessionid.IsKey(id) {
+			missing = append(missing, sessionid.KeyOf(id))
 		}
 	}
 	if len(missing) == 0 {
@@ -81,7 +81,7 @@ func (h hashed) again(ctx context.Context, ids []string, found map[string]driver
 	}
 	records, err := h.Backend.(driver.ManyLoader).LoadMany(ctx, missing)
 	for _, id := range ids {
-		if r, ok := records[txn.KeyOf(id)]; ok {
+		if r, ok := records[sessionid.KeyOf(id)]; ok {
 			found[id] = r
 		}
 	}
@@ -89,43 +89,43 @@ func (h hashed) again(ctx context.Context, ids []string, found map[string]driver
 }
 
 func (h hashed) Create(ctx context.Context, id string, r driver.Record) error {
-	return h.Backend.Create(ctx, txn.KeyOf(id), r)
+	return h.Backend.Create(ctx, sessionid.KeyOf(id), r)
 }
 
 func (h hashed) Replace(ctx context.Context, id string, old, r driver.Record) error {
 	old, ok := unmark(old)
 	if ok {
-		err := h.Backend.Move(ctx, id, txn.KeyOf(id), old, r)
+		err := h.Backend.Move(ctx, id, sessionid.KeyOf(id), old, r)
 		if errors.Is(err, driver.ErrExists) {
 			return driver.ErrConflict // Another request is moving it, or has done so.
 		}
 		return err
 	}
-	return h.Backend.Replace(ctx, txn.KeyOf(id), old, r)
+	return h.Backend.Replace(ctx, sessionid.KeyOf(id), old, r)
 }
 
 func (h hashed) Move(ctx context.Context, id, newID string, old, r driver.Record) error {
 	old, ok := unmark(old)
 	if !ok {
-		id = txn.KeyOf(id)
+		id = sessionid.KeyOf(id)
 	}
-	return h.Backend.Move(ctx, id, txn.KeyOf(newID), old, r)
+	return h.Backend.Move(ctx, id, sessionid.KeyOf(newID), old, r)
 }
 
 func (h hashed) Touch(ctx context.Context, id string, old driver.Record, expiry time.Time) error {
 	old, ok := unmark(old)
 	if !ok {
-		id = txn.KeyOf(id)
+		id = sessionid.KeyOf(id)
 	}
 	return h.Backend.Touch(ctx, id, old, expiry)
 }
 
 // Delete deletes the plain record first: Replace may be moving it.
 func (h hashed) Delete(ctx context.Context, id string) error {
-	if !txn.IsKey(id) {
+	if !sessionid.IsKey(id) {
 		if err := h.Backend.Delete(ctx, id); err != nil {
 			return err
 		}
 	}
-	return h.Backend.Delete(ctx, txn.KeyOf(id))
+	return h.Backend.Delete(ctx, sessionid.KeyOf(id))
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/outage"
-	"github.com/flamego/session/internal/txn"
+	"github.com/flamego/session/internal/sessionid"
 )
 
 // proof shows that a storage, as it is configured, keeps the contract of driver.Backend. A
@@ -107,7 +107,7 @@ type trial struct {
 
 // newTrial has IDs that no client can present, and that no other server has.
 func (e *Engine) newTrial() *trial {
-	t := &trial{records: e.records, id: txn.KeyOf(txn.NewID(32)), next: txn.KeyOf(txn.NewID(32))}
+	t := &trial{records: e.records, id: sessionid.KeyOf(sessionid.New(32)), next: sessionid.KeyOf(sessionid.New(32))}
 	if _, ok := e.backend.(driver.ManyLoader); ok {
 		t.many = e.records.(driver.ManyLoader)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/codec"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -107,14 +108,14 @@ func (e *Engine) Hashes() bool { _, ok := e.records.(hashed); return ok }
 // Ref implements txn.Namer.
 func (e *Engine) Ref(id string) string {
 	if e.Hashes() {
-		return txn.KeyOf(id)
+		return sessionid.KeyOf(id)
 	}
 	return id
 }
 
 // Valid implements txn.Engine.
 func (e *Engine) Valid(id string, least int) bool {
-	return txn.IsID(id, least)
+	return sessionid.Valid(id, least)
 }
 
 // Load implements txn.Engine.

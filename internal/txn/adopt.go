@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/owners"
+	"github.com/flamego/session/internal/sessionid"
 )
 
 // named is the owner that a session without one names, or "". What the application's function
@@ -38,9 +40,9 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 		if err != nil {
 			return v, err
 		}
-		until := s.wanted(s.Now(), v.terms).Add(listSlack)
-		l := &claim{place: s.Place, owner: owner, handle: Handle(derivedID("handle " + s.ref(v.ID))[:handleLength]), until: until, isNew: true, adopts: true, began: began}
-		err = s.enter(ctx, l, v.ID, "")
+		until := s.wanted(s.Now(), v.terms).Add(owners.Slack)
+		c := &owners.Claim{Place: s.Place, Owner: owner, Handle: owners.Handle(sessionid.Derived("handle " + s.ref(v.ID))[:handleLength]), Until: until, IsNew: true, Adopts: true, Began: began}
+		err = s.enter(ctx, c, v.ID, "")
 		if errors.Is(err, ErrEnded) {
 			if err := s.end(ctx, s.Place, v); err != nil {
 				return v, err
@@ -53,7 +55,7 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 		}
 		ch := &Changes{}
 		ch.Set(ownerKey, owner)
-		ch.Set(handleKey, string(l.handle))
+		ch.Set(handleKey, string(c.Handle))
 		ch.Set(listedKey, until.UnixMilli())
 		if s.Place != "" && v.terms.place == "" {
 			ch.Set(placeKey, s.Place)
@@ -66,10 +68,10 @@ func (s *Store) adopt(ctx context.Context, v *Version) (*Version, error) {
 			return next, nil
 		}
 		next, err = turn.next(ctx, s, v.ID)
-		if err == nil && next.isOwnedBy(owner, l.handle) {
+		if err == nil && next.isOf(c) {
 			return next, nil // Another request has done it.
 		}
-		s.withdraw(ctx, l, v.ID, "")
+		s.withdraw(ctx, c, v.ID, "")
 		if err != nil {
 			return v, err
 		}

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"fmt"
+	"github.com/flamego/session/internal/owners"
 	"iter"
 	"slices"
 )
@@ -23,9 +24,9 @@ type change struct {
 type Changes struct {
 	flushed bool // everything before list was deleted
 	list    []change
-	index   map[any]int // where a key is in list, if there are many; of no use unless as long as that
-	owner   any         // who has signed in again: only that owner's session takes the changes, nil for any
-	began   *Version    // the owner's list when the owner signed in
+	index   map[any]int  // where a key is in list, if there are many; of no use unless as long as that
+	owner   any          // who has signed in again: only that owner's session takes the changes, nil for any
+	began   *owners.Note // the owner's list when the owner signed in
 }
 
 // newChanges returns none yet. It has room for one, which usually stays the only one.

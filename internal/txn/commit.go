@@ -102,19 +102,14 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 		return false, p.err
 	}
 	at, err := s.run(ctx, &p)
-	leaves := err == nil && p.at.terms.listed != 0 && p.do != nothing && (at.terms.listed == 0 || p.claim != nil && p.claim.isNew)
+	left := p.leftList(at, err)
 	if err == nil && p.do != nothing {
 		at, _ = s.store.adoptOr(ctx, at) // If it has ended, the next call finds out.
 	}
 	s.settle(&p, at, err)
-	if p.claim != nil && p.listedInVain(at, err) && ctx.Err() == nil {
-		s.store.withdraw(ctx, p.claim, p.at.ID, p.next)
-	}
+	s.settleList(ctx, &p, at, err, left)
 	switch {
 	case err == nil && p.err == nil:
-		if leaves {
-			s.store.leaveList(ctx, s.host.Place(), p.at) // It is somebody else's now, or nobody's.
-		}
 		if p.do == create || p.next != "" {
 			s.announce(ctx, &p, at)
 			err = s.overtaken(ctx, &p)

@@ -10,13 +10,14 @@ import (
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/memstore"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
 type host struct{}
 
 func (host) Context() context.Context  { return context.Background() }
-func (host) NewID() string             { return txn.NewID(32) }
+func (host) NewID() string             { return sessionid.New(32) }
 func (host) Place() string             { return "" }
 func (host) Sends(bool, int, bool) int { return 0 }
 

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/owners"
 )
 
 // Version is one stored version of a session. It does not change.
@@ -48,7 +49,7 @@ type Version struct {
 
 // Token is what a client presents to come back to its session: the ID, or the session itself,
 // sealed. It is a secret between the two, so what shows something to anybody else takes
-// another type, such as Handle.
+// another type, such as owners.Handle.
 type Token string
 
 // Token is what the client presents to come back to the session.
@@ -137,8 +138,8 @@ type ManyLoader interface {
 // The sentinels that callers of this package check for, besides those of driver.
 var (
 	ErrExpired    = fmt.Errorf("%w: expired", driver.ErrNotFound) // from Find
-	ErrEnded      = errors.New("session: ended")
-	ErrTooMany    = errors.New("session: the owner has as many sessions as Options.MaxPerOwner allows")
+	ErrEnded      = owners.ErrEnded
+	ErrTooMany    = owners.ErrTooMany
 	ErrLate       = errors.New("session: begun after the response had started, so the client could not be told its ID, and nothing was stored: use the session before writing")
 	ErrLateID     = errors.New("session: regenerate ID: called while the response started, so the client could not be told, and keeps its ID: call it before writing")
 	ErrLateClient = errors.New("session: changed or ended after the response had started: the session is kept by the client, which could not be told, so it stays as it was: do it before writing")

@@ -1,13 +1,13 @@
 package txn
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/owners"
 )
 
 // EndEverybody ends all sessions of the place; within bounds what is done with some of them.
@@ -28,7 +28,7 @@ func (s *Store) EndEverybody(ctx context.Context, place string, within func(cont
 			if driver.OwnID(id) || !driver.ValidID(id) {
 				continue
 			}
-			if some = append(some, id); len(some) == endAtOnce {
+			if some = append(some, id); len(some) == owners.AtOnce {
 				if err := end(); err != nil {
 					return err
 				}
@@ -59,7 +59,7 @@ func (s *Store) endSome(ctx context.Context, place string, ids []string) error {
 		if !s.expired(v, s.Now()) {
 			s.emitSession(ctx, Ended, byManager, v)
 		}
-		if owner := cmp.Or(v.text(ownerKey), s.named(ctx, v)); owner != "" {
+		if owner := s.ownerOf(ctx, v); owner != "" {
 			owners[owner] = true
 		}
 	}

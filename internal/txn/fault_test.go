@@ -11,6 +11,7 @@ import (
 
 	"github.com/flamego/session/driver"
 	"github.com/flamego/session/internal/memstore"
+	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"
 )
 
@@ -125,7 +126,7 @@ func lifeOf(ctx context.Context, e txn.Engine, report func(context.Context, erro
 		note(s.SetOwner("ann", "h", "", nil))
 	}, false, false)
 	id = use(id, func(s *txn.Session) { s.Update("k", func(old any) any { return old }) }, true, false)
-	id = use(id, func(s *txn.Session) { note(s.Rotate(txn.NewID(32))) }, false, false)
+	id = use(id, func(s *txn.Session) { note(s.Rotate(sessionid.New(32))) }, false, false)
 	old := id
 	id = use(id, func(s *txn.Session) {
 		s.Set("k", 2)

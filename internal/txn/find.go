@@ -106,3 +106,28 @@ func (s *Store) renewed(ctx context.Context, f *Found) {
 		f.Version, f.Err = s.findRenewed(ctx, f)
 	}
 }
+
+// loadMany loads the records that there are, in one round trip if the engine can. Those that
+// cannot be read have no View, or are left out.
+func (s *Store) loadMany(ctx context.Context, ids []string) (map[string]*Version, error) {
+	if e, ok := s.Engine.(ManyLoader); ok && len(ids) > 1 {
+		begin := s.clock()
+		found, err := e.LoadMany(ctx, ids)
+		s.called(ctx, "load many", begin, err)
+		for _, v := range found {
+			v.terms = termsOf(v.View)
+		}
+		return found, err
+	}
+	found := make(map[string]*Version, len(ids))
+	for _, id := range ids {
+		v, err := s.load(ctx, id)
+		switch {
+		case err == nil, errors.Is(err, driver.ErrUnreadable) && v != nil:
+			found[id] = v
+		case !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrUnreadable):
+			return nil, err
+		}
+	}
+	return found, nil
+}

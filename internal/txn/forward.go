@@ -2,44 +2,17 @@ package txn
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/forward"
+	"github.com/flamego/session/internal/owners"
 )
 
-// A rotation leaves a forward: a record under an ID derived from the old one, which
-// names the new one. It is stored before the session moves, for two purposes.
-//
-// A request that signs out may know only the old ID. Its Delete of the old record
-// either comes before the move, which then conflicts, or finds the forward, and deletes
-// the session that it names as well.
-//
-// A request that arrives with the old ID finds no session. What it sets must not go
-// into a new session, whose cookie would replace that of the one that moved.
-//
-// A renewal, which is a rotation by time, leaves a forward that also has a salt. The new
-// ID is derived from the old one and the salt, so requests that still bring the old ID
-// find the session for a while. Nobody else can: the storage has the salt, not the IDs.
-//
-// Any other forward never signs anybody in, and no client can present its ID as a session: a
-// stolen or planted old ID is worth nothing.
+// RenewAtLeast is the shortest Store.RenewEvery: a forward leads over one renewal.
+const RenewAtLeast = forward.For
 
-const (
-	forwardFor = 5 * time.Minute
-	// RenewAtLeast is the shortest Store.RenewEvery: a forward leads over one renewal.
-	RenewAtLeast = forwardFor
-	// staleFor is how long the changes of a request with the old ID are dropped, or after
-	// a renewal, its client is not told the new ID. After that, a client that did not get
-	// the response to the rotation can start again.
-	staleFor = 10 * time.Second
-)
-
-func (s *Store) forwardID(id string) string { return ownID("forward " + s.ref(id)) }
+func (s *Store) forwardID(id string) string { return forward.ID(s.ref(id)) }
 
 // ref is how the library's own records name a session.
 func (s *Store) ref(id string) string {
@@ -49,30 +22,22 @@ func (s *Store) ref(id string) string {
 	return id
 }
 
-// forward adds newID to the forward of id, next to the IDs that racing rotations of the
+// leaveForward adds newID to the forward of id, next to the IDs that racing rotations of the
 // same session have added. salt is that of a renewal, or "".
-func (s *Store) forward(ctx context.Context, id, newID, salt string) error {
+func (s *Store) leaveForward(ctx context.Context, id, newID, salt string) error {
 	if !s.Traits.OwnRecords {
 		return nil
 	}
-	newID = s.ref(newID)
-	if salt != "" {
-		newID += saltMark + salt
-	}
-	return s.addToForward(ctx, id, newID)
+	return s.addToForward(ctx, id, forward.Target{ID: s.ref(newID), Salt: salt}.Word())
 }
 
 // addToForward adds a word to the forward of id, unless it is there.
 func (s *Store) addToForward(ctx context.Context, id, word string) error {
-	at, expiry := s.forwardID(id), s.Now().Add(forwardFor)
+	at, expiry := s.forwardID(id), s.Now().Add(forward.For)
 	_, err := s.create(ctx, at, (&Changes{}).With(forwardKey, word), expiry)
 	if errors.Is(err, driver.ErrExists) {
 		err = s.amend(ctx, note{id: at, key: forwardKey, expiry: expiry, anew: true}, func(text string) (string, error) {
-			words := strings.Fields(text)
-			if slices.Contains(words, word) {
-				return text, nil
-			}
-			return strings.Join(append(words, word), " "), nil
+			return forward.Add(text, word), nil
 		})
 	}
 	return err
@@ -99,38 +64,17 @@ func (s *Store) stands(ctx context.Context, id string) error {
 	return err
 }
 
-// forwarded is what a forward says.
-type forwarded struct {
-	to    []target // where the session may have moved
-	ended bool     // it was ended under the old ID
-}
-
-// target is an ID, and the salt of a renewal, or "".
-type target struct{ id, salt string }
-
-// parseForward leaves out what is no ID: who can write to the storage can write anything.
-func parseForward(text string) (f forwarded) {
-	for _, word := range strings.Fields(text) {
-		id, salt, renewed := strings.Cut(word, saltMark)
-		f.ended = f.ended || word == endMark
-		if driver.ValidID(id) && (!renewed || driver.ValidID(salt)) {
-			f.to = append(f.to, target{id, salt})
-		}
-	}
-	return f
-}
-
 // forwards returns what the forward of id says, nothing if there is none.
-func (s *Store) forwards(ctx context.Context, id string) (f forwarded, err error) {
+func (s *Store) forwards(ctx context.Context, id string) (f forward.Forward, err error) {
 	if !s.Traits.OwnRecords {
 		return f, nil
 	}
-	forward, err := s.load(ctx, s.forwardID(id))
+	v, err := s.load(ctx, s.forwardID(id))
 	if isLost(err) {
 		return f, nil
 	}
 	if err == nil {
-		f = parseForward(forward.terms.note)
+		f = forward.Parse(v.terms.note)
 	}
 	return f, err
 }
@@ -142,7 +86,7 @@ func (s *Store) markEnded(ctx context.Context, id string) error {
 	if !s.movesInSteps() {
 		return nil
 	}
-	return s.addToForward(ctx, id, endMark)
+	return s.addToForward(ctx, id, forward.EndMark)
 }
 
 // settleTries is how often a copy is looked at that may be there only while a store moves a
@@ -157,9 +101,9 @@ const (
 
 // whereabouts says whether the session has moved to this ID, and on from there.
 func (s *Store) whereabouts(ctx context.Context, id string) (where int, err error) {
-	t := trail{ids: []string{id}}
-	for i := 0; i < len(t.ids); i++ {
-		v, err := s.load(ctx, t.ids[i])
+	t := forward.Trail{IDs: []string{id}}
+	for i := 0; i < len(t.IDs); i++ {
+		v, err := s.load(ctx, t.IDs[i])
 		switch {
 		case err == nil && v.terms.isNote: // A tombstone.
 			return beyond, nil
@@ -168,55 +112,21 @@ func (s *Store) whereabouts(ctx context.Context, id string) (where int, err erro
 		case !isLost(err):
 			return nowhere, err
 		}
-		f, err := s.forwards(ctx, t.ids[i])
+		f, err := s.forwards(ctx, t.IDs[i])
 		if err != nil {
 			return nowhere, err
 		}
-		if f.ended {
+		if f.Ended {
 			return beyond, nil
 		}
-		t.follow(f)
+		t.Follow(f)
 	}
 	return nowhere, nil
-}
-
-// trail are the IDs that a session has had, each twice at most: a session may move to an ID
-// after that was looked at, but somebody who can write to the storage may have made forwards
-// that lead in a circle.
-type trail struct {
-	ids  []string
-	seen map[string]int
-}
-
-func (t *trail) follow(f forwarded) {
-	if t.seen == nil && len(f.to) > 0 {
-		t.seen = map[string]int{t.ids[0]: 1}
-	}
-	for _, to := range f.to {
-		if t.seen[to.id] < 2 {
-			t.seen[to.id]++
-			t.ids = append(t.ids, to.id)
-		}
-	}
 }
 
 // isLost reports whether there is no such record, or none that anybody will ever read.
 func isLost(err error) bool {
 	return errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrUnreadable)
-}
-
-const (
-	saltMark = "~"
-	endMark  = "-" // no ID
-)
-
-// renewedID is the ID of a session that is renewed under a salt of the same length.
-func renewedID(old, salt string) string {
-	b, err := hkdf.Key(sha256.New, []byte(old), []byte(salt), "renewed session ID", len(salt))
-	if err != nil {
-		panic("session: renew: " + err.Error()) // A salt has 128 characters at most.
-	}
-	return letter(b)
 }
 
 // findRenewed finds the session that had this ID until it was renewed, a while ago. If there
@@ -229,24 +139,24 @@ func (s *Store) findRenewed(ctx context.Context, f *Found) (found *Version, err 
 				return nil, err
 			}
 		}
-		forward := f.forward
-		if forward == nil || forward.View == nil {
+		left := f.forward
+		if left == nil || left.View == nil {
 			return nil, driver.ErrNotFound
 		}
-		said := parseForward(forward.terms.note)
-		if said.ended { // What is found all the same is the copy of a move that has failed.
+		said := forward.Parse(left.terms.note)
+		if said.Ended { // What is found all the same is the copy of a move that has failed.
 			return nil, driver.ErrNotFound
 		}
 		n, rotated := 0, []string(nil)
-		for _, to := range said.to {
-			if to.salt == "" || s.Now().After(forward.Record.Expiry) {
-				rotated = append(rotated, to.id)
+		for _, to := range said.To {
+			if to.Salt == "" || s.Now().After(left.Record.Expiry) {
+				rotated = append(rotated, to.ID)
 				continue
 			}
-			v, err := s.Find(ctx, renewedID(f.ID, to.salt))
+			v, err := s.Find(ctx, forward.RenewedID(f.ID, to.Salt))
 			switch {
 			case err == nil:
-				v.Superseded = s.isRecent(forward)
+				v.Superseded = s.isRecent(left)
 				found = v
 				n++
 			case !errors.Is(err, driver.ErrNotFound):
@@ -299,28 +209,28 @@ func (s *Store) End(ctx context.Context, id string) error {
 // end deletes a session, and follows its forward to those that it has moved to. These it
 // takes off their owners' lists as well.
 func (s *Store) end(ctx context.Context, place string, v *Version) error {
-	t := trail{ids: []string{v.ID}}
-	for i := 0; i < len(t.ids); i++ {
+	t := forward.Trail{IDs: []string{v.ID}}
+	for i := 0; i < len(t.IDs); i++ {
 		was := v
 		if i > 0 {
-			was, _ = s.load(ctx, t.ids[i])
+			was, _ = s.load(ctx, t.IDs[i])
 		}
-		if err := s.markEnded(ctx, t.ids[i]); err != nil {
+		if err := s.markEnded(ctx, t.IDs[i]); err != nil {
 			return err
 		}
-		if err := s.delete(ctx, t.ids[i]); err != nil {
+		if err := s.delete(ctx, t.IDs[i]); err != nil {
 			return err
 		}
 		if was == nil && s.movesInSteps() { // It may be about to move there.
-			if _, err := s.create(ctx, t.ids[i], tombstone, s.Now().Add(settleFor)); err != nil && !errors.Is(err, driver.ErrExists) {
+			if _, err := s.create(ctx, t.IDs[i], tombstone, s.Now().Add(owners.SettleFor)); err != nil && !errors.Is(err, driver.ErrExists) {
 				return err
 			}
 		}
-		f, err := s.forwards(ctx, t.ids[i])
+		f, err := s.forwards(ctx, t.IDs[i])
 		if err != nil {
 			return err
 		}
-		t.follow(f)
+		t.Follow(f)
 		if i > 0 && was != nil {
 			s.leaveList(ctx, place, was)
 		}
@@ -353,10 +263,8 @@ func (s *Store) movedLately(ctx context.Context, dead *Found) (bool, error) {
 
 // hasMovedLately reports whether a session has left by this forward a moment ago. The mark of
 // an end alone leads nowhere.
-func (s *Store) hasMovedLately(forward *Version) bool {
-	return s.isRecent(forward) && len(parseForward(forward.terms.note).to) > 0
+func (s *Store) hasMovedLately(left *Version) bool {
+	return s.isRecent(left) && len(forward.Parse(left.terms.note).To) > 0
 }
 
-func (s *Store) isRecent(forward *Version) bool {
-	return forward.Record.Expiry.Sub(s.Now()) > forwardFor-staleFor
-}
+func (s *Store) isRecent(left *Version) bool { return forward.IsRecent(left.Record.Expiry, s.Now()) }

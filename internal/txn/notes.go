@@ -17,6 +17,15 @@ type note struct {
 	seen    *Version  // as it was loaded before, or nil
 }
 
+var tombstone = (&Changes{flushed: true}).With(EndedKey, true)
+
+// hasTombstone reports whether the session that was to be stored under the ID has been
+// ended before that.
+func (s *Store) hasTombstone(ctx context.Context, id string) bool {
+	v, err := s.load(ctx, id)
+	return err == nil && v.View != nil && v.terms.isNote
+}
+
 // amend changes the text of a note, which is "" while there is none.
 func (s *Store) amend(ctx context.Context, n note, change func(text string) (string, error)) error {
 	var turn turn

@@ -1,9 +1,9 @@
 package txn
 
 import (
-	"errors"
+	"github.com/flamego/session/internal/forward"
+	"github.com/flamego/session/internal/owners"
 	"slices"
-	"time"
 )
 
 // plan is what one commit will do. Only what it is made on changes, when another request has
@@ -12,19 +12,19 @@ type plan struct {
 	life           *life      // whose changes
 	pendingDeletes []*Version // records to delete before anything else
 	do             action
-	at             *Version // what the changes were made on
-	id, next       string   // of the record to create; where the record will move
-	salt           string   // of a renewal, which is why it moves
-	changes        *Changes // nil if there is nothing to store
-	rebase         bool     // at is newer than what the changes were made on
-	sealed         bool     // the client cannot be told anything any more
-	guarded        bool     // nothing is created in the place of a session that has moved
-	fixed          bool     // the application has seen the ID
-	claim          *claim   // what to put on the owner's list first, or nil
-	refresh        bool     // a persistent cookie is sent again with it
-	optional       bool     // it does nothing else, so it may fail
-	dropOnFailure  bool     // if it fails, its changes are dropped
-	err            error    // the outcome, unless something else fails
+	at             *Version      // what the changes were made on
+	id, next       string        // of the record to create; where the record will move
+	salt           string        // of a renewal, which is why it moves
+	changes        *Changes      // nil if there is nothing to store
+	rebase         bool          // at is newer than what the changes were made on
+	sealed         bool          // the client cannot be told anything any more
+	guarded        bool          // nothing is created in the place of a session that has moved
+	fixed          bool          // the application has seen the ID
+	claim          *owners.Claim // what to put on the owner's list first, or nil
+	refresh        bool          // a persistent cookie is sent again with it
+	optional       bool          // it does nothing else, so it may fail
+	dropOnFailure  bool          // if it fails, its changes are dropped
+	err            error         // the outcome, unless something else fails
 }
 
 type action int
@@ -70,7 +70,7 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 		p.do = replace
 		if renew && !p.sealed && s.store.RenewalDue(l.at) { // Another request may have renewed it.
 			p.salt = s.host.NewID()
-			p.next = renewedID(l.id, p.salt)
+			p.next = forward.RenewedID(l.id, p.salt)
 		}
 	case moving:
 		p.do, p.next = replace, l.next
@@ -89,42 +89,6 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 	if ch.owner != nil { // It holds for what is set later as well.
 		l.changes().owner = ch.owner
 	}
-}
-
-// claim returns what the plan has to put on the owner's list, or nil. It needs mu.
-func (s *Session) claim(l *life, p *plan) *claim {
-	t := l.at.terms.with(l.pending)
-	if t.listed == 0 {
-		return nil
-	}
-	if _, relisted := l.pending.get(listedKey); p.next == "" && !relisted {
-		return nil
-	}
-	text := func(key string) string { val, _ := l.get(key); text, _ := val.(string); return text }
-	_, isNew := l.pending.get(ownerKey)
-	return &claim{place: s.host.Place(), owner: text(ownerKey), handle: Handle(text(handleKey)), until: time.UnixMilli(t.listed), isNew: isNew, began: l.pending.began}
-}
-
-// leaves is the ID of the session as the owner's list has it. What belonged to another
-// owner, or to nobody, is not on the list.
-func (p *plan) leaves(id string) string {
-	if p.next != "" && p.claim.isNew {
-		return ""
-	}
-	return id
-}
-
-// listedInVain reports whether nothing of the owner's is where the plan has put it on the
-// list: the session had ended, or has stayed where it was, or another request has made it
-// nobody's. It would take the place of another one.
-func (p *plan) listedInVain(at *Version, err error) bool {
-	switch {
-	case p.do != replace:
-		return false
-	case err == nil:
-		return !at.isOwnedBy(p.claim.owner, p.claim.handle)
-	}
-	return errors.Is(err, ErrEnded) || p.claim.isNew && !errors.Is(err, ErrTooMany)
 }
 
 // stamp adds the library's own keys to what will be written, and reports whether they

@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/owners"
+	"github.com/flamego/session/internal/sessionid"
 )
 
 // createTries bounds the attempts to create a record. More than one is rarely needed.
 const createTries = 5
 
 // create makes a record under a free ID (G8).
-func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, error) {
+func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (v *Version, err error) {
 	if p.guarded && s.stale != nil {
 		moved, err := s.store.movedLately(ctx, s.stale)
 		if err != nil {
@@ -28,16 +30,18 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 		return nil, err
 	}
 	id, t := p.id, unstored.terms.with(ch)
+	defer func() {
+		if p.claim != nil && err != nil && !errors.Is(err, ErrTooMany) && ctx.Err() == nil {
+			s.store.withdraw(ctx, p.claim, "", id) // It would take the place of another session.
+		}
+	}()
 	for try := 1; ; try++ {
 		if p.claim != nil {
 			if err := s.store.enter(ctx, p.claim, "", id); err != nil {
-				if !errors.Is(err, ErrTooMany) && ctx.Err() == nil {
-					s.store.withdraw(ctx, p.claim, "", id) // It may be there all the same.
-				}
 				return nil, err
 			}
 		}
-		v, err := s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), t))
+		v, err = s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), t))
 		switch {
 		case err == nil:
 			return v, nil
@@ -48,9 +52,6 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (*Version, e
 				s.dropFlashes(p) // The next try would merge them with what may be there.
 			default:
 				s.store.discard(ctx, v) // It may be there all the same, and nobody knows of it.
-			}
-			if p.claim != nil && ctx.Err() == nil {
-				s.store.withdraw(ctx, p.claim, "", id) // It would take the place of another session.
 			}
 			return nil, err
 		case p.claim != nil && s.store.hasTombstone(ctx, id):
@@ -154,33 +155,6 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 	}
 }
 
-// adopted is for a session that another request has put on a list since this one has loaded it,
-// and that is about to move: the list has to have its new ID.
-func (s *Session) adopted(ctx context.Context, p *plan, at *Version, ch *Changes, next string, prepared bool) error {
-	t := at.terms.with(ch)
-	if p.claim != nil || next == "" || t.listed <= unlisted {
-		return nil
-	}
-	p.claim = &claim{place: s.host.Place(), owner: at.text(ownerKey), handle: at.handle(), until: time.UnixMilli(t.listed)}
-	if !prepared {
-		return nil // It is about to be.
-	}
-	return s.store.enter(ctx, p.claim, at.ID, next)
-}
-
-// prepare makes sure, before the session is stored, that it can be found by who ends it.
-func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
-	if p.claim != nil {
-		if err := s.store.enter(ctx, p.claim, p.leaves(id), p.next); err != nil {
-			return err
-		}
-	}
-	if next == "" {
-		return nil
-	}
-	return s.store.forward(ctx, id, next, p.salt)
-}
-
 // follow rebases on the version that was found in the place of at. If there is none, it says
 // how the session has ended.
 func (s *Session) follow(p *plan, at, found *Version, ch *Changes, err error) (*Version, *Changes, error) {
@@ -278,7 +252,7 @@ func (s *Session) current(ctx context.Context, p *plan, at *Version, ch *Changes
 
 // write replaces or moves the version that was seen.
 func (s *Session) write(ctx context.Context, p *plan, at *Version, ch *Changes, next string, expiry time.Time) (v *Version, err error) {
-	var again *claim
+	var again *owners.Claim
 	if p.claim == nil {
 		again = s.store.reenter(ctx, at, expiry)
 	}
@@ -308,18 +282,18 @@ func (s *Session) arrived(ctx context.Context, id, next string) (*Version, error
 			return nil, err
 		}
 		where := nowhere
-		for _, other := range f.to {
-			if other.id == s.store.ref(next) {
+		for _, other := range f.To {
+			if other.ID == s.store.ref(next) {
 				continue
 			}
-			at, err := s.store.whereabouts(ctx, other.id)
+			at, err := s.store.whereabouts(ctx, other.ID)
 			if err != nil {
 				return nil, err
 			}
 			where = max(where, at)
 		}
 		switch {
-		case f.ended, where == beyond, where == here && try == settleTries:
+		case f.Ended, where == beyond, where == here && try == settleTries:
 			return nil, ErrEnded
 		case where == nowhere:
 			return v, nil
@@ -340,7 +314,7 @@ func (s *Store) discard(ctx context.Context, tried *Version) {
 		return
 	}
 	for range 2 { // The store has just failed, and may do so again.
-		away, err := s.move(ctx, tried, NewID(len(tried.ID)), tombstone, s.Now().Add(settleFor))
+		away, err := s.move(ctx, tried, sessionid.New(len(tried.ID)), tombstone, s.Now().Add(owners.SettleFor))
 		if err == nil {
 			_ = s.delete(ctx, away.ID)
 		}

@@ -206,60 +206,6 @@ func (s *Session) rotate(id string) {
 	}
 }
 
-// SetOwner says whose session it is, or that it is nobody's if owner is "". handle is
-// its name on the owner's list. Unless newID is "", a new owner's session moves there. began
-// is the owner's ListAtSignIn.
-func (s *Session) SetOwner(owner string, handle Handle, newID string, began *Version) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.life
-	switch old, _ := l.get(ownerKey); {
-	case old == nil && owner == "":
-		return nil
-	case old == any(owner):
-		if _, known := l.pending.get(ownerKey); !known {
-			l.changes().owner = owner // If another request signs out meanwhile, this one has come first.
-		}
-		return nil
-	}
-	l.changes().owner = nil
-	if owner == "" {
-		for _, key := range ownerKeys {
-			s.edit().Delete(key)
-		}
-		return nil
-	}
-	if s.sealed {
-		return ErrLateID
-	}
-	if newID != "" && l.phase != regenerated && l.phase != moving {
-		s.rotate(newID)
-	}
-	if l = s.life; l.at.text(ownerKey) == owner {
-		handle = Handle(l.at.text(handleKey)) // Signing in again makes no more sessions.
-	}
-	ch := s.edit()
-	ch.began = began
-	ch.Set(ownerKey, owner)
-	ch.Set(handleKey, string(handle))
-	if l.at.terms.created != 0 { // Who signs in gets the full time, whatever a cart has used up.
-		ch.Set(CreatedKey, s.store.Now().UnixMilli())
-	}
-	ch.Set(listedKey, int64(unlisted)) // The commit sets it: see stamp.
-	return nil
-}
-
-// Owner returns the owner and the handle, or "".
-func (s *Session) Owner() (owner string, handle Handle) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	val, _ := s.life.get(ownerKey)
-	owner, _ = val.(string)
-	val, _ = s.life.get(handleKey)
-	text, _ := val.(string)
-	return owner, Handle(text)
-}
-
 // mostUpdates is how often the function of an Update runs before it must be the function
 // itself that changes the key. Other goroutines are done long before.
 const mostUpdates = 1000

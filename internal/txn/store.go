@@ -148,8 +148,8 @@ func (s *Store) Touch(ctx context.Context, v *Version) (*Version, error) {
 func (s *Store) touch(ctx context.Context, v *Version) (*Version, error) {
 	t := v.terms
 	if until, due := s.listUntil(t); due { // The owner's list has to last longer as well.
-		l := &claim{place: t.place, owner: v.text(ownerKey), handle: v.handle(), until: until}
-		if err := s.enter(ctx, l, v.ID, ""); err != nil {
+		c := v.claim(until)
+		if err := s.enter(ctx, c, v.ID, ""); err != nil {
 			return v, err
 		}
 		ch := &Changes{}
@@ -157,20 +157,20 @@ func (s *Store) touch(ctx context.Context, v *Version) (*Version, error) {
 		then := t.with(ch)
 		next, err := s.replace(ctx, v, ch, s.expiry(s.Now(), then))
 		if errors.Is(err, driver.ErrConflict) {
-			s.withdraw(ctx, l, v.ID, "") // If it has ended.
+			s.withdraw(ctx, c, v.ID, "") // If it has ended.
 		}
 		return next, err
 	}
 	expiry := s.expiry(s.Now(), t)
-	l := s.reenter(ctx, v, expiry)
+	c := s.reenter(ctx, v, expiry)
 	begin := s.clock()
 	next, err := s.Engine.Touch(ctx, v, expiry)
 	s.called(ctx, "touch", begin, err)
 	if next != nil {
 		next.terms = t
 	}
-	if l != nil && errors.Is(err, driver.ErrConflict) {
-		s.withdraw(ctx, l, v.ID, "")
+	if c != nil && errors.Is(err, driver.ErrConflict) {
+		s.withdraw(ctx, c, v.ID, "")
 	}
 	return next, err
 }

@@ -2,6 +2,7 @@ package txn
 
 import (
 	"fmt"
+	"github.com/flamego/session/internal/owners"
 	"math"
 	"reflect"
 	"slices"
@@ -243,7 +244,7 @@ func (s *Store) listUntil(t *terms) (until time.Time, due bool) {
 		return time.Time{}, false
 	}
 	expiry := s.wanted(s.Now(), t)
-	return expiry.Add(listSlack), expiry.After(time.UnixMilli(t.listed))
+	return expiry.Add(owners.Slack), expiry.After(time.UnixMilli(t.listed))
 }
 
 // isFresh reports whether an access now need not slide the expiry. The record must have

@@ -1,4 +1,4 @@
-package txn
+package owners
 
 import (
 	"fmt"
@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/flamego/session/driver"
+	"github.com/flamego/session/internal/sessionid"
 )
 
 // Handle names a session among those of its owner. It stays the same for the session's whole
-// life. A page may show it: nobody can sign in with it, unlike a Token.
+// life. A page may show it: nobody can sign in with it, unlike an ID.
 type Handle string
 
 // Entry is one line of an owner's list.
@@ -63,18 +64,18 @@ func (g generation) String() string {
 func (g generation) next(except []Handle) generation {
 	except = slices.DeleteFunc(slices.Clone(except), func(h Handle) bool { return !driver.ValidID(string(h)) })
 	if len(except) > 0 && slices.Equal(except, g.except) { // It is tried again.
-		return generation{NewID(generationLength), g.before, except}
+		return generation{sessionid.New(generationLength), g.before, except}
 	}
-	return generation{NewID(generationLength), g.now, except}
+	return generation{sessionid.New(generationLength), g.now, except}
 }
 
 const generationLength = 16
 
 // admits reports whether a sign-in still stands that began when the list was that.
-func (g generation) admits(began *Version, handle Handle) bool {
+func (g generation) admits(began *Note, handle Handle) bool {
 	then := ""
 	if began != nil {
-		old, _ := cutGeneration(began.terms.note)
+		old, _ := cutGeneration(began.Text)
 		then = old.now
 	}
 	return g.now == "" || g.now == then || g.before == then && slices.Contains(g.except, handle)
@@ -102,7 +103,7 @@ func formatList(list []Entry) string {
 }
 
 // add adds the ID that a session has, and the one that it will get, either of them if
-// not "". The latter stands last, also if it was there before: see leaveList. What stands in
+// not "". The latter stands last, also if it was there before: see Leave. What stands in
 // front of the former is where the session came from: nothing can be found there any more.
 func (l *Entry) add(id, next string) {
 	ids := slices.DeleteFunc(slices.Clone(l.ids), func(old string) bool { return old == next })
@@ -119,4 +120,5 @@ func (l *Entry) add(id, next string) {
 	l.ids = ids
 }
 
-func listID(place, owner string) string { return ownID("owner " + place + "\x00" + owner) }
+// ID is that of an owner's list.
+func ID(place, owner string) string { return sessionid.Own("owner " + place + "\x00" + owner) }

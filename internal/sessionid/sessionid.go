@@ -1,4 +1,5 @@
-package txn
+// Package sessionid makes the IDs of sessions, and those of the library's own records.
+package sessionid
 
 import (
 	"crypto/rand"
@@ -9,20 +10,20 @@ import (
 	"github.com/flamego/session/driver"
 )
 
-// NewID returns n random characters. Each carries five bits from the system's
+// New returns n random characters. Each carries five bits from the system's
 // cryptographic source: 32 letters divide a byte's range evenly, so none is
 // likelier than another.
-func NewID(n int) string {
+func New(n int) string {
 	var buf [driver.MaxIDLength]byte
 	b := buf[:n]
 	_, _ = rand.Read(b) // Never fails: the program ends when there is no source.
-	return letter(b)
+	return Letters(b)
 }
 
 const letters = "0123456789abcdefghijklmnopqrstuv"
 
-// letter makes an ID of random bytes, which it overwrites.
-func letter(b []byte) string {
+// Letters makes an ID of random bytes, which it overwrites.
+func Letters(b []byte) string {
 	for i := range b {
 		b[i] = letters[b[i]&31]
 	}
@@ -40,7 +41,7 @@ func KeyOf(id string) string {
 	if IsKey(id) {
 		return id
 	}
-	return keyPrefix + derivedID(id)
+	return keyPrefix + Derived(id)
 }
 
 // IsKey reports whether the string looks like a key.
@@ -48,18 +49,18 @@ func IsKey(id string) bool {
 	return len(id) == driver.OwnIDLength && (id[:1] == keyPrefix || id[:1] == driver.OwnIDPrefix) && strings.Trim(id[1:], letters) == ""
 }
 
-// IsID reports whether a client may present the string as an ID of this length at least.
+// Valid reports whether a client may present the string as an ID of this length at least.
 // A key is none, with Options.HashIDs or without: what somebody reads in a storage must not
 // open a session on a server that does not hash IDs yet, or any more.
-func IsID(id string, least int) bool {
+func Valid(id string, least int) bool {
 	return len(id) >= least && driver.ValidID(id) && !IsKey(id)
 }
 
-// ownID is the ID of a record of the library's own.
-func ownID(name string) string { return driver.OwnIDPrefix + derivedID(name) }
+// Own is the ID of a record of the library's own.
+func Own(name string) string { return driver.OwnIDPrefix + Derived(name) }
 
-// derivedID is a SHA-256 in base32.
-func derivedID(name string) string {
+// Derived is a SHA-256 in base32.
+func Derived(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }

@@ -1,4 +1,4 @@
-package txn
+package sessionid
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ func TestNewIDSpread(t *testing.T) {
 		count[i] = make(map[byte]int)
 	}
 	for range draws {
-		id := NewID(length)
+		id := New(length)
 		for i := range len(id) {
 			count[i][id[i]]++
 		}
