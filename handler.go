@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/flamego/flamego"
 	"github.com/flamego/flamego/inject"
+	"github.com/flamego/session/internal/share"
 )
 
 // Handler is a handler that Flamego calls without reflection, which saves about half of what a
@@ -93,4 +95,112 @@ func (b *boundStore) Save(ctx context.Context, sess Session) error {
 		return (*request)(b).commit(ctx)
 	}
 	return b.m.outer.Save(ctx, sess)
+}
+
+// injection holds the types under which a middleware injects its services.
+type injection struct {
+	session, flash reflect.Type
+	noFlash        reflect.Value
+	extra          bool // of SessionerAs: Store and *Manager are not injected
+}
+
+var (
+	managerType = reflect.TypeFor[*Manager]()
+	storeType   = reflect.TypeFor[Store]()
+	contextType = reflect.TypeFor[flamego.Context]()
+	ordinary    = newInjection(reflect.TypeFor[Session](), reflect.TypeFor[Flash](), false)
+)
+
+func newInjection(session, flash reflect.Type, extra bool) *injection {
+	return &injection{session: session, flash: flash, noFlash: reflect.Zero(flash), extra: extra}
+}
+
+// inject gives handlers what they may take as parameters.
+func (q *request) inject(flash any) {
+	c := q.c
+	// Values of the interface types themselves: for any other type, a call by reflection
+	// checks all methods of the interface, which takes as long as the rest of the call. The
+	// same applies to the Context, which most handlers also take.
+	c.Set(q.as.session, reflect.ValueOf(&q.session).Elem())
+	c.Set(contextType, reflect.ValueOf(&q.c).Elem())
+	if flash != nil {
+		c.Set(q.as.flash, reflect.ValueOf(flash))
+	} else {
+		// Not MapTo: for a nil in the map, the injector looks for anything that implements
+		// the empty interface, and passes some other service.
+		c.Set(q.as.flash, q.as.noFlash)
+	}
+	if q.as.extra {
+		return
+	}
+	c.Set(managerType, reflect.ValueOf(q.m))
+	if q.m.outer == Store(q.m.store) {
+		c.Set(storeType, reflect.ValueOf(&q.store).Elem())
+		return
+	}
+	// A Store of the application's own is injected as it is: handlers may take its own type.
+	c.Set(storeType, reflect.ValueOf(q.m.outer))
+	c.Map(q.m.outer)
+}
+
+// beyond returns a context for work that continues even if the client disconnects.
+func (q *request) beyond() (context.Context, context.CancelFunc) {
+	if q.m.core.Traits.Local {
+		return (*lasting)(q), func() {}
+	}
+	return q.m.store.deadline(share.Patient(q.x.r.Context()))
+}
+
+// lasting returns the request's context without its cancellation, for an engine that never
+// waits.
+type lasting request
+
+func (l *lasting) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+func (l *lasting) Done() <-chan struct{}                   { return nil }
+func (l *lasting) Err() error                              { return nil }
+func (l *lasting) Value(key any) any                       { return l.x.r.Context().Value(key) }
+
+// onDemand returns the context of a load, created on first use: requests without an ID need
+// none.
+type onDemand struct {
+	q      *request
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (o *onDemand) context() context.Context {
+	if o.ctx == nil {
+		o.ctx, o.cancel = o.q.beyond()
+	}
+	return o.ctx
+}
+
+func (o *onDemand) end() {
+	if o.cancel != nil {
+		o.cancel()
+	}
+}
+
+type contextKey struct{}
+
+// InContext is a handler that puts the session into the request's context, where From finds
+// it. Use it after the Sessioner and before an http.Handler that needs the session, or before
+// middleware written for net/http:
+//
+//	f.Get("/report", session.InContext, report.ServeHTTP)
+//
+// It copies the request, so the Sessioner does not do it for every route.
+func InContext(c flamego.Context, s Session) {
+	r := c.Request().Request
+	r = r.WithContext(context.WithValue(r.Context(), contextKey{}, s))
+	c.Request().Request = r
+	c.Map(r)
+}
+
+// From returns the session of a request that has passed InContext, or nil. It is the same
+// Session that handlers take as a parameter, and is found in every request whose context
+// derives from that request's context. From may be called concurrently.
+func From(r *http.Request) Session {
+	s, _ := r.Context().Value(contextKey{}).(Session)
+	return s
 }

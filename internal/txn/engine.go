@@ -13,9 +13,9 @@
 //	plan.go                what one commit will do
 //	still.go take.go       commits that do not slide, loading again; a value for one
 //	flash.go               several flashes under one key
-//	forward.go             what a rotation leaves under the old ID
-//	owner.go list.go       an owner's sessions, and the list of them
-//	end.go everybody.go    ending them
+//	forward.go             what a rotation leaves under the old ID: see package forward
+//	owned.go claim.go      owners' lists, and what a commit puts there: see package owners
+//	everybody.go           ending all sessions of a place
 //	adopt.go               sessions from before owners
 //	notes.go               the library's own records
 package txn
