@@ -119,7 +119,7 @@ func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
 
 // leftList reports whether a commit has made the session somebody else's, or nobody's.
 func (p *plan) leftList(at *Version, err error) bool {
-	return err == nil && p.err == nil && p.do != nothing && p.at.terms.listed != 0 && (at.terms.listed == 0 || p.claim != nil && p.claim.IsNew)
+	return err == nil && p.err == nil && p.stores() && p.at.terms.listed != 0 && (at.terms.listed == 0 || p.claim != nil && p.claim.IsNew)
 }
 
 // settleList makes the lists say what has become of a commit.
@@ -137,7 +137,7 @@ func (s *Session) settleList(ctx context.Context, p *plan, at *Version, err erro
 // nobody's. It would take the place of another one.
 func (p *plan) listedInVain(at *Version, err error) bool {
 	switch {
-	case p.do != replace:
+	case p.creates():
 		return false
 	case err == nil:
 		return !at.isOf(p.claim)

@@ -103,18 +103,18 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 	}
 	at, err := s.run(ctx, &p)
 	left := p.leftList(at, err)
-	if err == nil && p.do != nothing {
+	if err == nil && p.stores() {
 		at, _ = s.store.adoptOr(ctx, at) // If it has ended, the next call finds out.
 	}
 	s.settle(&p, at, err)
 	s.settleList(ctx, &p, at, err, left)
 	switch {
 	case err == nil && p.err == nil:
-		if p.do == create || p.next != "" {
+		if p.creates() || p.next != "" {
 			s.announce(ctx, &p, at)
 			err = s.overtaken(ctx, &p)
 		}
-		return p.refresh && p.do != nothing, err
+		return p.refresh && p.stores(), err
 	case err == nil:
 		return false, p.err
 	case p.optional:
@@ -132,7 +132,7 @@ func (s *Session) commit(ctx context.Context, refresh, renew bool) (refreshed bo
 
 func (s *Session) announce(ctx context.Context, p *plan, at *Version) {
 	switch {
-	case p.do == create:
+	case p.creates():
 		s.store.emitSession(ctx, Began, "", at)
 	case p.next == "" || at.ID != p.next:
 	case p.salt != "":
@@ -151,7 +151,7 @@ func (s *Session) overtaken(ctx context.Context, p *plan) error {
 	switch {
 	case !late:
 		return nil
-	case p.do == create:
+	case p.creates():
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second) // Its own may have just ended.
 		defer cancel()
 		s.Destroy()
@@ -190,10 +190,10 @@ func (s *Session) run(ctx context.Context, p *plan) (at *Version, err error) {
 		}
 	}
 	// 2. Store the changes, in a new record or over the version that they were made on.
-	switch p.do {
-	case create:
+	switch {
+	case p.creates():
 		return s.create(ctx, p, ch)
-	case replace:
+	case p.stores():
 		return s.swap(ctx, p, p.at, ch)
 	}
 	return nil, nil
@@ -208,10 +208,10 @@ func (s *Session) settle(p *plan, at *Version, err error) {
 	l.inflight = nil
 	switch {
 	case s.life != l: // Destroyed meanwhile.
-		if err == nil && p.do != nothing {
+		if err == nil && p.stores() {
 			s.deleteLater(at)
 		}
-	case err == nil && p.do != nothing:
+	case err == nil && p.stores():
 		if l.phase < stored && l.id != p.id { // RegenerateID came meanwhile.
 			l.phase, l.next = moving, l.id
 		}

@@ -9,17 +9,15 @@ import (
 // plan is what one commit will do. Only what it is made on changes, when another request has
 // come first, and what that has put on an owner's list.
 type plan struct {
-	life           *life      // whose changes
-	pendingDeletes []*Version // records to delete before anything else
-	do             action
+	life           *life         // whose changes
+	pendingDeletes []*Version    // records to delete before anything else
+	from           phase         // of the life
 	at             *Version      // what the changes were made on
 	id, next       string        // of the record to create; where the record will move
 	salt           string        // of a renewal, which is why it moves
 	changes        *Changes      // nil if there is nothing to store
 	rebase         bool          // at is newer than what the changes were made on
 	sealed         bool          // the client cannot be told anything any more
-	guarded        bool          // nothing is created in the place of a session that has moved
-	fixed          bool          // the application has seen the ID
 	claim          *owners.Claim // what to put on the owner's list first, or nil
 	refresh        bool          // a persistent cookie is sent again with it
 	optional       bool          // it does nothing else, so it may fail
@@ -27,13 +25,13 @@ type plan struct {
 	err            error         // the outcome, unless something else fails
 }
 
-type action int
+// stores reports whether there is anything to store, and creates whether that is in a record
+// which is not there yet.
+func (p *plan) stores() bool  { return p.changes != nil }
+func (p *plan) creates() bool { return p.stores() && p.from < stored }
 
-const (
-	nothing action = iota
-	create
-	replace // or move, if there is a next ID
-)
+// fixed reports whether the application has seen the ID.
+func (p *plan) fixed() bool { return p.from != unsaved }
 
 // plan takes up the changes. The session stays usable meanwhile.
 func (s *Session) plan(p *plan, refresh, renew bool) {
@@ -47,7 +45,7 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 		p.err = s.dropUntellable()
 	}
 	l := s.life
-	p.life, p.at = l, l.at
+	p.life, p.from, p.at = l, l.phase, l.at
 	if len(s.pendingDeletes) > 0 {
 		p.pendingDeletes = slices.Clone(s.pendingDeletes)
 	}
@@ -63,21 +61,16 @@ func (s *Session) plan(p *plan, refresh, renew bool) {
 			l.id = "" // What was set is gone again, or is only a lifetime.
 			return
 		}
-		p.do, p.guarded = create, true
-	case exposed, regenerated:
-		p.do, p.guarded, p.fixed = create, l.phase == exposed, true
 	case stored:
-		p.do = replace
 		if renew && !p.sealed && s.store.RenewalDue(l.at) { // Another request may have renewed it.
 			p.salt = s.host.NewID()
 			p.next = forward.RenewedID(l.id, p.salt)
 		}
 	case moving:
-		p.do, p.next = replace, l.next
+		p.next = l.next
 	}
 	ch := l.changes()
 	if p.refresh = s.stamp(l, ch, refresh, p.next != ""); l.phase == stored && ch.Empty() {
-		p.do = nothing
 		return
 	}
 	if l.id == "" {
@@ -104,8 +97,8 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	if place := s.host.Place(); place != "" && t.place == "" {
 		ch.Set(placeKey, place)
 	}
-	newHandle := l.phase != stored || moves || s.store.Traits.Client
-	if newHandle && s.store.RenewEvery > 0 {
+	newToken := l.phase != stored || moves || s.store.Traits.Client
+	if newToken && s.store.RenewEvery > 0 {
 		ch.Set(renewedKey, s.store.Now().UnixMilli())
 	}
 	if until, due := s.store.listUntil(t); due {
@@ -113,7 +106,7 @@ func (s *Session) stamp(l *life, ch *Changes, refresh, moves bool) (sends bool) 
 	}
 	seconds := 0
 	if !s.sealed {
-		seconds = s.host.Sends(newHandle, t.maxAge(), refresh)
+		seconds = s.host.Sends(newToken, t.maxAge(), refresh)
 	}
 	if seconds > 0 {
 		ch.Set(resendKey, s.store.Now().Add(resendAfter(seconds)).UnixMilli())

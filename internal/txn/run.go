@@ -17,7 +17,7 @@ const createTries = 5
 
 // create makes a record under a free ID (G8).
 func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (v *Version, err error) {
-	if p.guarded && s.stale != nil {
+	if p.from != regenerated && s.stale != nil { // Nothing takes the place of a session that has moved.
 		moved, err := s.store.movedLately(ctx, s.stale)
 		if err != nil {
 			return nil, err
@@ -58,12 +58,12 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (v *Version,
 			return nil, ErrEnded
 		case try == createTries:
 			return nil, err
-		case s.adopt || p.fixed && s.store.Traits.HandlersSave: // Somebody else was first.
+		case s.adopt || p.fixed() && s.store.Traits.HandlersSave: // Somebody else was first.
 			v, err = s.merge(ctx, p, id, ch)
 			if !errors.Is(err, driver.ErrNotFound) && !errors.Is(err, driver.ErrConflict) {
 				return v, err
 			}
-		case p.fixed:
+		case p.fixed():
 			return nil, err
 		default:
 			id = s.host.NewID()

@@ -19,7 +19,7 @@ type Host interface {
 	// Sends returns how many seconds the client keeps the cookie that it will get after a
 	// commit that gives the session a new Token, or this Max-Age, or asks to refresh it. It
 	// is 0 if the client gets none, or one that ends with the browser.
-	Sends(newHandle bool, maxAge int, refresh bool) (seconds int)
+	Sends(newToken bool, maxAge int, refresh bool) (seconds int)
 }
 
 // Session is a session in use, by a request or by a caller of Store.Read. Its methods

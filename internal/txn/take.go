@@ -66,5 +66,5 @@ func (s *Session) planTake(key any, at *Version, old any, step func(any) any) (p
 	l.inflight = newChanges()
 	l.inflight.update(key, step, step(old))
 	l.rebased = true // For what other goroutines have set since step 1.
-	return plan{life: l, do: replace, at: l.at, id: l.id, changes: l.inflight, sealed: s.sealed, dropOnFailure: true}
+	return plan{life: l, from: l.phase, at: l.at, id: l.id, changes: l.inflight, sealed: s.sealed, dropOnFailure: true}
 }
