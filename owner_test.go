@@ -417,6 +417,37 @@ func TestFailedSignInOfASession(t *testing.T) {
 	assert.Len(t, list, 1)
 }
 
+// TestSlowSignIn has the server stand still for so long, between the list and the record, that
+// who ends all of the owner's sessions takes the sign-in for one that has failed.
+func TestSlowSignIn(t *testing.T) {
+	for _, visitor := range []string{"new", "with a cart"} {
+		t.Run(visitor, func(t *testing.T) {
+			now := time.Now()
+			a := newUserApp(t, nil, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+			a.Get("/cart", func(s session.Session) { s.Set("cart", 1) })
+			a.get("/in", "") // So that there is a list.
+			id := ""
+			if visitor != "new" {
+				_, id = a.get("/cart", "")
+			}
+			a.b.next("Replace", func(_ context.Context, do func() error) error {
+				err := do()
+				now = now.Add(10 * time.Minute)
+				assert.NoError(t, a.m.EndAll(t.Context(), "42"))
+				return err
+			})
+			rec, sent := a.get("/in", id)
+			assert.Equal(t, http.StatusInternalServerError, rec.Code)
+			assert.Empty(t, sent)
+			list, err := a.m.Sessions(t.Context(), "42")
+			require.NoError(t, err)
+			assert.Empty(t, list)
+			rec, _ = a.get("/in", id)
+			assert.Equal(t, http.StatusOK, rec.Code)
+		})
+	}
+}
+
 // TestLeavesWhileItMoves makes a session nobody's while another request gives it a new ID.
 // The place is free at once.
 func TestLeavesWhileItMoves(t *testing.T) {

@@ -3,6 +3,7 @@ package txn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/flamego/session/internal/owners"
@@ -115,6 +116,15 @@ func (s *Session) prepare(ctx context.Context, p *plan, id, next string) error {
 		return nil
 	}
 	return s.store.leaveForward(ctx, id, next, p.salt)
+}
+
+// inTime returns an error if a sign-in was put on the list so long ago that who ends all of the
+// owner's sessions may not wait for it any more.
+func (s *Session) inTime(p *plan, since time.Time) error {
+	if took := s.store.Now().Sub(since); p.claim != nil && p.claim.IsNew && took > owners.SettleFor/2 {
+		return fmt.Errorf("owner: the sign-in has taken %v so far: try again", took.Round(time.Second))
+	}
+	return nil
 }
 
 // leftList reports whether a commit has made the session somebody else's, or nobody's.

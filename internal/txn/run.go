@@ -36,10 +36,14 @@ func (s *Session) create(ctx context.Context, p *plan, ch *Changes) (v *Version,
 		}
 	}()
 	for try := 1; ; try++ {
+		since := s.store.Now()
 		if p.claim != nil {
 			if err := s.store.enter(ctx, p.claim, "", id); err != nil {
 				return nil, err
 			}
+		}
+		if err := s.inTime(p, since); err != nil {
+			return nil, err
 		}
 		v, err = s.store.create(ctx, id, ch, s.store.expiry(s.store.Now(), t))
 		switch {
@@ -103,7 +107,7 @@ func (s *Session) merge(ctx context.Context, p *plan, id string, ch *Changes) (*
 func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (*Version, error) {
 	var turn turn
 	defer turn.end()
-	next, prepared := p.next, ""
+	next, prepared, since := p.next, "", time.Time{}
 	for {
 		now := s.store.Now() // Before the list is written: a session must not outlast it, however long that takes.
 		var err error
@@ -120,10 +124,14 @@ func (s *Session) swap(ctx context.Context, p *plan, at *Version, ch *Changes) (
 			return nil, err
 		}
 		if prepared != at.ID {
+			since = s.store.Now()
 			if err := s.prepare(ctx, p, at.ID, next); err != nil {
 				return nil, err
 			}
 			prepared = at.ID
+		}
+		if err := s.inTime(p, since); err != nil {
+			return nil, err
 		}
 		v, err := s.write(ctx, p, at, ch, next, s.expiry(now, at, ch))
 		switch {

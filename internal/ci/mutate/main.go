@@ -154,6 +154,7 @@ var mutants = []mutant{
 	{"G17_SetOwnerFails", "owner.go", "\tcase moves && l.txn.State().Token != \"\":\n", "\tcase false:\n", ""},
 	{"G17_ListIsNoSession", "internal/txn/run.go", "\tif old.terms.isNote {\n", "\tif false {\n", ""},
 	{"G17_ListIsNoSession", "internal/sessionid/sessionid.go", " && !IsKey(id)", "", ""},
+	{"TestSlowSignIn", "internal/txn/claim.go", "took > owners.SettleFor/2 {", "took > 100*owners.SettleFor {", ". TestSlowSignIn"},
 	{"TestManySignIns", "internal/owners/owners.go", "l.MaxPerOwner == 0 && n&(n-1) != 0", "n < 0", ". TestManySignIns"},
 	{"TestReminderAndCDN", "internal/carry/carry.go", "case name == \"Cache-Control\", isForCDNs(name):", "case name == \"Cache-Control\":", ". TestReminderAndCDN"},
 	{"TestReminderAndCDN", "request.go", "\t\t\tcarry.Reserve(w.Header(), &q.cache)\n", "", ". TestReminderAndCDN"},
