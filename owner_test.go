@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -353,6 +354,60 @@ func TestSessionsWhileOneMoves(t *testing.T) {
 	list, err := a.m.Sessions(t.Context(), "42")
 	require.NoError(t, err)
 	assert.Len(t, list, 1)
+}
+
+// backwards loads many records one by one, the last first, which a LoadMany may.
+type backwards struct {
+	*faultyBackend
+	between func() // called once, after the first of several
+}
+
+func (b *backwards) LoadMany(ctx context.Context, ids []string) (map[string]session.Record, error) {
+	found := make(map[string]session.Record)
+	for _, id := range slices.Backward(ids) {
+		if r, err := b.Load(ctx, id); err == nil {
+			found[id] = r
+		}
+		if between := b.between; between != nil && len(ids) > 1 {
+			b.between = nil
+			between()
+		}
+	}
+	return found, ctx.Err()
+}
+
+// TestMovesBetweenTwoLoads has a session move while somebody looks under both of its IDs: under
+// the new one before that, under the old one after it. It stays on the list.
+func TestMovesBetweenTwoLoads(t *testing.T) {
+	for _, look := range []string{"a list", "a sign-in"} {
+		t.Run(look, func(t *testing.T) {
+			now := time.Now()
+			b := &backwards{faultyBackend: newFaultyBackend()}
+			a := newUserApp(t, b.faultyBackend, func(o *session.Options) {
+				o.Initer, o.MaxPerOwner = initer(b, session.StoreConfig{}), 5
+				hook.SetClock(o, func() time.Time { return now })
+			})
+			_, id := a.get("/in", "")
+			now = now.Add(10 * time.Minute) // Nobody waits for its sign-in any more.
+			want := 1
+			b.next("Move", func(_ context.Context, do func() error) (err error) {
+				b.between = func() { err = do() }
+				if look == "a sign-in" {
+					a.get("/in", "")
+					want = 2
+				}
+				list, listErr := a.m.Sessions(t.Context(), "42")
+				assert.NoError(t, listErr)
+				assert.Len(t, list, want)
+				return err
+			})
+			_, moved := a.get("/rotate", id)
+			require.NotEmpty(t, moved)
+			require.NoError(t, a.m.EndAll(t.Context(), "42"))
+			rec, _ := a.get("/who", moved)
+			assert.Equal(t, "<nil>", rec.Body.String(), "it has escaped")
+		})
+	}
 }
 
 // TestSlidesAtTheLastMoment uses a session at the end of its time, just when a sign-in

@@ -66,9 +66,12 @@ type app struct {
 
 const cookieName = "s"
 
-func newApp(t *testing.T, opt session.Options, how moving) *app {
+func newApp(t *testing.T, opt session.Options, how moving, many bool) *app {
 	a := &app{Flame: flamego.NewWithLogger(io.Discard), w: &world{moving: how, records: make(map[string]session.Record)}, opt: opt}
 	opt.Initer = func(context.Context, ...interface{}) (session.Store, error) {
+		if many {
+			return session.NewStore(backwards{a.w}, session.StoreConfig{}), nil
+		}
 		return session.NewStore(a.w, session.StoreConfig{}), nil
 	}
 	opt.Cookie = session.CookieOptions{Name: cookieName}
@@ -593,7 +596,7 @@ func (x *explorer) some(t *testing.T, opt session.Options, limit time.Duration, 
 // bubble runs schedules in a world where time stands still.
 func (x *explorer) bubble(t *testing.T, opt session.Options, fn func(a *app)) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newApp(t, opt, x.moving)
+		a := newApp(t, opt, x.moving, x.many)
 		fn(a)
 		_ = a.m.Close(t.Context())
 	})

@@ -15,6 +15,7 @@ import (
 // explorer counts schedules, and keeps the shortest one that breaks each rule.
 type explorer struct {
 	moving    moving
+	many      bool // records are loaded one by one, the last first: see backwards
 	first     bool // stop when something is found
 	schedules int
 	rules     map[string]func(*result) string

@@ -270,6 +270,13 @@ func TestExploreOwners(t *testing.T) {
 	if d, err := time.ParseDuration(os.Getenv("EXPLORE")); err == nil {
 		limit = d
 	}
+	// Where many records are loaded one by one, the last first, only what looks at lists differs.
+	for _, opt := range []session.Options{{}, {MaxPerOwner: 2}} {
+		x := &explorer{found: make(map[string]*finding), rules: ownerRules, many: true}
+		x.few(t, opt, 2, []plan{movesAndListed, movesAndSignsIn, movesAndEnded})
+		x.some(t, opt, limit, randomOwners)
+		x.report(t)
+	}
 	plans := ownerPlans()
 	for _, with := range []struct {
 		session.Options
@@ -318,6 +325,8 @@ var (
 	usedLate         = plan{"late", [][]string{{"get"}, {"guest", "signin"}}, 0}
 	againLate        = plan{"late", [][]string{{"flush", "signin"}, {"guest", "signin"}}, 0}
 	oneTooMany       = plan{"owned", [][]string{{"guest", "signin"}}, 0}
+	movesAndListed   = plan{"owned", [][]string{{"rotate"}, {"list"}}, 0}
+	movesAndSignsIn  = plan{"late", [][]string{{"rotate"}, {"guest", "signin"}}, 0}
 	movesAndLeaves   = plan{"owned", [][]string{{"rotate"}, {"leave"}}, 0}
 	movesAndSignsOut = plan{"owned", [][]string{{"rotate"}, {"destroy"}}, 0}
 )

@@ -40,6 +40,7 @@ func TestExploreSteps(t *testing.T) {
 
 		x = &explorer{found: make(map[string]*finding), rules: ownerRules, moving: how}
 		for _, opt := range []session.Options{{}, {RenewEvery: 30 * time.Minute}, {MaxPerOwner: 2}, {MaxPerOwner: 2, RefuseOverMax: true}} {
+			x.few(t, opt, 2, []plan{endsItself})
 			x.some(t, opt, limit, func(r *rand.Rand) plan {
 				p := randomOwners(r)
 				if r.IntN(4) == 0 {
@@ -54,6 +55,9 @@ func TestExploreSteps(t *testing.T) {
 		x.report(t)
 	}
 }
+
+// A session ends in its own request, which then gives it a new ID.
+var endsItself = plan{"owned", [][]string{{"endall"}}, 1}
 
 // A sign-in moves the session while all are ended, and another request changes it.
 var changedAndEnded = plan{"session", [][]string{{"signin"}, {"set"}, {"guest", "endall"}}, 0}

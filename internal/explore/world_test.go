@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -131,6 +132,23 @@ func (w *world) Load(ctx context.Context, id string) (r session.Record, err erro
 		return nil
 	})
 	return r, err
+}
+
+// backwards is a world that loads many records one by one, the last first, as one may that has
+// them on several servers.
+type backwards struct{ *world }
+
+func (b backwards) LoadMany(ctx context.Context, ids []string) (map[string]session.Record, error) {
+	found := make(map[string]session.Record)
+	for _, id := range slices.Backward(ids) {
+		switch r, err := b.Load(ctx, id); {
+		case err == nil:
+			found[id] = r
+		case !errors.Is(err, session.ErrNotFound):
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (w *world) Create(ctx context.Context, id string, r session.Record) error {

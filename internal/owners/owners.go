@@ -209,10 +209,24 @@ type found struct {
 	expired []string        // the IDs of those that have expired, and are still there
 }
 
-// find looks up the sessions on a list.
+// find looks up the sessions on a list. Since a store may load many records in any order, one
+// that moves meanwhile may be missing under both of its IDs. It can move no further without a
+// change of the list, so whoever is missing is looked up once more.
 func (l Lists) find(ctx context.Context, owner string, list []Entry) (found, error) {
-	sessions, err := l.Records.LoadMany(ctx, idsOf(list))
 	f := found{live: make(map[Handle]Session, len(list)), unread: make(map[Handle]bool)}
+	err := l.look(ctx, owner, list, &f)
+	missing := slices.DeleteFunc(slices.Clone(list), func(e Entry) bool {
+		_, live := f.live[e.Handle]
+		return live || f.unread[e.Handle] || len(e.ids) < 2
+	})
+	if err == nil && len(missing) > 0 {
+		err = l.look(ctx, owner, missing, &f)
+	}
+	return f, err
+}
+
+func (l Lists) look(ctx context.Context, owner string, list []Entry, f *found) error {
+	sessions, err := l.Records.LoadMany(ctx, idsOf(list))
 	for _, e := range list {
 		for _, id := range e.ids {
 			switch s, ok := sessions[id]; {
@@ -220,6 +234,7 @@ func (l Lists) find(ctx context.Context, owner string, list []Entry) (found, err
 			case s.Unreadable:
 				f.unread[e.Handle] = f.unread[e.Handle] || !s.Expired
 			case !s.is(owner, e.Handle):
+			case s.Expired && slices.Contains(f.expired, id):
 			case s.Expired:
 				f.expired = append(f.expired, id)
 			default:
@@ -227,7 +242,7 @@ func (l Lists) find(ctx context.Context, owner string, list []Entry) (found, err
 			}
 		}
 	}
-	return f, err
+	return err
 }
 
 func idsOf(list []Entry) (ids []string) {
