@@ -142,9 +142,9 @@ type Lister interface {
 // without it, Manager.Sessions of package session, and the sign-in of an owner who has other
 // sessions, cost one Load for each session.
 type ManyLoader interface {
-	// LoadMany returns the records under the IDs, as Load would. Records that Load would not
-	// find, or could not read, are omitted. There may be any number of IDs, and duplicates
-	// among them. It may be called concurrently, and returns an error when the context has
+	// LoadMany returns the records under the IDs, as Load would, in any order and not
+	// necessarily all as of one moment. Records that Load would not find, or could not read,
+	// are omitted. There may be any number of IDs, and duplicates among them. It may be called concurrently, and returns an error when the context has
 	// ended.
 	LoadMany(ctx context.Context, ids []string) (map[string]Record, error)
 }
