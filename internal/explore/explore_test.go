@@ -6,6 +6,7 @@ package explore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -61,6 +62,7 @@ type app struct {
 	*flamego.Flame
 	w   *world
 	m   *session.Manager
+	old *session.Manager // that made what is there at the start: before Options.HashIDs
 	opt session.Options
 }
 
@@ -86,12 +88,15 @@ func newApp(t *testing.T, opt session.Options, how moving, many bool) *app {
 		defer a.w.mu.Unlock()
 		return a.w.now
 	})
-	m, err := session.NewManager(opt)
+	var err error
+	if a.m, err = session.NewManager(opt); err == nil {
+		opt.HashIDs = false
+		a.old, err = session.NewManager(opt)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.m = m
-	a.Use(flamego.Recovery(), m.Sessioner())
+	a.Use(flamego.Recovery(), a.m.Sessioner())
 	a.Get("/", func(c flamego.Context, s session.Session) string {
 		req := c.Request().Context().Value(requestKey{}).(*request)
 		req.flashes = session.Flashes(s)
@@ -281,13 +286,13 @@ func (a *app) run(p plan, choose *chooser) *result {
 		w.records[res.jar] = named(w.now)
 	default:
 		res.jar = strings.Repeat("b", 32)
-		s, _ := a.m.Store().Read(context.Background(), res.jar)
+		s, _ := a.old.Store().Read(context.Background(), res.jar)
 		s.Set("base", "base")
 		s.Set("d", 1)
 		if p.start == "flash" {
 			s.SetFlash("base")
 		}
-		_ = a.m.Store().Save(context.Background(), s)
+		_ = a.old.Store().Save(context.Background(), s)
 	}
 	w.now = w.now.Add(a.opt.RenewEvery)
 	for i, ops := range p.progs {
@@ -598,7 +603,7 @@ func (x *explorer) bubble(t *testing.T, opt session.Options, fn func(a *app)) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, opt, x.moving, x.many)
 		fn(a)
-		_ = a.m.Close(t.Context())
+		_ = errors.Join(a.old.Close(t.Context()), a.m.Close(t.Context()))
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/sessionid"
 )
 
 // explorer counts schedules, and keeps the shortest one that breaks each rule.
@@ -107,6 +108,9 @@ func (res *result) live() map[string]session.Data {
 	}
 	return all
 }
+
+// isUnder tells whether a record is that of an ID, hashed or not.
+func isUnder(key, id string) bool { return id != "" && (key == id || key == sessionid.KeyOf(id)) }
 
 // startedAnew tells whether RegenerateID was called on a request whose ID was dead: it
 // begins a session of its own, so that a sign-in succeeds, and the last answer counts.
@@ -297,8 +301,10 @@ var rules = map[string]func(*result) string{
 			if over && (res.faulted[expired] > 0 || res.did("sleep")) {
 				continue // It had expired for that request: what others go on with is another session.
 			}
-			if data, ok := res.live()[r.sent]; ok && data["flamego::session::ended"] == nil {
-				return fmt.Sprintf("request %d has moved it, and the old ID is alive", r.n)
+			for id, data := range res.live() {
+				if isUnder(id, r.sent) && data["flamego::session::ended"] == nil {
+					return fmt.Sprintf("request %d has moved it, and the old ID is alive", r.n)
+				}
 			}
 		}
 		return ""
@@ -312,7 +318,7 @@ var rules = map[string]func(*result) string{
 			return "" // Who comes with the old ID meanwhile is a visitor.
 		}
 		for id, data := range res.live() {
-			if id != res.jar && data["flamego::session::forward"] == nil {
+			if !isUnder(id, res.jar) && data["flamego::session::forward"] == nil {
 				return fmt.Sprintf("%.4s", id)
 			}
 		}

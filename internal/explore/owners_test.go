@@ -24,12 +24,12 @@ var otherID = strings.Repeat("c", 32)
 
 // own makes a session at the start belong to the owner, and returns its handle.
 func (a *app) own(id, key string) string {
-	s, _ := a.m.Store().Read(context.Background(), id)
+	s, _ := a.old.Store().Read(context.Background(), id)
 	s.Set(key, key)
 	if err := session.SetOwner(s, owner); err != nil {
 		panic(err)
 	}
-	if err := a.m.Store().Save(context.Background(), s); err != nil {
+	if err := a.old.Store().Save(context.Background(), s); err != nil {
 		panic(err)
 	}
 	return session.Handle(s)
