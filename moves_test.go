@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flamego/flamego"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/flamego/session"
+	"github.com/flamego/session/internal/hook"
 )
 
 // steppedBackend moves in steps, which others can come between.
@@ -134,6 +136,41 @@ func TestMoveInDoubt(t *testing.T) {
 	rec, sent := a.get("/move", id)
 	assert.Equal(t, http.StatusInternalServerError, rec.Code)
 	assert.Empty(t, sent)
+}
+
+// TestEndAllTriedAgainInSteps ends all while one of the sessions begins to move, so that the list
+// has changed when it is written. The session is gone by then, and what is left of the move is
+// no session.
+func TestEndAllTriedAgainInSteps(t *testing.T) {
+	now := time.Now()
+	b := &steppedBackend{faultyBackend: newFaultyBackend()}
+	a := newSteppedApp(t, b, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+	_, id := a.get("/in", "")
+	now = now.Add(10 * time.Minute) // Nobody waits for its sign-in any more.
+	begun, ended, moved := make(chan struct{}), make(chan struct{}), make(chan string)
+	b.undoFails = 1
+	b.first = func() {
+		close(begun)
+		<-ended
+	}
+	b.around = func(_ context.Context, method, at string, do func() error) error {
+		if method == "Load" && at == id {
+			b.around = nil
+			go func() { _, sent := a.get("/rotate", id); moved <- sent }()
+			<-begun
+		}
+		return do()
+	}
+	require.NoError(t, a.m.EndAll(t.Context(), "42"))
+	close(ended)
+	assert.Empty(t, <-moved)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, r := range b.records {
+		data, err := session.GobDecoder(r.Data)
+		require.NoError(t, err)
+		assert.NotContains(t, data, "user", "%s is a session", id)
+	}
 }
 
 // TestHashIDsInSteps has two requests change a session from before HashIDs at the same time,

@@ -17,11 +17,13 @@ func (l Lists) end(ctx context.Context, tooMany bool, owner string, list ...Entr
 	}
 	for _, e := range list {
 		settled := l.settled(e)
+		// One that is nowhere may have been ended by an earlier try, while it was about to move.
+		nowhere := !slices.ContainsFunc(e.ids, func(id string) bool { _, ok := found[id]; return ok })
 		for _, id := range e.ids {
 			if err := l.endAt(ctx, tooMany, owner, e, id, found, settled); err != nil {
 				return err
 			}
-			if _, ok := found[id]; ok {
+			if _, ok := found[id]; ok || nowhere {
 				settled = false // It may be about to move to the next ID.
 			}
 		}

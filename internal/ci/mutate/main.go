@@ -154,6 +154,7 @@ var mutants = []mutant{
 	{"G17_SetOwnerFails", "owner.go", "\tcase moves && l.txn.State().Token != \"\":\n", "\tcase false:\n", ""},
 	{"G17_ListIsNoSession", "internal/txn/run.go", "\tif old.terms.isNote {\n", "\tif false {\n", ""},
 	{"G17_ListIsNoSession", "internal/sessionid/sessionid.go", " && !IsKey(id)", "", ""},
+	{"TestEndAllTriedAgainInSteps", "internal/owners/end.go", "ok || nowhere {", "ok {", ". TestEndAllTriedAgainInSteps"},
 	{"a_sign-in", "internal/owners/owners.go", "if err == nil && len(missing) > 0 {", "if false {", ". TestMovesBetweenTwoLoads"},
 	{"G17 the list", "internal/owners/owners.go", "if err == nil && len(missing) > 0 {", "if false {", owners},
 	{"with_a_cart", "internal/txn/claim.go", "took > owners.SettleFor/2 {", "took > 100*owners.SettleFor {", ". TestSlowSignIn"},
