@@ -8,6 +8,7 @@ import (
 
 	"github.com/flamego/flamego"
 	"github.com/flamego/flamego/inject"
+
 	"github.com/flamego/session/internal/share"
 )
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flamego/flamego"
+
 	"github.com/flamego/session/internal/carry"
 	"github.com/flamego/session/internal/sessionid"
 	"github.com/flamego/session/internal/txn"

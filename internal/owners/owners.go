@@ -40,7 +40,8 @@ const (
 
 var (
 	// ErrEnded means that all of the owner's sessions were ended after the sign-in had begun.
-	ErrEnded   = errors.New("session: ended")
+	ErrEnded = errors.New("session: ended")
+	// ErrTooMany means that the owner has MaxPerOwner sessions already, with RefuseOverMax.
 	ErrTooMany = errors.New("session: the owner has as many sessions as Options.MaxPerOwner allows")
 )
 

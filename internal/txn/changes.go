@@ -2,9 +2,10 @@ package txn
 
 import (
 	"fmt"
-	"github.com/flamego/session/internal/owners"
 	"iter"
 	"slices"
+
+	"github.com/flamego/session/internal/owners"
 )
 
 // change is what a transaction did to one key.

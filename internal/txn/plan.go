@@ -1,9 +1,10 @@
 package txn
 
 import (
+	"slices"
+
 	"github.com/flamego/session/internal/forward"
 	"github.com/flamego/session/internal/owners"
-	"slices"
 )
 
 // plan is what one commit will do. Only what it is made on changes, when another request has

@@ -2,12 +2,13 @@ package txn
 
 import (
 	"fmt"
-	"github.com/flamego/session/internal/owners"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/flamego/session/internal/owners"
 )
 
 // The library's own keys in a record. Their numbers are int64, which every gob decoder
