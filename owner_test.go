@@ -700,3 +700,28 @@ func TestListIsEvicted(t *testing.T) {
 		})
 	}
 }
+
+// TestLeavesAnEvictedList has a session become nobody's whose owner's list was removed. It is not
+// put on the list again for that.
+func TestLeavesAnEvictedList(t *testing.T) {
+	now := time.Now().Truncate(3 * time.Minute).Add(2 * time.Minute) // The lists are looked at every 3 minutes.
+	a := newUserApp(t, nil, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
+	a.Get("/flush", func(s session.Session) { s.Flush() })
+	_, id := a.get("/in", "")
+	evict := func() (n int) {
+		a.b.mu.Lock()
+		defer a.b.mu.Unlock()
+		for key := range a.b.records {
+			if key != id {
+				delete(a.b.records, key)
+				n++
+			}
+		}
+		return n
+	}
+	require.Equal(t, 1, evict())
+	now = now.Add(2 * time.Minute)
+	rec, _ := a.get("/flush", id)
+	assert.Equal(t, http.StatusOK, rec.Code)
+	assert.Zero(t, evict(), "there is a list again")
+}

@@ -261,7 +261,7 @@ func (s *Session) current(ctx context.Context, p *plan, at *Version, ch *Changes
 // write replaces or moves the version that was seen.
 func (s *Session) write(ctx context.Context, p *plan, at *Version, ch *Changes, next string, expiry time.Time) (v *Version, err error) {
 	var again *owners.Claim
-	if p.claim == nil {
+	if p.claim == nil && at.terms.with(ch).listed != 0 { // Or it is about to be nobody's.
 		again = s.store.reenter(ctx, at, expiry)
 	}
 	if next == "" {
