@@ -138,38 +138,55 @@ func TestMoveInDoubt(t *testing.T) {
 	assert.Empty(t, sent)
 }
 
-// TestEndAllTriedAgainInSteps ends all while one of the sessions begins to move, so that the list
-// has changed when it is written. The session is gone by then, and what is left of the move is
-// no session.
-func TestEndAllTriedAgainInSteps(t *testing.T) {
-	now := time.Now()
-	b := &steppedBackend{faultyBackend: newFaultyBackend()}
-	a := newSteppedApp(t, b, func(o *session.Options) { hook.SetClock(o, func() time.Time { return now }) })
-	_, id := a.get("/in", "")
-	now = now.Add(10 * time.Minute) // Nobody waits for its sign-in any more.
-	begun, ended, moved := make(chan struct{}), make(chan struct{}), make(chan string)
-	b.undoFails = 1
-	b.first = func() {
-		close(begun)
-		<-ended
-	}
-	b.around = func(_ context.Context, method, at string, do func() error) error {
-		if method == "Load" && at == id {
-			b.around = nil
-			go func() { _, sent := a.get("/rotate", id); moved <- sent }()
-			<-begun
-		}
-		return do()
-	}
-	require.NoError(t, a.m.EndAll(t.Context(), "42"))
-	close(ended)
-	assert.Empty(t, <-moved)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for id, r := range b.records {
-		data, err := session.GobDecoder(r.Data)
-		require.NoError(t, err)
-		assert.NotContains(t, data, "user", "%s is a session", id)
+// TestEndTriedAgainInSteps ends a session that just begins to move, so that its owner's list has
+// changed when it is written. The session is gone by then, and what is left of the move is no
+// session.
+func TestEndTriedAgainInSteps(t *testing.T) {
+	for _, by := range []string{"EndAll", "MaxPerOwner"} {
+		t.Run(by, func(t *testing.T) {
+			now := time.Now()
+			b := &steppedBackend{faultyBackend: newFaultyBackend()}
+			a := newSteppedApp(t, b, func(o *session.Options) {
+				o.MaxPerOwner = 1
+				hook.SetClock(o, func() time.Time { return now })
+			})
+			_, id := a.get("/in", "")
+			now = now.Add(10 * time.Minute) // Nobody waits for its sign-in any more.
+			begun, ended, moved := make(chan struct{}), make(chan struct{}), make(chan string)
+			b.undoFails = 1
+			b.first = func() {
+				close(begun)
+				<-ended
+			}
+			b.around = func(_ context.Context, method, at string, do func() error) error {
+				if method == "Load" && at == id {
+					b.around = nil
+					go func() { _, sent := a.get("/rotate", id); moved <- sent }()
+					<-begun
+				}
+				return do()
+			}
+			live := 0
+			if by == "EndAll" {
+				require.NoError(t, a.m.EndAll(t.Context(), "42"))
+			} else {
+				_, other := a.get("/in", "")
+				require.NotEmpty(t, other)
+				live = 1
+			}
+			close(ended)
+			assert.Empty(t, <-moved)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, r := range b.records {
+				data, err := session.GobDecoder(r.Data)
+				require.NoError(t, err)
+				if data["user"] != nil {
+					live--
+				}
+			}
+			assert.Zero(t, live, "an ended session lives")
+		})
 	}
 }
 

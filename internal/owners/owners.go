@@ -120,6 +120,7 @@ func (l Lists) seen(c *Claim) *Note {
 
 // Enter puts a session on the list, which has or will get these IDs: see Entry.add.
 func (l Lists) Enter(ctx context.Context, c *Claim, id, next string) error {
+	var evicted []Handle // by an earlier try
 	a := Amendment{List: ID(c.Place, c.Owner), Until: c.Until, Anew: true, Seen: l.seen(c)}
 	err := l.Records.Amend(ctx, a, func(text string) (string, error) {
 		g, text := cutGeneration(text)
@@ -130,7 +131,7 @@ func (l Lists) Enter(ctx context.Context, c *Claim, id, next string) error {
 		i := slices.IndexFunc(list, func(e Entry) bool { return e.Handle == c.Handle })
 		if i < 0 && c.IsNew {
 			var err error
-			if list, err = l.makeRoom(ctx, c, list); err != nil {
+			if list, err = l.makeRoom(ctx, c, list, &evicted); err != nil {
 				return "", err
 			}
 		}
@@ -157,9 +158,17 @@ func (l Lists) Enter(ctx context.Context, c *Claim, id, next string) error {
 // makeRoom drops what has ended from a list, and makes room for one more session. To
 // look at all of them at each sign-in would cost ever more where there is no limit, so
 // then it looks when the list has doubled.
-func (l Lists) makeRoom(ctx context.Context, c *Claim, list []Entry) ([]Entry, error) {
+func (l Lists) makeRoom(ctx context.Context, c *Claim, list []Entry, evicted *[]Handle) ([]Entry, error) {
 	if n := len(list); l.MaxPerOwner == 0 && n&(n-1) != 0 {
 		return list, nil
+	}
+	for _, h := range *evicted { // The list has changed since: it may have begun to move before that.
+		if i := slices.IndexFunc(list, func(e Entry) bool { return e.Handle == h }); i >= 0 {
+			if err := l.end(ctx, true, c.Owner, list[i]); err != nil {
+				return nil, err
+			}
+			list = slices.Delete(list, i, i+1)
+		}
 	}
 	found, err := l.find(ctx, c.Owner, list)
 	if err != nil {
@@ -195,6 +204,7 @@ func (l Lists) makeRoom(ctx context.Context, c *Claim, list []Entry) ([]Entry, e
 		if err := l.end(ctx, true, c.Owner, list[oldest]); err != nil {
 			return nil, err
 		}
+		*evicted = append(*evicted, list[oldest].Handle)
 		list = slices.Delete(list, oldest, oldest+1)
 	}
 	return list, nil
